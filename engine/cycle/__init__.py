@@ -1,0 +1,1 @@
+"""The inner loop: traced code only."""

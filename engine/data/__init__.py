@@ -1,0 +1,1 @@
+"""Data: batch ``k`` is a pure function of ``(seed, k)``."""

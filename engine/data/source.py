@@ -1,0 +1,157 @@
+"""Where batches come from. Batch ``k`` is a pure function of ``(seed, k)``.
+
+A source hands out *raw* batches, as stored; its ``transform(batch, noise) -> batch`` runs inside the
+compiled update, where scaling and augmentation are fused with the first layer.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from engine.errors import require
+from engine.noise import Noise, fingerprint
+
+Batch = Mapping[str, tf.Tensor]
+Transform = Callable[[Batch, Noise], Batch]
+
+
+def unchanged(batch: Batch, noise: Noise) -> Batch:
+    """The transform that does nothing."""
+    return batch
+
+
+class Source:
+    """The interface of all sources.
+
+    Attributes:
+      size: Examples. batch_size: Examples per batch, B. seed: Of the order.
+      batches_per_epoch: Full batches per epoch; the remainder of an epoch is dropped, another one each epoch.
+      spec: {name: tf.TensorSpec of one batch}, as stored.
+      transform: Runs in the graph on each raw batch.
+    """
+
+    spec: dict[str, tf.TensorSpec]
+
+    def __init__(self, size: int, batch_size: int, seed: int, transform: Transform) -> None:
+        require(isinstance(batch_size, int | np.integer) and batch_size >= 1, "batch_size", batch_size,
+                "an integer of at least 1")
+        require(size >= 1, "data", f"{size} examples", "at least one example")
+        require(batch_size <= size, "batch_size", batch_size, f"at most the number of examples, {size}")
+        self.size, self.batch_size, self.seed, self.transform = size, int(batch_size), seed, transform
+        self.batches_per_epoch = size // self.batch_size
+        self.batches_in_order = math.ceil(size / self.batch_size)
+
+    def open(self, batch: int) -> Any:
+        """What the compiled loop is handed to read from ``batch`` on: tensors or an iterator."""
+        return ()
+
+    def left_at(self, batch: int) -> None:
+        """Told after a call of the compiled loop: the next batch to be read is ``batch``."""
+
+    def batch(self, number: tf.Tensor, reader: Any) -> Batch:
+        """Traced: the raw batch ``number`` (int64 scalar) of the shuffled, endless sequence."""
+        raise NotImplementedError
+
+    def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
+        """Traced: raw batch ``number`` in stored order and weights [B]: 1, or 0 for padding."""
+        raise NotImplementedError
+
+    def open_in_order(self) -> Any:
+        """What ``in_order`` is handed as ``reader``, at the first batch."""
+        return ()
+
+
+class ArraySource(Source):
+    """Arrays in memory, as stored (uint8 stays uint8): one gather per batch, no shuffle buffer.
+
+    Example ``i`` of epoch ``e`` is a keyed permutation of ``i``, so a resume needs one integer.
+
+    Args:
+      arrays: {name: array}, all of one length in the first axis.
+      batch_size: Examples per batch, at most their number.
+      seed: Of the order of the epochs.
+      transform: ``transform(batch, noise) -> batch``, run in the graph.
+
+    Raises:
+      Invalid: for no arrays, unequal lengths, or a batch larger than the data.
+    """
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], batch_size: int, seed: int = 0,
+                 transform: Transform = unchanged) -> None:
+        require(arrays, "arrays", dict(arrays), "at least one array")
+        lengths = {name: len(array) for name, array in arrays.items()}
+        require(len(set(lengths.values())) == 1, "arrays", lengths, "of one length")
+        super().__init__(next(iter(lengths.values())), batch_size, seed, transform)
+        with tf.device("CPU:0"):
+            self.arrays = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+        self.spec = {name: tf.TensorSpec([self.batch_size, *array.shape[1:]], array.dtype)
+                     for name, array in self.arrays.items()}
+
+    def batch(self, number: tf.Tensor, reader: Any) -> Batch:
+        number = tf.cast(number, tf.int64)
+        epoch, within = number // self.batches_per_epoch, number % self.batches_per_epoch
+        positions = within * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
+        order = tf.stack([tf.constant(fingerprint(self.seed, "order"), tf.int64), epoch])
+        return self._take(tf.random.experimental.index_shuffle(positions, order, self.size - 1))
+
+    def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
+        positions = tf.cast(number, tf.int64) * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
+        weights = tf.cast(positions < self.size, tf.float32)
+        return self._take(tf.minimum(positions, self.size - 1)), weights
+
+    def _take(self, positions: tf.Tensor) -> Batch:
+        return {name: tf.gather(array, positions) for name, array in self.arrays.items()}
+
+
+class DatasetSource(Source):
+    """A user's own ``tf.data.Dataset`` of single examples, each a dict of tensors.
+
+    The dataset must give the same examples in the same order whenever it is read from the start (a seeded
+    ``shuffle`` may reorder each repetition); batch ``k`` is then what it gives after ``k`` batches, and a
+    resume skips so many. Batching, repeating and prefetching are done here.
+
+    Args:
+      dataset: Finite and unbatched, with fully known shapes.
+      batch_size: Examples per batch.
+      size: Number of examples; needed only where TensorFlow cannot tell it.
+      seed: Kept for the source's description; the dataset orders itself.
+      transform: As in ``ArraySource``.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, batch_size: int, size: int | None = None, seed: int = 0,
+                 transform: Transform = unchanged) -> None:
+        element = dataset.element_spec
+        require(isinstance(element, dict), "dataset", element, "of dicts {name: tensor}")
+        size = int(dataset.cardinality()) if size is None else size
+        require(size >= 0, "size", size, "given: the dataset cannot tell its number of examples, or never ends")
+        super().__init__(size, batch_size, seed, transform)
+        known = all(spec.shape.is_fully_defined() for spec in element.values())
+        require(known, "dataset", element, "of fully known shapes")
+        self.spec = {name: tf.TensorSpec([self.batch_size, *spec.shape], spec.dtype)
+                     for name, spec in element.items()}
+        self._dataset = dataset
+        self._endless = dataset.batch(self.batch_size, drop_remainder=True).repeat()
+        self._place: tuple[int, Any] = (-1, None)  # the next batch of the open iterator
+
+    def open(self, batch: int) -> Any:
+        if self._place[0] != batch:
+            self._place = -1, iter(self._endless.skip(batch).prefetch(2))
+        return self._place[1]
+
+    def left_at(self, batch: int) -> None:
+        self._place = batch, self._place[1]
+
+    def batch(self, number: tf.Tensor, reader: Any) -> Batch:
+        return next(reader)
+
+    def open_in_order(self) -> Any:
+        examples = self._dataset.map(lambda example: (example, tf.ones([])))
+        padding = self._dataset.take(1).map(lambda example: (example, tf.zeros([]))).repeat()
+        missing = self.batches_in_order * self.batch_size - self.size
+        return iter(examples.concatenate(padding.take(missing)).batch(self.batch_size, drop_remainder=True))
+
+    def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
+        return next(reader)

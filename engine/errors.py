@@ -1,0 +1,11 @@
+"""The one error for what a person can mend: an option, a data file, a configuration."""
+
+
+class Invalid(ValueError):
+    """A value that breaks a rule. Scripts print its one line and exit with code 2."""
+
+
+def require(holds: object, name: str, value: object, rule: str) -> None:
+    """Raise ``Invalid`` with the text `` `name` (value) must be rule `` unless ``holds``."""
+    if not holds:
+        raise Invalid(f"`{name}` ({value}) must be {rule}")

@@ -1,0 +1,87 @@
+"""Random draws as pure functions of (run seed, phase, update, name, example).
+
+No generator has a state, so nothing random needs saving: a continued run, a run on several replicas
+and a run with another number of cycles per call see the same numbers.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from engine.errors import require
+
+
+def fingerprint(*parts: object) -> int:
+    """A 63-bit integer of ``parts``: the same in every process, another one for other parts."""
+    digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def key(seed: int, phase: str, update: tf.Tensor | int, name: str) -> tf.Tensor:
+    """The seed [2] int64 of one draw for TensorFlow's stateless random functions."""
+    return tf.stack([tf.constant(fingerprint(seed, phase, name), tf.int64), tf.cast(update, tf.int64)])
+
+
+class Request(NamedTuple):
+    """A draw that a loss asked for: its kind, and its shape per example."""
+
+    kind: str  # "normal" (mean 0, deviation 1) or "uniform" (in [0, 1))
+    shape: tuple[int, ...]
+
+    def draw(self, seed_pair: tf.Tensor, examples: int) -> tf.Tensor:
+        """[examples, *shape] float32. Philox by name: the same numbers on every kind of device."""
+        function = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[self.kind]
+        return function([examples, *self.shape], seed_pair, alg="philox")
+
+
+class Noise:
+    """The random draws of one update, by name.
+
+    The draws are made outside the compiled part (``drawn``), because XLA's random functions give other
+    numbers than TensorFlow's. A ``Noise`` without ``drawn`` makes them itself, from the same key: that is
+    how a loss is tested, and how the engine learns which draws a loss asks for (``requests``).
+
+    Args:
+      seed: The run's seed.
+      phase: The phase's name.
+      update: The update's number within the phase; an int64 scalar.
+      examples: B, the number of examples that get a draw each.
+      drawn: Draws made before, by name, each [B, *shape].
+    """
+
+    def __init__(self, seed: int = 0, phase: str = "", update: tf.Tensor | int = 0, examples: int = 1,
+                 drawn: Mapping[str, tf.Tensor] | None = None) -> None:
+        self.requests: dict[str, Request] = {}
+        self.examples = examples
+        self._place = seed, phase, update
+        self._drawn = drawn
+
+    def normal(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
+        """Standard normal numbers, [B, *shape] float32; ``shape`` is per example."""
+        return self._draw(name, Request("normal", _static(name, shape)))
+
+    def uniform(self, name: str, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+        """Uniform numbers in [low, high), [B, *shape] float32; ``shape`` is per example."""
+        return low + (high - low) * self._draw(name, Request("uniform", _static(name, shape)))
+
+    def bernoulli(self, name: str, probs: tf.Tensor) -> tf.Tensor:
+        """0 or 1 with probability ``probs`` [B, ...] of a 1; the shape of ``probs``, float32."""
+        probs = tf.convert_to_tensor(probs, tf.float32)
+        return tf.cast(self._draw(name, Request("uniform", _static(name, probs.shape[1:]))) < probs, tf.float32)
+
+    def _draw(self, name: str, request: Request) -> tf.Tensor:
+        require(name not in self.requests, "noise name", name,
+                "used once per loss: a second draw of this name would repeat the first")
+        self.requests[name] = request
+        if self._drawn is not None:
+            return self._drawn[name]
+        return request.draw(key(*self._place, name), self.examples)
+
+
+def _static(name: str, shape: Sequence[int]) -> tuple[int, ...]:
+    shape = tuple(shape)
+    require(all(isinstance(side, int) for side in shape), f"shape of noise {name}", shape,
+            "known before the run: integers, per example")
+    return shape

@@ -1,0 +1,1 @@
+"""The outer loop: plain Python, once per call of the compiled loop."""

@@ -1,0 +1,53 @@
+"""The process around a run: determinism, memory, precision, seeds. Call ``prepare`` before nets are made."""
+
+import platform
+import resource
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.errors import require
+
+# --precision -> Keras policy
+POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
+
+
+def deterministic() -> None:
+    """Same program, same bits.
+
+    TensorFlow's arithmetic optimizer rewrites sums into accumulators that add in whatever order their
+    inputs arrive, also under ``enable_op_determinism``; it is switched off.
+    """
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    tf.config.experimental.enable_op_determinism()
+
+
+def prepare(seed: int = 0, precision: str = "float32") -> None:
+    """Set the process up for a run: determinism, GPU memory growth, Keras's dtype policy, initial weights' seed.
+
+    Args:
+      seed: Of the nets' initial weights; at least 0.
+      precision: "float32", or "bfloat16" or "float16" for compute in half precision on float32 variables.
+
+    Raises:
+      Invalid: for a seed or precision out of range.
+    """
+    require(seed >= 0, "seed", seed, "at least 0")
+    require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    deterministic()
+    keras.config.set_dtype_policy(POLICIES[precision])
+    keras.utils.set_random_seed(seed)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a run's figures depend on."""
+    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
+            "numpy": np.__version__}
+
+
+def peak_memory() -> int:
+    """The process's largest resident memory so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,94 @@
+"""Exact figures over a source: every example once, padding never, averaged weights when there are any."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.cycle.outline import survey
+from engine.cycle.plan import Plan
+from engine.data.source import Source
+from engine.errors import require
+from engine.noise import Noise, key
+from engine.strategy import Loss, Nets
+
+
+class Evaluation:
+    """``function(nets, batch, noise) -> {name: [B, ...]}`` over all of ``source``, in stored order.
+
+    Args:
+      averages: (variable, averaged value) pairs: the nets are read with the averages in place.
+      place: Part of the key of the random draws: the same draws at every evaluation.
+    """
+
+    def __init__(self, function: Loss, nets: Nets, source: Source, *, seed: int, plan: str,
+                 averages: Sequence[tuple[Any, Any]] = (), place: str = "evaluation") -> None:
+        self.source, self._function, self._nets, self._averages = source, function, nets, averages
+        self._seed, self._place = seed, place
+        self._survey = survey(function, nets, source, place)
+        for name, shape in self._survey.shapes.items():
+            require(shape[:1] == (source.batch_size,), f"{place} {name}", f"shape {list(shape)}",
+                    f"of first axis {source.batch_size}, one figure per example")
+        compiled = Plan(plan)
+        self._values = compiled.part(self._values_of)
+        self._loop = compiled.loop(self._sums)
+        self._each = Plan(plan).loop(self._batch)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the figures."""
+        return list(self._survey.shapes)
+
+    def means(self) -> dict[str, float]:
+        """The mean of each per-example figure over all examples."""
+        for name, shape in self._survey.shapes.items():
+            require(len(shape) == 1, f"metric {name}", f"shape {list(shape)}", "one number per example")
+        if not self._survey.shapes:
+            return {}
+        sums = self._loop(self.source.open_in_order())
+        return {name: float(total) / self.source.size for name, total in sums.items()}
+
+    def examples(self) -> dict[str, np.ndarray]:
+        """The figures themselves, [N, ...] each, in stored order."""
+        reader, found = self.source.open_in_order(), []
+        for number in range(self.source.batches_in_order):
+            values, weights = self._each(tf.constant(number, tf.int64), reader)
+            found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
+        return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+
+    # Traced from here on.
+
+    def _values_of(self, raw: Any, data_draws: Any, draws: Any) -> dict[str, tf.Tensor]:
+        examples = self.source.batch_size
+        with keras.StatelessScope([(v, tf.convert_to_tensor(average)) for v, average in self._averages]):
+            batch = self.source.transform(raw, Noise(examples=examples, drawn=data_draws))
+            return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=draws)))
+
+    def _batch(self, number: tf.Tensor, reader: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        raw, weights = self.source.in_order(number, reader)
+        draws = [{name: request.draw(key(self._seed, place, number, name), self.source.batch_size)
+                  for name, request in requests.items()}
+                 for place, requests in (("evaluation data", self._survey.data_requests),
+                                         (self._place, self._survey.requests))]
+        return self._values(raw, *draws), weights
+
+    def _sums(self, reader: Any) -> dict[str, tf.Tensor]:
+        def one(number: tf.Tensor, sums: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+            values, weights = self._batch(number, reader)
+            counted = {name: tf.where(weights > 0, tf.cast(value, tf.float64), 0.0) for name, value in values.items()}
+            return number + 1, {name: sums[name] + tf.reduce_sum(counted[name]) for name in sums}
+
+        zeros = {name: tf.zeros([], tf.float64) for name in self._survey.shapes}
+        return tf.while_loop(lambda number, _: number < self.source.batches_in_order, one,
+                             [tf.constant(0, tf.int64), zeros])[1]
+
+
+def first_examples(source: Source, count: int) -> dict[str, tf.Tensor]:
+    """The first ``count`` raw examples of ``source`` in stored order, at most all of them."""
+    reader, parts = source.open_in_order(), []
+    for number in range(min(source.batches_in_order, -(-count // source.batch_size))):
+        raw, weights = source.in_order(tf.constant(number, tf.int64), reader)
+        parts.append({name: value[:int(tf.reduce_sum(weights))] for name, value in raw.items()})
+    return {name: tf.concat([part[name] for part in parts], axis=0)[:count] for name in parts[0]}

@@ -1,0 +1,113 @@
+"""Classification: cross-entropies in nats and accuracies, per example."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from losses import guard
+
+
+def softmax_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
+    """Cross-entropy between one class label per example and the softmax of the logits.
+
+    Formula: `-sum_c t_c log softmax(logits)_c` with `t = (1 - s) onehot(label) + s / C`, `s` the smoothing.
+
+    Args:
+        labels: `[B]`, any integer dtype, in `[0, C)`. A label outside raises on a CPU and gives NaN on a
+            GPU or under XLA.
+        logits: `[B, C]`, floating, `C >= 2`; any finite values.
+        label_smoothing: the share of the target that is spread evenly over all classes, in `[0, 1)`.
+
+    Returns:
+        `[B]`, nats.
+
+    Raises:
+        ValueError: a wrong shape or dtype, or `label_smoothing` out of range.
+
+    Source: Goodfellow et al., Deep Learning, 2016, section 6.2.2.3; smoothing: Szegedy et al. 2016
+        (arXiv 1512.00567), section 7.
+    """
+    _check_smoothing(label_smoothing)
+    labels, logits = guard.classes(labels, logits)
+    to_label = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    if label_smoothing == 0.0:
+        return to_label
+    # Cross-entropy is linear in the target, so the uniform part is the mean over classes.
+    to_uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+    return (1.0 - label_smoothing) * to_label + label_smoothing * to_uniform
+
+
+def sigmoid_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing: float = 0.0) -> tf.Tensor:
+    """Cross-entropy of independent yes/no labels, summed over all axes but the first.
+
+    Formula: `-sum_j [t_j log sigmoid(l_j) + (1 - t_j) log(1 - sigmoid(l_j))]` with `t = (1 - s) y + s / 2`.
+
+    Args:
+        labels: `[B, ...]`, bool, integer or floating, in `[0, 1]`.
+        logits: `[B, ...]`, floating, of the shape of `labels`; any finite values.
+        label_smoothing: how far each label moves towards 1/2, in `[0, 1)`.
+
+    Returns:
+        `[B]`, nats.
+
+    Raises:
+        ValueError: two shapes, logits that are not floating, or `label_smoothing` out of range.
+
+    Source: Goodfellow et al., Deep Learning, 2016, section 6.2.2.2.
+    """
+    _check_smoothing(label_smoothing)
+    (logits,) = guard.floats(logits=logits)
+    labels = tf.cast(labels, logits.dtype)
+    guard.same_shape(labels=labels, logits=logits)
+    target = (1.0 - label_smoothing) * labels + 0.5 * label_smoothing if label_smoothing else labels
+    cell = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
+    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+
+
+def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Whether the largest logit is the label's; among equal logits the first class wins.
+
+    Formula: `1 if argmax_c logits_c = label else 0`.
+
+    Args:
+        labels: `[B]`, any integer dtype, in `[0, C)`.
+        logits: `[B, C]`, floating, `C >= 2`.
+
+    Returns:
+        `[B]`, 0 or 1 (a share, once averaged). No gradient.
+
+    Raises:
+        ValueError: a wrong shape or dtype.
+
+    Source: the definition; the zero-one loss is 1 minus this.
+    """
+    labels, logits = guard.classes(labels, logits)
+    return tf.cast(tf.equal(tf.argmax(logits, axis=-1), labels), logits.dtype)
+
+
+def binary_accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The share of an example's yes/no labels that the sign of the logit tells.
+
+    Formula: `mean_j [1 if (l_j > 0) = (y_j > 1/2) else 0]`; a logit of exactly 0 says no.
+
+    Args:
+        labels: `[B, ...]`, bool, integer or floating, in `[0, 1]`.
+        logits: `[B, ...]`, floating, of the shape of `labels`.
+
+    Returns:
+        `[B]`, a share in `[0, 1]`; 0 or 1 where there is one label per example. No gradient.
+
+    Raises:
+        ValueError: two shapes, or logits that are not floating.
+
+    Source: the definition.
+    """
+    (logits,) = guard.floats(logits=logits)
+    labels = tf.cast(labels, logits.dtype)
+    guard.same_shape(labels=labels, logits=logits)
+    right = tf.cast(tf.equal(logits > 0.0, labels > 0.5), logits.dtype)
+    return tf.reduce_mean(right, axis=guard.example_axes(right))
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    guard.require(0.0 <= label_smoothing < 1.0, "label_smoothing", label_smoothing, "at least 0 and below 1")
