@@ -109,22 +109,26 @@ class ArraySource(Source):
 class DatasetSource(Source):
     """A user's own ``tf.data.Dataset`` of single examples, each a dict of tensors.
 
-    The dataset must give the same examples in the same order whenever it is read from the start (a seeded
-    ``shuffle`` may reorder each repetition); batch ``k`` is then what it gives after ``k`` batches, and a
-    resume skips so many. Batching, repeating and prefetching are done here.
+    Batch ``k`` is what the dataset gives after ``k`` batches; a resume skips so many. So it must give the same
+    examples in the same order whenever it is read from the start. A seeded ``shuffle`` does that only in a new
+    dataset object (each iterator continues its sequence of seeds): give a function that makes one, and it is
+    called for every reading. Batching, repeating and prefetching are done here.
 
     Args:
-      dataset: Finite and unbatched, with fully known shapes.
+      dataset: Finite and unbatched, with fully known shapes; or a function of no arguments that makes it.
       batch_size: Examples per batch.
       size: Number of examples; needed only where TensorFlow cannot tell it.
       seed: Kept for the source's description; the dataset orders itself.
       transform: As in ``ArraySource``.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, batch_size: int, size: int | None = None, seed: int = 0,
-                 transform: Transform = unchanged) -> None:
+    def __init__(self, dataset: tf.data.Dataset | Callable[[], tf.data.Dataset], batch_size: int,
+                 size: int | None = None, seed: int = 0, transform: Transform = unchanged) -> None:
+        self._make = dataset if callable(dataset) else lambda: dataset
+        dataset = self._make()
         element = dataset.element_spec
-        require(isinstance(element, dict), "dataset", element, "of dicts {name: tensor}")
+        flat = isinstance(element, dict) and all(isinstance(spec, tf.TensorSpec) for spec in element.values())
+        require(flat, "dataset", element, "of dicts {name: tensor}")
         size = int(dataset.cardinality()) if size is None else size
         require(size >= 0, "size", size, "given: the dataset cannot tell its number of examples, or never ends")
         super().__init__(size, batch_size, seed, transform)
@@ -132,13 +136,12 @@ class DatasetSource(Source):
         require(known, "dataset", element, "of fully known shapes")
         self.spec = {name: tf.TensorSpec([self.batch_size, *spec.shape], spec.dtype)
                      for name, spec in element.items()}
-        self._dataset = dataset
-        self._endless = dataset.batch(self.batch_size, drop_remainder=True).repeat()
         self._place: tuple[int, Any] = (-1, None)  # the next batch of the open iterator
 
     def open(self, batch: int) -> Any:
         if self._place[0] != batch:
-            self._place = -1, iter(self._endless.skip(batch).prefetch(2))
+            endless = self._make().batch(self.batch_size, drop_remainder=True).repeat()
+            self._place = -1, iter(endless.skip(batch).prefetch(2))
         return self._place[1]
 
     def left_at(self, batch: int) -> None:
@@ -148,8 +151,8 @@ class DatasetSource(Source):
         return next(reader)
 
     def open_in_order(self) -> Any:
-        examples = self._dataset.map(lambda example: (example, tf.ones([])))
-        padding = self._dataset.take(1).map(lambda example: (example, tf.zeros([]))).repeat()
+        examples = self._make().map(lambda example: (example, tf.ones([])))
+        padding = self._make().take(1).map(lambda example: (example, tf.zeros([]))).repeat()
         missing = self.batches_in_order * self.batch_size - self.size
         return iter(examples.concatenate(padding.take(missing)).batch(self.batch_size, drop_remainder=True))
 

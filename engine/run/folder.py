@@ -50,6 +50,11 @@ class RunFolder:
         partial.write_text(json.dumps(values, indent=2) + "\n")
         partial.replace(self.path / name)
 
+    def read(self, name: str) -> dict[str, Any]:
+        """One JSON file; empty if there is none."""
+        file = self.path / name
+        return dict(json.loads(file.read_text())) if file.exists() else {}
+
     def _compare(self, before: Mapping[str, Any]) -> None:
         names = sorted({*before, *self.config})
         changed = [f"{name} was {before.get(name)!r} and is {self.config.get(name)!r}"

@@ -169,10 +169,12 @@ class Trainer:
         if self.folder is None:
             return None
         self.folder.create()
+        counters, intervals = self.counters, [event.interval.totals for event in self.events]
         facts = {"position": self.engine.position, "streak": self.engine.streak, "seconds": self.seconds,
-                 "rejected": self.rejected, "intervals": [event.interval.totals for event in self.events], "updates": self.counters.updates, "batches": self.counters.batches,
-                 "config": self.folder.config, "versions": environment.versions()}
-        return checkpoint.save(self.folder.checkpoints, self.counters.cycles, variables_of(self.nets, self.engine), facts)
+                 "rejected": self.rejected, "intervals": intervals, "updates": counters.updates,
+                 "batches": counters.batches, "config": self.folder.config, "versions": environment.versions()}
+        state = variables_of(self.nets, self.engine)
+        return checkpoint.save(self.folder.checkpoints, counters.cycles, state, facts)
 
     def summary(self) -> dict[str, Any]:
         """Counters, speed, plan and versions of the run, as JSON values."""

@@ -1,0 +1,102 @@
+"""Fetching one file: checked against its SHA-256, and put in its place whole or not at all."""
+
+import hashlib
+import http.client
+import os
+import urllib.error
+import urllib.request
+import zlib
+from pathlib import Path
+
+from tqdm import tqdm
+
+from engine.data.idx import CHUNK, unpacked
+from engine.errors import Invalid, require
+
+TIMEOUT = 20  # seconds without an answer or a byte
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256, in hexadecimal, of a file's content: of what it unpacks to where it is packed by gzip.
+
+    So a file that was packed again (Debian does) has the sum of the original, and so has the unpacked file.
+
+    Raises:
+      OSError: for a file that cannot be read; EOFError, zlib.error: for a damaged one.
+    """
+    digest = hashlib.sha256()
+    with unpacked(Path(path)) as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify(path: str | Path, expected: str, what: str) -> None:
+    """Raise ``Invalid``, naming ``what`` and ``path``, unless ``sha256(path)`` is ``expected``."""
+    try:
+        found = sha256(path)
+    except (OSError, EOFError, zlib.error) as fault:  # a damaged gzip stream raises any of these
+        raise Invalid(f"`{what}` ({path}) must be readable and intact: {fault}") from None
+    require(found == expected, what, path, f"the genuine file, of SHA-256 {expected}, but has {found}")
+
+
+def fetch(url: str, path: str | Path, sha256: str, what: str) -> Path:
+    """Download ``url`` to ``path``, by way of a temporary file beside it, unless the right file is there.
+
+    A progress bar shows on standard error where that is a terminal. Whatever goes wrong, what stood at
+    ``path`` before is untouched and nothing else is left behind.
+
+    Args:
+      url: http, https or file address.
+      path: The file to make; its folder is made too.
+      sha256: What ``sha256(path)`` must be afterwards, in hexadecimal.
+      what: The file's name for people.
+
+    Returns:
+      ``path``.
+
+    Raises:
+      Invalid: one line, for an address that does not answer, an answer cut short, a wrong sum, or a folder
+        that cannot be written.
+    """
+    path = Path(path)
+    if _is_right(path, sha256, what):
+        return path
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
+                _copy(answer, part, what)
+            verify(part, sha256, f"{what} from {url}")
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+    except (OSError, http.client.HTTPException) as fault:
+        raise Invalid(f"`{what}` ({url}) must be downloadable to {path.parent}: {_reason(fault)}") from None
+    return path
+
+
+def _is_right(path: Path, expected: str, what: str) -> bool:
+    try:
+        verify(path, expected, what)
+    except Invalid:
+        return False
+    return True
+
+
+def _reason(fault: Exception) -> str:
+    if isinstance(fault, urllib.error.HTTPError):
+        fault.close()  # it is the answer too
+        return str(fault)
+    return " ".join(str(getattr(fault, "reason", fault)).split())
+
+
+def _copy(answer: http.client.HTTPResponse, path: Path, what: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    length = int(answer.headers.get("Content-Length") or 0)
+    bar = tqdm(total=length or None, desc=what, unit="B", unit_scale=True, disable=None, leave=False)
+    with open(path, "wb") as file, bar:
+        while chunk := answer.read(CHUNK):
+            bar.update(file.write(chunk))
+    if path.stat().st_size < length:
+        raise OSError(f"the answer was cut short after {path.stat().st_size} of {length} bytes")

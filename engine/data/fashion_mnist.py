@@ -1,0 +1,115 @@
+"""Fashion-MNIST: 70 000 grey pictures, 28 x 28, of ten kinds of clothing.
+
+H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+Algorithms", 2017, arXiv:1708.07747. Its 10 000 test pictures come with phaseloop; see
+``fashion_mnist_10k/ATTRIBUTION.md``.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from engine.data import download, idx
+from engine.errors import Invalid, require
+
+Split = dict[str, np.ndarray]  # "image": uint8 [N, 28, 28, 1] in 0..255; "label": int32 [N], from 0
+
+CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
+           "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+TRAINED_OF_10K = 9_000  # examples; the other 1 000 are held out
+EMBEDDED = Path(__file__).parent / "fashion_mnist_10k"
+# Of the unpacked content, so that files packed again verify too. They were taken from Debian's files, which,
+# given back the name and the time of their gzip headers, have the MD5 sums that the authors publish.
+SHA256 = {
+    "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+    "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+    "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+    "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+}
+URLS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the authors'
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/")  # TensorFlow's copy
+REMEDY = ("give the folder that holds its files (--data-dir), or install the Debian package "
+          "dataset-fashion-mnist, or use --dataset fashion-mnist-10k, which needs no files")
+
+
+def load_10k() -> tuple[Split, Split]:
+    """The pictures that come with phaseloop: always the same 9 000 to train on and 1 000 held out."""
+    both = _split({name: EMBEDDED / f"{name}.gz" for name in SHA256 if name.startswith("t10k")}, "t10k")
+    return ({name: array[:TRAINED_OF_10K] for name, array in both.items()},
+            {name: array[TRAINED_OF_10K:] for name, array in both.items()})
+
+
+def load_full(data_dir: str | Path | None = None, shared: Sequence[Path] | None = None,
+              cache: Path | None = None, urls: Sequence[str] = URLS) -> tuple[Split, Split]:
+    """The whole set: 60 000 pictures to train on and 10 000 held out.
+
+    The four files, packed or not, are looked for in ``data_dir``, ``data_dir/fashion-mnist``, the ``shared``
+    folders and phaseloop's cache, then downloaded. Every file is checked against its SHA-256.
+
+    Args:
+      data_dir: A folder that holds the files, or is to hold them.
+      shared: Folders of others, only read. By default Debian's and Keras's (KERAS_HOME is honoured).
+      cache: Where to download to without a ``data_dir``. By default ~/.cache/phaseloop/fashion-mnist
+        (XDG_CACHE_HOME is honoured).
+      urls: Addresses of folders with the files, tried in order.
+
+    Raises:
+      Invalid: for a wrong file in ``data_dir``, or (one line with all that was tried) no files anywhere.
+    """
+    mine = [] if data_dir is None else [Path(data_dir), Path(data_dir, "fashion-mnist")]
+    target = Path(data_dir) if data_dir is not None else _cache() if cache is None else cache
+    tried = []
+    for folder in [*mine, *(_shared() if shared is None else shared), *([] if mine else [target])]:
+        try:
+            paths = _look(folder)
+        except Invalid as fault:
+            if folder in mine:
+                raise
+            tried.append(str(fault))
+            continue
+        if len(paths) == len(SHA256):
+            return _split(paths, "train"), _split(paths, "t10k")
+        missing = [name for name in SHA256 if name not in paths]
+        tried.append(f"{folder} (lacks {', '.join(missing)})" if paths else f"{folder} (has none)")
+    paths = _download(target, urls, tried)
+    return _split(paths, "train"), _split(paths, "t10k")
+
+
+def _look(folder: Path) -> dict[str, Path]:
+    """{name: path} of the files that ``folder`` has, each verified."""
+    paths = {}
+    for name, expected in SHA256.items():
+        for path in (folder / f"{name}.gz", folder / name):
+            if name not in paths and path.is_file():
+                download.verify(path, expected, name)
+                paths[name] = path
+    return paths
+
+
+def _download(folder: Path, urls: Sequence[str], tried: list[str]) -> dict[str, Path]:
+    for url in urls:
+        try:
+            return {name: download.fetch(f"{url}{name}.gz", folder / f"{name}.gz", expected, name)
+                    for name, expected in SHA256.items()}
+        except Invalid as fault:
+            tried.append(str(fault))
+    raise Invalid(f"`dataset` (fashion-mnist) must be found or downloadable: {REMEDY}. "
+                  f"Tried: {'; '.join(tried)}")
+
+
+def _split(paths: dict[str, Path], part: str) -> Split:
+    images = idx.read(paths[f"{part}-images-idx3-ubyte"])
+    labels = idx.read(paths[f"{part}-labels-idx1-ubyte"])
+    require(images.shape == (len(labels), 28, 28), f"{part} images", images.shape, f"[{len(labels)}, 28, 28]")
+    return {"image": images[..., np.newaxis], "label": labels.astype(np.int32)}
+
+
+def _shared() -> list[Path]:
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    return [Path("/usr/share/datasets/fashion-mnist"), keras / "datasets" / "fashion-mnist"]
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phaseloop" / "fashion-mnist"

@@ -1,0 +1,1 @@
+"""Reporting: turns a run's numbers and pictures into what people look at."""

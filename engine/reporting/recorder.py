@@ -1,0 +1,107 @@
+"""Recorder: the events that turn a run's numbers into what people look at."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from engine.data.source import Source
+from engine.reporting import pictures
+from engine.reporting.progress import Progress, describe
+from engine.reporting.report import write_report
+from engine.reporting.table import Table
+from engine.reporting.tensorboard import TensorBoard
+from engine.run.events import Event, Every
+from engine.run.trainer import Trainer
+
+Drawing = Callable[[Trainer], Mapping[str, Image.Image]]
+
+
+def strategy_pictures(source: Source, count: int = 32) -> Drawing:
+    """Grids of what the strategy's ``pictures`` gives for the first ``count`` examples of ``source``."""
+    def draw(trainer: Trainer) -> dict[str, Image.Image]:
+        found = trainer.pictures(min(count, source.size), source)
+        return {name: pictures.grid(images, columns=8) for name, images in found.items()}
+    return draw
+
+
+class Recorder:
+    """Log, evaluation, pictures and checkpoints of one run, into its folder and onto the terminal.
+
+    Args:
+      trainer: With a run folder.
+      held_out: What to evaluate on.
+      draw: Gives the pictures by name.
+      target: Cycles at which the training ends, for the time left.
+    """
+
+    def __init__(self, trainer: Trainer, held_out: Source, draw: Drawing, target: int) -> None:
+        assert trainer.folder is not None
+        self._trainer, self._held_out, self._draw = trainer, held_out, draw
+        self._path: Path = trainer.folder.path
+        terms = [f"{phase}/{name}" for phase, names in trainer.term_names.items() for name in names]
+        evaluated = [f"eval/{name}" for name in trainer.metric_names(held_out)]
+        self._table = Table(self._path / "metrics.csv", ["cycle", "batches", "epoch", "seconds", *terms, *evaluated])
+        self._table.rewind(trainer.counters.cycles)
+        self._board = TensorBoard(self._path / "tensorboard")
+        self._progress = Progress(target, initial=trainer.counters.cycles)
+        self._row: dict[str, float] = {}
+        self.metrics: dict[str, float] = {}  # the newest evaluation
+        trainer.say = self._progress.line
+
+    def events(self, log: Every, evaluate: Every, checkpoint: Every) -> list[Event]:
+        """The events, in the order in which they must run: the checkpoint sees complete rows."""
+        return [Event(Every(seconds=0.2), self._advance), Event(log, self._log), Event(evaluate, self._evaluate),
+                Event(checkpoint, self._checkpoint)]
+
+    def close(self, finished: bool) -> None:
+        """Write what is open and report.html; of a finished run, summary.json too."""
+        self._flush()
+        self._board.close()
+        self._progress.close()
+        assert self._trainer.folder is not None
+        summary = self._trainer.folder.read("summary.json")
+        if finished and summary.get("cycles") == self._trainer.counters.cycles:
+            self.metrics = summary["metrics"]  # nothing was left to do
+        elif finished:
+            self.metrics = self.metrics or self._trainer.evaluate(self._held_out)
+            self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary()})
+        if (self._path / "config.json").exists():
+            write_report(self._path)
+
+    def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:
+        self._progress.update(trainer.counters.cycles, trainer.counters.epoch, means)
+
+    def _log(self, trainer: Trainer, means: Mapping[str, float]) -> None:
+        self._note(means)
+        if not self._progress.on_terminal:
+            self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
+
+    def _evaluate(self, trainer: Trainer, means: Mapping[str, float]) -> None:
+        self.metrics = trainer.evaluate(self._held_out)
+        values = {f"eval/{name}": value for name, value in self.metrics.items()}
+        self._note(values)
+        self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
+        drawn = self._draw(trainer)
+        for name, image in drawn.items():
+            pictures.save(image, self._path / "pictures" / f"{name}-{trainer.counters.cycles}.png")
+        self._board.images(trainer.counters.cycles, {name: np.asarray(image) for name, image in drawn.items()})
+
+    def _checkpoint(self, trainer: Trainer, means: Mapping[str, float]) -> None:
+        self._flush()
+        trainer.save()
+
+    def _note(self, values: Mapping[str, float]) -> None:
+        counters = self._trainer.counters
+        if self._row.get("cycle") != counters.cycles:
+            self._flush()
+            self._row = {"cycle": counters.cycles, "batches": counters.batches, "epoch": counters.epoch,
+                         "seconds": self._trainer.seconds}
+        self._row.update(values)
+        self._board.scalars(counters.cycles, values)
+
+    def _flush(self) -> None:
+        if self._row:
+            self._table.write(self._row)
+        self._row = {}

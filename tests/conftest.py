@@ -1,0 +1,29 @@
+"""Two logical CPU devices, so that runs on several replicas can be compared with runs on one."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import pytest
+import tensorflow as tf
+
+from engine import prepare
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(scope="session")
+def two_replicas():
+    """One strategy for all tests: TensorFlow's collectives on CPUs confuse two of them in one process."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(autouse=True)
+def _same_start():
+    """Every test starts with the same seed, in float32."""
+    prepare(0)
+    yield
+    keras.config.set_dtype_policy("float32")

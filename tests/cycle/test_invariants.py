@@ -1,0 +1,110 @@
+"""Design, section 6: what always holds of the cycle (numbers 1, 2, 4, 5, 6, 7)."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from engine import Update
+from engine.cycle.plan import Plan, Retraced
+from tests import toys
+
+
+def test_ten_wgan_cycles_are_50_critic_and_10_generator_updates_on_50_distinct_batches():
+    seen = tf.Variable(tf.zeros([200], tf.int32))
+    source = toys.points(batch_size=4)  # 50 batches per epoch: ten cycles read each example once
+    made, _ = toys.gan(source, seen)
+    report = made.run(10)
+    assert made.updates_done(made.position) == {"critic": 50, "generator": 10, "": 50}
+    assert report.totals["critic"]["wasserstein"][1] == 50 * 4
+    assert report.totals["generator"]["wasserstein"][1] == 10 * 4
+    np.testing.assert_array_equal(seen.numpy(), np.ones(200))
+    critic, generator = made.updaters["critic"].update.optimizer, made.updaters["generator"].update.optimizer
+    assert (int(critic.iterations), int(generator.iterations)) == (50, 10)
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla", "eager"])
+def test_cycles_per_call_do_not_change_the_bits(plan):
+    cycles = 4 if plan == "eager" else 12
+    once, nets = toys.gan(plan=plan)
+    whole = once.run(cycles)
+    many, others = toys.gan(plan=plan)
+    parts = [many.run(count) for count in (1, cycles - 3, 2)]
+    np.testing.assert_array_equal(toys.bits(once, nets), toys.bits(many, others))
+    for phase, terms in whole.totals.items():
+        for term, (total, count) in terms.items():
+            assert sum(part.totals[phase][term][1] for part in parts) == count
+            assert sum(part.totals[phase][term][0] for part in parts) == pytest.approx(total, rel=1e-12)
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla"])
+def test_the_same_run_twice_has_the_same_bits(plan):
+    runs = []
+    for _ in range(2):
+        made, nets = toys.gan(plan=plan)
+        made.run(30)
+        runs.append(toys.bits(made, nets))
+    np.testing.assert_array_equal(*runs)
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla"])
+def test_plans_agree_within_rounding_on_the_same_draws(plan):
+    reference, nets = toys.gan(plan="eager", average=0.9)
+    reference.run(5)
+    other, others = toys.gan(plan=plan, average=0.9)
+    other.run(5)
+    np.testing.assert_allclose(toys.bits(other, others), toys.bits(reference, nets), rtol=1e-4, atol=1e-5)
+
+
+def test_two_replicas_follow_the_trajectory_of_one(two_replicas):
+    one, nets = toys.gan(toys.points(24), average=0.9)
+    first = one.run(10)
+    with two_replicas.scope():
+        two, others = toys.gan(toys.points(24), average=0.9)
+    second = two.run(10)
+    np.testing.assert_allclose(toys.bits(two, others), toys.bits(one, nets), rtol=1e-4, atol=1e-5)
+    for phase, terms in first.totals.items():
+        for term, (total, count) in terms.items():
+            assert second.totals[phase][term] == (pytest.approx(total, rel=1e-4, abs=1e-4), count)
+
+
+def test_clipping_acts_on_the_gradient_summed_over_replicas(two_replicas):
+    """A clipped SGD step has exactly the length rate * clip_norm, on any number of replicas."""
+    def moved():
+        nets = {"net": toys.net(1)}
+        made = toys.engine(toys.Fit(watch=["absolute_error"]), nets,
+                           {"fit": Update(keras.optimizers.SGD(1.0), clip_norm=0.01)}, toys.points(8))
+        before = [v.numpy() for v in nets["net"].variables]
+        made.run(1)
+        return np.sqrt(sum(np.sum((v.numpy() - old) ** 2)
+                           for v, old in zip(nets["net"].variables, before, strict=True)))
+
+    assert moved() == pytest.approx(0.01, rel=1e-4)
+    with two_replicas.scope():
+        assert moved() == pytest.approx(0.01, rel=1e-4)
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla", "eager"])
+def test_accumulating_a_batches_is_one_batch_a_times_as_large(plan):
+    cycles = 2 if plan == "eager" else 6
+    whole, nets = toys.gan(toys.points(24), plan=plan)
+    first = whole.run(cycles)
+    parts, others = toys.gan(toys.points(12), accumulate=2, plan=plan)
+    second = parts.run(cycles)
+    np.testing.assert_allclose(toys.bits(parts, others), toys.bits(whole, nets), rtol=1e-4, atol=1e-5)
+    assert parts.updates_done(parts.position)[""] == 2 * whole.updates_done(whole.position)[""]
+    assert first.totals["critic"]["penalty"] == pytest.approx(second.totals["critic"]["penalty"], rel=1e-4)
+
+
+def test_a_run_is_traced_once():
+    made, _ = toys.gan()
+    for cycles in (1, 7, 2):
+        made.run(cycles)
+    assert made.plan.traces == 1
+
+
+def test_a_second_trace_raises_with_its_cause():
+    looped = Plan("graph").loop(lambda number: number + 1)
+    looped(tf.constant(1, tf.int64))
+    with pytest.raises(Retraced, match=r"its arguments were .*int64.* and are now .*int32"):
+        looped(tf.constant(1, tf.int32))

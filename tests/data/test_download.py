@@ -1,0 +1,115 @@
+"""Downloads, from a server on this machine: whole and verified, or nothing."""
+
+import gzip
+import hashlib
+import http.server
+import socket
+import sys
+import threading
+
+import pytest
+
+from engine.data import download
+from engine.errors import Invalid
+
+CONTENT = bytes(range(256)) * 9000
+SUM = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        if self.path == "/missing":
+            return self.send_error(404)
+        body = gzip.compress(CONTENT) if self.path.endswith(".gz") else CONTENT
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:1000] if self.path == "/short" else body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked = []
+        server.address = f"http://127.0.0.1:{server.server_address[1]}"
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch):
+    monkeypatch.setenv("no_proxy", "*")
+
+
+def refusal(folder, url, expected=SUM):
+    """The error's text; what stood before is as it was, and nothing came beside it."""
+    old = folder / "file"
+    old.write_text("old")
+    with pytest.raises(Invalid) as caught:
+        download.fetch(url, old, expected, "the file")
+    assert [each.name for each in folder.iterdir()] == ["file"] and old.read_text() == "old"
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_sum_is_of_the_unpacked_content(tmp_path):
+    plain, packed, again = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    plain.write_bytes(CONTENT)
+    packed.write_bytes(gzip.compress(CONTENT, mtime=1))
+    again.write_bytes(gzip.compress(CONTENT, compresslevel=1, mtime=2))
+    assert {download.sha256(path) for path in (plain, packed, again)} == {SUM}
+
+
+@pytest.mark.parametrize("name", ["plain", "packed.gz"])
+def test_fetch_makes_the_folder_and_leaves_only_the_file(tmp_path, server, name, capfd):
+    path = tmp_path / "new" / name
+    assert download.fetch(f"{server.address}/{name}", path, SUM, "it") == path
+    assert download.sha256(path) == SUM
+    assert list(path.parent.iterdir()) == [path]
+    assert capfd.readouterr() == ("", "")  # no terminal: no bar
+
+
+def test_a_file_address_and_what_is_there_already(tmp_path, server):
+    (tmp_path / "from").write_bytes(CONTENT)
+    path = download.fetch((tmp_path / "from").as_uri(), tmp_path / "to", SUM, "it")
+    asked = len(server.asked)
+    download.fetch(f"{server.address}/plain", path, SUM, "it")
+    assert len(server.asked) == asked
+
+
+def test_a_terminal_gets_a_bar(tmp_path, server, monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    download.fetch(f"{server.address}/plain", tmp_path / "f", SUM, "the pictures")
+    shown = capsys.readouterr().err
+    assert "the pictures" in shown and "2.30M" in shown
+
+
+def test_a_wrong_sum(tmp_path, server):
+    text = refusal(tmp_path, f"{server.address}/plain", "0" * 64)
+    assert text.startswith(f"`the file from {server.address}/plain` (") and SUM in text and "0" * 64 in text
+
+
+def test_an_answer_cut_short(tmp_path, server):
+    text = refusal(tmp_path, f"{server.address}/short")
+    assert f"({server.address}/short) must be downloadable" in text
+    assert "cut short after 1000 of 2304000 bytes" in text
+
+
+def test_no_such_file_no_server_no_folder(tmp_path, server):
+    assert "HTTP Error 404: Not Found" in refusal(tmp_path, f"{server.address}/missing")
+    assert "refused" in refusal(tmp_path, "http://127.0.0.1:9/file")
+    with pytest.raises(Invalid, match=r"^`it` \(http.*must be downloadable .*(File exists|Not a dir)"):
+        download.fetch(f"{server.address}/plain", tmp_path / "file" / "below", SUM, "it")
+
+
+def test_silence_ends_by_the_timeout(tmp_path, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert "timed out" in refusal(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/")

@@ -1,0 +1,61 @@
+"""Event files read back as TensorBoard reads them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from tensorflow.core.util import event_pb2
+
+from engine.errors import Invalid
+from engine.reporting.tensorboard import TensorBoard
+
+
+def values(folder: Path) -> dict[tuple[str, int], Any]:
+    """{(tag, step): tensor} of all event files."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        for record in tf.data.TFRecordDataset(str(path)):
+            event = event_pb2.Event.FromString(record.numpy())
+            found |= {(value.tag, event.step): tf.make_ndarray(value.tensor) for value in event.summary.value}
+    return found
+
+
+def test_nothing_is_written_before_the_first_value(tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path / "tensorboard")
+    board.scalars(1, {})
+    board.images(1, {})
+    board.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_scalars_are_there_at_once_with_their_cycle(tmp_path: Path) -> None:
+    board = TensorBoard(tmp_path)
+    board.scalars(100, {"elbo/kl": 16.5, "eval/accuracy": np.float32(0.25)})
+    board.scalars(200, {"elbo/kl": 8.5})
+    assert values(tmp_path) == {("elbo/kl", 100): 16.5, ("eval/accuracy", 100): 0.25, ("elbo/kl", 200): 8.5}
+    board.close()
+    board.scalars(300, {"elbo/kl": 4.0})
+    board.close()
+    assert values(tmp_path)["elbo/kl", 300] == 4.0
+
+
+def test_images_keep_their_pixels(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    board = TensorBoard(tmp_path)
+    board.images(7, {"samples": picture})
+    board.close()
+    width, height, png = values(tmp_path)["samples", 7]
+    assert (width, height) == (b"7", b"5")
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(png))), picture)
+
+
+@pytest.mark.parametrize("picture", [
+    np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 4, 1), np.uint8)])
+def test_another_shape_or_type_is_refused(tmp_path: Path, picture: np.ndarray) -> None:
+    with pytest.raises(Invalid, match=r"`samples` \(.*\) must be a picture, uint8 \[h, w, 3\]"):
+        TensorBoard(tmp_path).images(1, {"samples": picture})
+    assert not list(tmp_path.iterdir())
