@@ -78,7 +78,7 @@ class PhaseGradients:
                  *zip(self._states, tf.unstack(self._replicas.own_seeds(seeds), len(self._states)), strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
-            with keras.StatelessScope(state) as scope:
+            with keras.StatelessScope(state, collect_losses=True) as scope:
                 batch = self._source.transform(raw, Noise(examples=examples, drawn=data_draws)) if raw else {}
                 terms = self.phase.loss(self._nets, batch, Noise(examples=examples, drawn=draws))
                 means = self._means(terms, update)

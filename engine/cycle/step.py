@@ -92,13 +92,16 @@ class StepEngine:
         return {**done, "": batches}
 
     def run(self, cycles: int) -> Report:
-        """Run to the end of ``cycles`` more cycles, or to the first update that the health watch stops."""
+        """Run to the end of ``cycles`` more cycles, or to the first update that the health watch stops.
+
+        After such a stop, a further call tries that update again.
+        """
         start = self.position
         target = (start // self.updates_per_cycle + cycles) * self.updates_per_cycle
         reader = self.source.open(self.updates_done(start)[""])
         with self._replicas.strategy.scope():
             state = self._loop(tf.constant(start, tf.int64), tf.constant(target, tf.int64),
-                               tf.constant(self.streak, tf.int64), reader)
+                               tf.constant(min(self.streak, self._limit - 1), tf.int64), reader)
         state = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)
         self.position, self.streak = int(state["position"]), int(state["streak"])
         stopped = self.streak >= self._limit

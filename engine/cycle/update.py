@@ -34,6 +34,8 @@ class Update:
     def __post_init__(self) -> None:
         require(isinstance(self.optimizer, keras.optimizers.Optimizer), "optimizer", self.optimizer,
                 "a Keras optimizer")
+        require(not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer), "optimizer", self.optimizer,
+                'the optimizer inside it: Trainer(precision="float16") scales the loss')
         for name in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor"):
             require(getattr(self.optimizer, name, None) is None, f"{name} of the optimizer",
                     getattr(self.optimizer, name, None), "unset: Update clips, scales and accumulates, after the "

@@ -124,12 +124,12 @@ class DatasetSource(Source):
 
     def __init__(self, dataset: tf.data.Dataset | Callable[[], tf.data.Dataset], batch_size: int,
                  size: int | None = None, seed: int = 0, transform: Transform = unchanged) -> None:
-        self._make = dataset if callable(dataset) else lambda: dataset
-        dataset = self._make()
-        element = dataset.element_spec
+        self._make: Callable[[], Any] = dataset if callable(dataset) else lambda: dataset
+        example = self._make()
+        element = example.element_spec
         flat = isinstance(element, dict) and all(isinstance(spec, tf.TensorSpec) for spec in element.values())
         require(flat, "dataset", element, "of dicts {name: tensor}")
-        size = int(dataset.cardinality()) if size is None else size
+        size = int(example.cardinality()) if size is None else size
         require(size >= 0, "size", size, "given: the dataset cannot tell its number of examples, or never ends")
         super().__init__(size, batch_size, seed, transform)
         known = all(spec.shape.is_fully_defined() for spec in element.values())

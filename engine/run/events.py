@@ -41,9 +41,9 @@ class Every:
     def __init__(self, *, cycles: int | None = None, epochs: float | None = None,
                  seconds: float | None = None) -> None:
         given = {"cycles": cycles, "epochs": epochs, "seconds": seconds}
-        given = {name: value for name, value in given.items() if value is not None}
-        require(len(given) == 1, "Every", given, "given exactly one of cycles, epochs, seconds")
-        (self.unit, self.amount), = given.items()
+        chosen = {name: value for name, value in given.items() if value is not None}
+        require(len(chosen) == 1, "Every", chosen, "given exactly one of cycles, epochs, seconds")
+        (self.unit, self.amount), = chosen.items()
         require(self.amount > 0, f"Every {self.unit}", self.amount, "above 0")
         require(self.unit != "cycles" or int(self.amount) == self.amount, "Every cycles", self.amount, "an integer")
 

@@ -111,9 +111,10 @@ class Trainer:
         """The number of cycles that ``cycles`` or ``epochs`` means; an epoch ends with a whole cycle."""
         require((cycles is None) != (epochs is None), "train", {"cycles": cycles, "epochs": epochs},
                 "given exactly one of cycles and epochs")
-        name, value = ("cycles", cycles) if epochs is None else ("epochs", epochs)
-        require(value is not None and math.isfinite(value) and value > 0, name, value, "above 0")
-        return math.ceil(value * (1 if epochs is None else self.cycles_per_epoch) - 1e-6)
+        name, value = ("epochs", epochs) if cycles is None else ("cycles", float(cycles))
+        assert value is not None
+        require(math.isfinite(value) and value > 0, name, value, "above 0")
+        return math.ceil(value * (self.cycles_per_epoch if cycles is None else 1) - 1e-6)
 
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> None:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.

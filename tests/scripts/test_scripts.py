@@ -1,0 +1,152 @@
+"""The training scripts as a person runs them, by subprocess."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from engine.reporting import table
+
+ROOT = Path(__file__).parent.parent.parent
+SCRIPTS = ("train_classifier.py", "train_vae.py", "train_wgan_gp.py")
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": "/nonexistent", "KERAS_HOME": "/nonexistent"}
+
+
+def run(script, *options, cwd):
+    """The finished process of ``python scripts/<script> <options>``."""
+    return subprocess.run([sys.executable, ROOT / "scripts" / script, *map(str, options)], cwd=cwd, env=ENVIRONMENT,
+                          capture_output=True, text=True, check=False, timeout=300)
+
+
+def state_of(folder):
+    """The newest checkpoint's manifest."""
+    newest = max((folder / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    return json.loads((newest / "manifest.json").read_text())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_teaches(script, tmp_path):
+    done = run(script, "--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for option in ("--dataset", "--data-dir", "--batch-size", "--epochs", "--cycles", "--seed", "--run-dir", "--plan",
+                   "--precision", "--learning-rate", "--log-every", "--checkpoint-every", "--evaluate-every", "--check",
+                   "--smoke"):
+        assert re.search(rf"^  {option}\b", done.stdout, re.MULTILINE), option
+    assert f"python scripts/{script}" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_smoke_goes_through_every_event_and_keeps_nothing(script, tmp_path):
+    done = run(script, "--smoke", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "smoke passed" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_says_what_would_run_and_writes_nothing(tmp_path):
+    done = run("train_wgan_gp.py", "--check", "--normalization", "batch", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "phase critic: 5 per cycle, moves critic by Adam" in done.stdout
+    assert "uses batch normalisation under a gradient penalty" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("options, line", [
+    (["--latent-dim", "0"], r"`--latent-dim` \(0\) must be an integer of at least 1"),
+    (["--epochs", "-1"], r"`--epochs` \(-1\) must be a number above 0"),
+    (["--epochs", "1", "--cycles", "2"], r"--cycles: not allowed with argument --epochs"),
+    (["--learning-rate", "nan"], r"`--learning-rate` \(nan\) must be a number above 0"),
+    (["--plan", "fast"], r"`--plan` \(fast\) must be one of"),
+    (["--lantent-dim", "3"], r"unrecognized arguments: --lantent-dim 3"),
+    (["--dataset", "mnst"], r"`dataset` \(mnst\) must be one of fashion-mnist-10k, fashion-mnist"),
+    (["--data-dir", "empty"], r"`data_dir` \(empty\) must be left out"),
+    (["--dataset", "fashion-mnist", "--data-dir", "missing"], r"`data_dir` \(missing\) must be a folder"),
+    (["--batch-size", "9001"], r"`batch_size` \(9001\) must be at most the number of examples, 9000"),
+    (["--run-dir", "taken"], r"`run_dir` \(taken\) must be new, empty, or the folder of a run"),
+])
+def test_bad_input_is_one_line_and_exit_code_2_and_nothing_is_written(options, line, tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "thesis.txt").write_text("mine")
+    before = sorted(tmp_path.rglob("*"))
+    done = run("train_vae.py", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert re.fullmatch(rf"error: .*{line}.*\n", done.stderr), done.stderr
+    assert done.stdout == ""
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_run_is_written_continued_and_guarded(tmp_path):
+    folder = tmp_path / "run"
+    options = ["--batch-size", "500", "--log-every", "4", "--plan", "graph", "--run-dir", folder]
+    first = run("train_vae.py", *options, "--cycles", "18", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "negative_elbo" in first.stdout
+    rows = table.read(folder / "metrics.csv")
+    assert rows["cycle"] == [4.0, 8.0, 12.0, 16.0, 18.0]
+    assert np.isfinite(rows["elbo/objective"]).all()
+    assert rows["elbo/objective"][-1] < rows["elbo/objective"][0]
+    assert np.isfinite(rows["eval/negative_elbo"][-1])
+    with Image.open(folder / "pictures" / "samples-18.png") as picture:
+        assert np.asarray(picture).std() > 1
+    summary = json.loads((folder / "summary.json").read_text())
+    assert (summary["cycles"], summary["plan"]) == (18, "graph")
+    assert summary["metrics"]["negative_elbo"] == rows["eval/negative_elbo"][-1]
+    assert "samples-18.png" in (folder / "report.html").read_text()
+    assert list((folder / "tensorboard").iterdir())
+
+    again = run("train_vae.py", *options, "--cycles", "18", cwd=tmp_path)
+    assert again.returncode == 0
+    assert again.stdout == first.stdout
+    assert json.loads((folder / "summary.json").read_text()) == summary
+
+    longer = run("train_vae.py", *options, "--cycles", "36", cwd=tmp_path)
+    assert "at cycle 18 of 36" in longer.stderr
+    whole = run("train_vae.py", *options[:-1], tmp_path / "whole", "--cycles", "36", cwd=tmp_path)
+    assert whole.returncode == 0
+    assert state_of(folder)["sha256"] == state_of(tmp_path / "whole")["sha256"]
+
+    other = run("train_vae.py", *options, "--cycles", "36", "--beta", "2", "--seed", "1", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "beta was 1.0 and is 2.0; seed was 0 and is 1" in other.stderr
+    assert state_of(folder)["position"] == 36
+
+
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_path):
+    folder = tmp_path / "run"
+    command = [sys.executable, ROOT / "scripts" / "train_vae.py", "--plan", "graph", "--epochs", "10000",
+               "--run-dir", folder]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 120
+    while not (folder / "metrics.csv").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signum)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code, errors
+    assert state_of(folder)["position"] > 0
+    assert re.search(rf"{signal.Signals(signum).name}: a checkpoint was saved; continue with: python .*train_vae.py "
+                     rf"--plan graph --epochs 10000 --run-dir {folder}", errors)
+
+
+def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
+    folder = tmp_path / "run"
+    done = run("train_vae.py", "--learning-rate", "1e30", "--cycles", "50", "--plan", "graph", "--run-dir", folder,
+               cwd=tmp_path)
+    assert done.returncode == 3
+    line = done.stderr.strip().splitlines()[-1]
+    assert re.search(r"error: stopped by the health watch at cycle \d+, phase elbo, update \d+: elbo/\w+ is (nan|inf)",
+                     line), line
+    state = state_of(folder)
+    assert state["position"] >= 1
+    with np.load(folder / "checkpoints" / str(state["position"]) / "state.npz") as arrays:
+        assert all(np.isfinite(arrays[name]).all() for name in arrays.files)

@@ -1,0 +1,84 @@
+"""The code on the page "write your own loss strategy" is the code that is tested."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import losses
+import nets
+from engine import ArraySource, Trainer
+from engine.data.augment import scale
+from engine.testing import try_phase
+
+PAGE = (Path(__file__).parent.parent / "docs" / "write_your_own_strategy.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
+VAE, WGANGP, EXAMPLE, TEST = BLOCKS
+
+
+def lines_of_code(source):
+    """Lines that hold code: no blank lines, comments, docstrings or imports."""
+    tree = ast.parse(source)
+    skipped = set()
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if is_text or isinstance(node, ast.Import | ast.ImportFrom):
+            skipped.update(range(node.lineno, node.end_lineno + 1))
+    return sum(1 for number, line in enumerate(source.splitlines(), start=1)
+               if line.strip() and not line.strip().startswith("#") and number not in skipped)
+
+
+@pytest.fixture
+def defined(tmp_path):
+    """Makes a file of a piece of the page, with the page's words at hand, and imports it."""
+    def define(source):
+        words = f"import functools\nimport tensorflow as tf\nfrom engine import LossStrategy, Phase\n" \
+                f"from losses import {', '.join(losses.__all__)}\n\n"
+        (tmp_path / "page.py").write_text(words + source)
+        spec = importlib.util.spec_from_file_location("page", tmp_path / "page.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    return define
+
+
+def test_a_vae_takes_at_most_12_lines_and_a_wgan_gp_at_most_20():
+    assert lines_of_code(VAE) <= 12
+    assert lines_of_code(WGANGP) <= 20
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla"])
+def test_the_pages_vae_trains(plan, defined):
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    trainer = Trainer(defined(VAE).VAE(), {"vae": nets.create("dense-vae")}, keras.optimizers.Adam(1e-3),
+                      ArraySource({"image": images}, 16, transform=scale), plan=plan)
+    first = trainer.engine.run(5).totals["elbo"]["objective"]
+    last = trainer.engine.run(20).totals["elbo"]["objective"]
+    assert last[0] / last[1] < first[0] / first[1]
+
+
+def test_the_pages_wgan_gp_trains(defined):
+    images = np.random.default_rng(0).integers(0, 256, (64, 28, 28, 1), dtype=np.uint8)
+    made = {"generator": nets.create("generator28"), "critic": nets.create("critic28")}
+    trainer = Trainer(defined(WGANGP).WGANGP(), made,
+                      {name: keras.optimizers.Adam(1e-4) for name in ("critic", "generator")},
+                      ArraySource({"image": images}, 8, transform=scale))
+    trainer.train(cycles=2)
+    assert trainer.counters.updates == {"critic": 10, "generator": 2}
+
+
+def test_the_complete_example_runs_as_printed(tmp_path, defined):
+    page = defined(EXAMPLE)
+    figures = page.main(epochs=2, folder=tmp_path / "run")
+    assert 200 < figures["restoration"] < 330
+    with Image.open(tmp_path / "run" / "restored.png") as grid:
+        assert grid.width > 400
+    assert page.main(epochs=2, folder=tmp_path / "run") == figures  # continued: nothing left to do
+    images = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
+    exec(TEST, {**vars(page), "images": images})
+    assert try_phase(page.Denoising(), "restore", {"autoencoder": page.autoencoder()}, {"image": images}).gradients
