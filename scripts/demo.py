@@ -20,7 +20,7 @@ RUNS = {
     "vae": ("train_vae.py", ["--epochs", "60", "--evaluate-every", "10"],
             "A dense variational autoencoder with 20 latent numbers: originals beside their reconstructions, "
             "and garments decoded from latents that it never saw."),
-    "wgan-gp": ("train_wgan_gp.py", ["--cycles", "1400", "--evaluate-every", "10"],
+    "wgan-gp": ("train_wgan_gp.py", ["--cycles", "1100", "--evaluate-every", "10"],
                 "A WGAN-GP: five critic updates, each on a fresh batch and under a gradient penalty, for every update "
                 "of the generator. Each sample has a latent of its own, the same in every picture."),
 }

@@ -15,7 +15,7 @@ import wiring
 
 
 def options() -> wiring.Parser:
-    parser = wiring.parser(__doc__ or "", run_dir="runs/wgan-gp", epochs=60, batch_size=64, learning_rate=2e-4,
+    parser = wiring.parser(__doc__ or "", run_dir="runs/wgan-gp", epochs=60, batch_size=64, learning_rate=5e-4,
                            plan="graph")
     model = parser.add_argument_group("model")
     model.add_argument("--size", type=int, choices=(28, 64), default=28, help="side of the images, pixels (default: "

@@ -48,10 +48,14 @@ class PhaseGradients:
         raw = self._source.batch(batch, reader) if self.phase.reads_batch else {}
         data_draws = self._draw("data", batch, self.outline.data_requests, 1, 0)
         draws = self._draw(self.phase.name, update, self.outline.requests, self.accumulate, micro)
-        moment = update * self.accumulate + tf.cast(micro, tf.int64)
+        return raw, data_draws, draws, self._seeds(update * self.accumulate + tf.cast(micro, tf.int64))
+
+    def _seeds(self, moment: tf.Tensor) -> tf.Tensor:
+        """Values [n, 2] for the states of Keras's seed generators."""
+        if not self._states:
+            return tf.zeros([0, 2], tf.int64)
         pair = key(self._seed, self.phase.name, moment, "seed generators")
-        seeds = tf.random.stateless_uniform([len(self._states), 2], pair, None, None, tf.int64, alg="philox")
-        return raw, data_draws, draws, seeds
+        return tf.random.stateless_uniform([len(self._states), 2], pair, None, None, tf.int64, alg="philox")
 
     def _draw(self, place: str, number: tf.Tensor, requests: Mapping[str, Request], parts: int,
               part: tf.Tensor | int) -> dict[str, tf.Tensor]:
@@ -110,10 +114,9 @@ class PhaseGradients:
 
 
 def _squared_sum(gradient: tf.Tensor) -> tf.Tensor:
-    # Axis by axis from the first: each pass adds whole rows, which vectorizes; one long scalar sum does not.
+    # Rows by a product with ones, then their few sums: XLA on CPUs has a fast product and a slow reduction
+    # (the norm of 209 000 gradients as one reduction cost 14 % of a VAE update, this way 3 to 9 %).
     squares = tf.square(tf.cast(gradient, tf.float32))
-    while squares.shape.rank > 1:
-        squares = tf.reduce_sum(squares, axis=0)
-    return tf.reduce_sum(squares)
-
-
+    size = gradient.shape.num_elements()
+    width = next(width for width in (1024, 512, 256, 128, 64, 32, 16, 8, 4, 2, 1) if size % width == 0)
+    return tf.reduce_sum(tf.linalg.matvec(tf.reshape(squares, [size // width, width]), tf.ones([width])))

@@ -71,6 +71,7 @@ def survey(function: Loss, nets: Nets, source: Source, place: str, reads_batch: 
     with keras.StatelessScope(), tf.__internal__.FuncGraph(f"survey_{place}").as_default():
         batch, data_requests = symbolic_batch(source)
         results = _converted(function)(nets, batch if reads_batch else {}, noise)
+        require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
         shapes = {name: tuple(tf.convert_to_tensor(value).shape) for name, value in results.items()}
     return Survey(shapes, noise.requests, data_requests)
 

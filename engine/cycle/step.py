@@ -11,8 +11,9 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle import health
-from engine.cycle.gradients import Measured, PhaseGradients
+from engine.cycle.gradients import PhaseGradients
 from engine.cycle.outline import outline
+from engine.cycle.phase_step import PhaseStep
 from engine.cycle.plan import Plan
 from engine.cycle.replicas import Replicas
 from engine.cycle.update import Update, Updater
@@ -54,13 +55,13 @@ class StepEngine:
         self.streak = 0  # bad updates in a row, up to now
         self._limit = health.limit(on_bad_update)
         self._replicas = Replicas(source.batch_size)
-        self._steps: list[_Step] = []
+        self._steps: list[PhaseStep] = []
         for phase in self.phases:
             update = updates[phase.name]
             gradients = PhaseGradients(phase, outline(phase, nets, source), nets, source, self._replicas, seed,
                                        update.accumulate)
             updater = Updater(update, gradients.variables, gradients.outline.buffers, self._replicas, half)
-            self._steps.append(_Step(gradients, updater, self.plan, self._replicas))
+            self._steps.append(PhaseStep(gradients, updater, self.plan, self._replicas, self._limit))
         self.updates_per_cycle = sum(phase.repeats for phase in self.phases)
         self.batches_per_cycle = sum(self._batches(step) * step.phase.repeats for step in self._steps)
         require(self.batches_per_cycle, "phases", [phase.name for phase in self.phases], "with one that reads_batch")
@@ -140,20 +141,14 @@ class StepEngine:
         before = sum(self._batches(earlier) * earlier.phase.repeats for earlier in self._steps[:index])
         update = cycle * step.phase.repeats + within
         batch = cycle * self.batches_per_cycle + before + within * self._batches(step)
-        measured = step.measure(update, batch, reader)
-        sums, good, fault = step.settle(measured, state["sums"][index])
-        streak = tf.where(fault, state["streak"] + 1, 0)
-        stays = tf.cast(streak >= self._limit, tf.int64)
-        return {
-            "position": state["position"] + 1 - stays, "streak": streak,
-            "fault_at": tf.where(fault, state["position"], state["fault_at"]),
-            "rejected": _with(state["rejected"], index, lambda old: old + 1 - tf.cast(good, tf.int64)),
-            "sums": _with(state["sums"], index, lambda _: sums),
-            "fault": _with(state["fault"], index, lambda old: tf.where(fault, measured.vector, old))}
+        mine = {name: value[index] if isinstance(value, list) else value for name, value in state.items()}
+        after = step.advance(update, batch, mine, reader)
+        return {name: [after[name] if i == index else other for i, other in enumerate(value)]
+                if isinstance(value, list) else after[name] for name, value in state.items()}
 
     # Host again.
 
-    def _batches(self, step: "_Step") -> int:
+    def _batches(self, step: PhaseStep) -> int:
         return step.gradients.accumulate if step.phase.reads_batch else 0
 
     def _report(self, start: int, state: dict[str, Any], stopped: bool) -> Report:
@@ -184,69 +179,3 @@ class StepEngine:
                 return i
             offset -= step.phase.repeats
         raise AssertionError("a position lies in one of the phases")
-
-
-class _Step:
-    """One phase as the loop sees it: ``measure``, then ``settle``. Its parts are what a plan compiles."""
-
-    def __init__(self, gradients: PhaseGradients, updater: Updater, plan: Plan, replicas: Replicas) -> None:
-        self.gradients, self.updater, self.phase, self.names = gradients, updater, gradients.phase, gradients.names
-        self._replicas = replicas
-        whole = replicas.count == 1 and gradients.accumulate == 1
-        self._gradients = gradients.gradients if whole else plan.part(gradients.gradients)
-        self._single = plan.part(self._reduced) if whole else self._reduced
-        self._commit = plan.part(updater.commit) if replicas.count == 1 else updater.commit
-
-    def examples(self, batch_size: int) -> list[int]:
-        """For each name: how many examples of one update its mean is over; 1 for a scalar."""
-        terms = self.gradients.outline.terms
-        return [batch_size * self.gradients.accumulate if terms.get(name) else 1 for name in self.names]
-
-    def measure(self, update: tf.Tensor, batch: tf.Tensor, reader: Any) -> Measured:
-        """Terms, gradients and their norm over the global batch."""
-        buffers = [tf.convert_to_tensor(v.value) for v in self.gradients.outline.buffers]
-        scale = self.updater.scale()
-        if self.gradients.accumulate == 1:
-            return self._single(update, scale, buffers, *self.gradients.draw(update, batch, 0, reader))
-        zeros = Measured(tf.zeros([len(self.names) - 1]),
-                         [tf.zeros(v.shape, v.dtype) for v in self.gradients.variables], buffers)
-
-        def one(micro: tf.Tensor, total: Measured) -> tuple[tf.Tensor, Measured]:
-            number = batch + tf.cast(micro, tf.int64) if self.phase.reads_batch else batch
-            part = self._sum(update, scale, total.buffers, *self.gradients.draw(update, number, micro, reader))
-            added = [old + new for old, new in zip(total.gradients, part.gradients, strict=True)]
-            return micro + 1, Measured(total.vector + part.vector, added, part.buffers)
-
-        _, total = tf.while_loop(lambda micro, _: micro < self.gradients.accumulate, one, [tf.constant(0), zeros])
-        return self.gradients.finish(total, scale)
-
-    def _reduced(self, update: tf.Tensor, scale: Any, buffers: Any, *drawn: Any) -> Measured:
-        return self.gradients.finish(self._sum(update, scale, buffers, *drawn), scale)
-
-    def _sum(self, update: tf.Tensor, scale: Any, buffers: Any, *drawn: Any) -> Measured:
-        part = self._replicas.run(self._gradients, update, scale, buffers, *drawn)
-        return Measured(self._replicas.mean([part.vector])[0], self._replicas.sum(part.gradients),
-                        self._replicas.mean(part.buffers))
-
-    def settle(self, measured: Measured, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Apply the update if all is finite. Returns (new sums, was it applied, is it a fault)."""
-        vector = measured.vector
-        good = tf.reduce_all(tf.math.is_finite(vector))
-
-        def commit() -> tf.Tensor:
-            self._commit(measured.gradients, vector[-1], measured.buffers)
-            return sums + tf.cast(vector, tf.float64)
-
-        def reject() -> tf.Tensor:
-            if self.updater.loss_scale is not None:
-                self.updater.loss_scale.shrink()
-            return sums
-
-        overflow = tf.constant(False)
-        if self.updater.loss_scale is not None:
-            overflow = tf.reduce_all(tf.math.is_finite(vector[:-1])) & (self.updater.scale() > 1.0)
-        return tf.cond(good, commit, reject), good, ~good & ~overflow
-
-
-def _with(values: Sequence[Any], index: int, change: Any) -> list[Any]:
-    return [change(value) if i == index else value for i, value in enumerate(values)]

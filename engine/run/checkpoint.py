@@ -28,7 +28,8 @@ def save(folder: Path, cycle: int, variables: Mapping[str, Any], facts: Mapping[
       facts: JSON values that a continued run needs (position, seconds ...).
     """
     final, partial = folder / str(cycle), folder / f".partial-{cycle}"
-    shutil.rmtree(partial, ignore_errors=True)
+    for stale in folder.glob(".partial-*"):  # of a save that a kill or a full disk ended
+        shutil.rmtree(stale)
     partial.mkdir(parents=True)
     arrays = {name: variable.numpy() for name, variable in variables.items()}
     with (partial / "state.npz").open("wb") as file:

@@ -78,7 +78,9 @@ class Trainer:
         phases = preflight.check_phases(strategy, self.nets)
         chosen = preflight.check_updates(updates, phases)
         preflight.check_precision(precision, self.nets)
-        self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), "seed": seed, "plan": plan})
+        facts = {"seed": seed, "plan": plan, "precision": precision, "batch_size": data.batch_size,
+                 "examples": data.size, "accumulate": {name: update.accumulate for name, update in chosen.items()}}
+        self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **facts})
         preflight.build(strategy, phases, self.nets, data)
         self.engine = StepEngine(phases, self.nets, chosen, data, seed=seed, plan=plan,
                                  on_bad_update=on_bad_update, half=precision == "float16")
@@ -134,12 +136,7 @@ class Trainer:
             while self.counters.cycles < target:
                 self._call(target)
                 self.seconds = before + self._clock() - began
-                last = self.counters.cycles >= target
-                for event in self.events:
-                    if event.due(self.counters.cycles, self.seconds) or (last and event.at_end):
-                        event.what(self, event.interval.means())
-                        event.interval.clear()
-                        event.start(self.counters.cycles, self.cycles_per_epoch, self.seconds)
+                self._fire(last=self.counters.cycles >= target)
                 if caught:
                     self.save()
                     raise Interrupted(caught[0])
@@ -206,6 +203,16 @@ class Trainer:
             self._evaluations[place] = Evaluation(function, self.nets, source, seed=self.seed, plan=self._plan,
                                                   averages=averages_of(self.engine))
         return self._evaluations[place]
+
+    def _fire(self, last: bool) -> None:
+        due = [event for event in self.events
+               if event.due(self.counters.cycles, self.seconds) or (last and event.at_end)]
+        means = [event.interval.means() for event in due]
+        for event in due:  # all intervals end before the first event acts: it may save them
+            event.interval.clear()
+            event.start(self.counters.cycles, self.cycles_per_epoch, self.seconds)
+        for event, mean in zip(due, means, strict=True):
+            event.what(self, mean)
 
     def _call(self, target: int) -> None:
         now = self.counters.cycles

@@ -1,0 +1,75 @@
+"""The hand-fused upper bound: gather, draw, update in one compiled loop, and no feature at all."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import worker
+from benchmarks.worker import Figures, Loop, Settings
+from benchmarks.workloads import PLANS, Workload
+
+
+def candidates(workload: Workload) -> list[Settings]:
+    """One: it is compiled as ours is."""
+    return [{"plan": PLANS[workload.name], "threads": None}]
+
+
+def make(workload: Workload, images: np.ndarray, settings: Settings) -> Loop:
+    """``tf.while_loop`` over cycles; the updates of a cycle are unrolled."""
+    import tensorflow as tf
+
+    from benchmarks import plain_tf
+
+    plain_tf.set_threads(settings["threads"])
+    nets = plain_tf.make_nets(workload)
+    optimizers = plain_tf.make_optimizers(workload, nets)
+    data = tf.constant(images)
+
+    def part(phase: str) -> Callable[..., Any]:
+        def update(raw: Any, draws: Any) -> None:  # terms are not returned, so nothing computes them
+            plain_tf.step(phase, nets, optimizers[phase], raw, draws)
+        return compiled(update, settings)
+
+    parts = {phase: part(phase) for phase in workload.repeats}
+
+    def cycle(number: tf.Tensor) -> tuple[tf.Tensor]:
+        for phase, repeats in workload.repeats.items():
+            for _ in range(repeats):
+                raw = None
+                if phase != "generator":
+                    chosen = tf.random.uniform([workload.batch_size], 0, len(images), tf.int32)
+                    raw = tf.gather(data, chosen)
+                parts[phase](raw, plain_tf.draw(workload, phase))
+        return (number + 1,)
+
+    @tf.function(autograph=False)
+    def loop(count: tf.Tensor) -> None:
+        tf.while_loop(lambda number: number < count, cycle, [tf.constant(0)])
+
+    def run(cycles: int) -> int:
+        loop(tf.constant(cycles))
+        return cycles
+
+    return Loop(run)
+
+
+def compiled(function: Callable[..., Any], settings: Settings) -> Callable[..., Any]:
+    """``function`` under XLA if the plan says so, else as part of the graph around it."""
+    import tensorflow as tf
+
+    return tf.function(function, jit_compile=True, autograph=False) if settings["plan"] == "xla" else function
+
+
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+    """See ``worker.Contestant``."""
+    import tensorflow as tf
+
+    from benchmarks import plain_tf
+
+    return plain_tf.verify(workload, exchange, lambda update: tf.function(compiled(update, settings), autograph=False))
+
+
+if __name__ == "__main__":
+    raise SystemExit(worker.main(worker.Contestant("bare", candidates, make, verify)))

@@ -1,0 +1,48 @@
+"""The study notes' loop: eager ``GradientTape``, a ``for`` over ``tf.data`` batches, no ``tf.function``."""
+
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import worker
+from benchmarks.worker import Figures, Loop, Settings
+from benchmarks.workloads import Workload
+
+
+def candidates(workload: Workload) -> list[Settings]:
+    """One: there is nothing to set."""
+    return [{"threads": None}]
+
+
+def make(workload: Workload, images: np.ndarray, settings: Settings) -> Loop:
+    """Every operation runs as Python reaches it."""
+    import tensorflow as tf
+
+    from benchmarks import plain_tf
+
+    plain_tf.set_threads(settings["threads"])
+    nets = plain_tf.make_nets(workload)
+    optimizers = plain_tf.make_optimizers(workload, nets)
+    dataset = tf.data.Dataset.from_tensor_slices(images).shuffle(len(images)).repeat()
+    batches = iter(dataset.batch(workload.batch_size).prefetch(tf.data.AUTOTUNE))
+
+    def run(cycles: int) -> int:
+        for _ in range(cycles):
+            for phase, repeats in workload.repeats.items():
+                for _ in range(repeats):
+                    raw = None if phase == "generator" else next(batches)
+                    plain_tf.step(phase, nets, optimizers[phase], raw, plain_tf.draw(workload, phase))
+        return cycles
+
+    return Loop(run)
+
+
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+    """See ``worker.Contestant``."""
+    from benchmarks import plain_tf
+
+    return plain_tf.verify(workload, exchange, lambda update: update)
+
+
+if __name__ == "__main__":
+    raise SystemExit(worker.main(worker.Contestant("notes", candidates, make, verify)))

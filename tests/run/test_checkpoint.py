@@ -1,0 +1,222 @@
+"""Checkpoints: complete, atomic, verified, and readable with NumPy alone."""
+
+import hashlib
+import json
+import os
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from engine import Invalid, LossStrategy, Phase, Trainer, Update, prepare
+from engine.run import checkpoint
+from engine.run.state import variables_of
+from tests import toys
+
+
+def variables(value=0.0):
+    """Three variables of different kinds."""
+    return {"nets/a/000.kernel": tf.Variable(tf.fill([3, 2], float(value))),
+            "nets/a/001.bias": keras.Variable(np.full([2], value, "float32")),
+            "optimizers/fit/000.iteration": tf.Variable(int(value), dtype=tf.int64)}
+
+
+def numbers(state):
+    return {name: np.unique(variable.numpy()).tolist() for name, variable in state.items()}
+
+
+def cycles(folder):
+    return [int(path.name) for path in checkpoint.listed(folder)]
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with the checkpoints 5 and 10, of the values 5 and 10."""
+    for cycle in (5, 10):
+        checkpoint.save(tmp_path, cycle, variables(cycle), {"position": 3 * cycle})
+    return tmp_path
+
+
+class Everything(LossStrategy):
+    """Two phases; batch normalisation, dropout."""
+
+    def phases(self):
+        return [Phase("fit", self.loss, updates=["net"]), Phase("head", self.loss, updates=["head"])]
+
+    def loss(self, nets, batch, noise):
+        y = nets["head"](nets["net"](batch["x"], training=True), training=True)[:, 0]
+        return {"error": tf.abs(tf.cast(y, tf.float32) - batch["x"][:, 0])}
+
+
+def everything(folder):
+    prepare(0, "float16")
+    nets = {"net": keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(),
+                                     keras.layers.Dropout(0.5)]),
+            "head": toys.net(1)}
+    updates = {"fit": Update(toys.adam(), average=0.9), "head": keras.optimizers.SGD(0.1, momentum=0.9)}
+    return Trainer(Everything(), nets, updates, toys.points(), run_dir=folder, precision="float16",
+                   cycles_per_call=4)
+
+
+def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
+    trainer = everything(tmp_path)
+    trainer.train(cycles=6)
+    path = trainer.save()
+    assert path == tmp_path / "checkpoints" / "6"
+    names = {
+        "nets/net": ["kernel", "bias", "gamma", "beta", "mean", "variance"],
+        "nets/head": ["kernel", "bias"],
+        "optimizers/fit": ["iteration", "learning_rate", *["momentum", "velocity"] * 4],
+        "optimizers/head": ["iteration", "learning_rate", "momentum", "momentum"],
+        "averages/fit": ["average"] * 4,
+        "loss_scales/fit": ["loss_scale", "good_updates"],
+        "loss_scales/head": ["loss_scale", "good_updates"]}
+    expected = {f"{group}/{place:03d}.{kind}" for group, kinds in names.items() for place, kind in enumerate(kinds)}
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert set(manifest["variables"]) == expected
+    held = [*trainer.nets["net"].variables, *trainer.nets["head"].variables]
+    for updater in trainer.engine.updaters.values():
+        held += [*updater.update.optimizer.variables, *(average for _, average in updater.averages),
+                 updater.loss_scale.scale, updater.loss_scale.good]
+    stateful = [v for v in held if v.name != "seed_generator_state"]  # set from its key at each update
+    assert len(stateful) == len(held) - 1 == len(expected)
+    with np.load(path / "state.npz", allow_pickle=False) as state:  # NumPy alone; nothing is unpickled
+        assert set(state) == expected
+        for name, variable in variables_of(trainer.nets, trainer.engine).items():
+            np.testing.assert_array_equal(state[name], variable.numpy())
+            assert manifest["variables"][name] == [list(state[name].shape), str(state[name].dtype)]
+        assert state["optimizers/fit/000.iteration"] == 6 - trainer.rejected["fit"]
+        assert (state["nets/net/004.mean"] != 0).any()
+    assert manifest["sha256"] == hashlib.sha256((path / "state.npz").read_bytes()).hexdigest()
+    assert (manifest["position"], manifest["updates"], manifest["batches"]) == (12, {"fit": 6, "head": 6}, 12)
+    assert manifest["config"] == {"seed": 0, "plan": "graph"}
+
+    other = everything(tmp_path)  # a new process would do just this
+    assert other.continued and other.engine.position == 12
+    before, after = (variables_of(each.nets, each.engine) for each in (trainer, other))
+    for name in expected:
+        np.testing.assert_array_equal(after[name].numpy(), before[name].numpy(), err_msg=name)
+
+
+def test_values_come_back_and_the_facts_with_them(saved):
+    state = variables()
+    assert checkpoint.load(saved / "5", state)["position"] == 15
+    assert numbers(state) == numbers(variables(5))
+
+
+def test_a_folder_that_is_not_there_has_no_checkpoints(tmp_path):
+    assert checkpoint.newest(tmp_path / "none", print) is None
+
+
+def test_a_partial_folder_is_ignored_and_swept_by_the_next_save(saved):
+    shutil.copytree(saved / "10", saved / ".partial-15")
+    (saved / "notes").mkdir()
+    assert cycles(saved) == [5, 10]
+    assert checkpoint.newest(saved, pytest.fail) == saved / "10"
+    checkpoint.save(saved, 20, variables(20), {})
+    assert sorted(path.name for path in saved.iterdir()) == ["10", "20", "5", "notes"]
+
+
+def full(*args, **kwargs):
+    raise OSError(28, "No space left on device")
+
+
+def half_written(file, **arrays):
+    file.write(b"PK half of it")
+    full()
+
+
+@pytest.mark.parametrize("place, name, fault", [(np, "savez", half_written), (os, "fsync", full), (json, "dump", full)])
+def test_a_save_that_fails_leaves_the_older_ones_intact(saved, monkeypatch, place, name, fault):
+    before = {path: path.read_bytes() for path in saved.rglob("*.*")}
+    for cycle in (10, 15):  # 10 is there already: as after a stop in the middle of its next cycle
+        with monkeypatch.context() as patch:
+            patch.setattr(place, name, fault)
+            with pytest.raises(OSError, match="No space left"):
+                checkpoint.save(saved, cycle, variables(99), {})
+        assert cycles(saved) == [5, 10]
+        assert {path: path.read_bytes() for path in before} == before
+        assert checkpoint.newest(saved, pytest.fail) == saved / "10"
+    checkpoint.save(saved, 15, variables(15), {})  # there is space again
+    assert cycles(saved) == [5, 10, 15] and not list(saved.glob(".partial-*"))
+
+
+def test_a_second_save_at_one_cycle_replaces_the_first(saved):
+    checkpoint.save(saved, 10, variables(11), {"position": 31})
+    state = variables()
+    assert checkpoint.load(saved / "10", state)["position"] == 31
+    assert numbers(state) == numbers(variables(11)) and cycles(saved) == [5, 10]
+
+
+def flip(path):
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm, named", [
+    (lambda path: flip(path / "state.npz"), "state.npz is not what the manifest says (SHA-256)"),
+    (lambda path: os.truncate(path / "state.npz", 100), "state.npz is not what the manifest says (SHA-256)"),
+    (lambda path: (path / "state.npz").unlink(), "FileNotFoundError"),
+    (lambda path: (path / "manifest.json").unlink(), "FileNotFoundError"),
+    (lambda path: os.truncate(path / "manifest.json", 50), "JSONDecodeError"),
+    (lambda path: (path / "manifest.json").write_text("{}"), "KeyError"),
+])
+def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, named):
+    harm(saved / "10")
+    said = []
+    assert checkpoint.newest(saved, said.append) == saved / "5"
+    (line,) = said
+    assert line.startswith(f"checkpoint {saved / '10'} is passed over: ") and named in line
+
+
+def test_a_run_continues_from_the_newest_good_checkpoint(tmp_path):
+    def make(say=pytest.fail):
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, say=say)
+
+    first, said = make(), []
+    for length in (2, 4):
+        first.train(cycles=length)
+        first.save()
+    flip(tmp_path / "checkpoints" / "4" / "state.npz")
+    second = make(said.append)
+    assert (second.continued, second.counters.cycles) == (True, 2)
+    assert len(said) == 1 and str(tmp_path / "checkpoints" / "4") in said[0]
+    flip(tmp_path / "checkpoints" / "2" / "state.npz")
+    third = make(said.append)
+    assert (third.continued, third.counters.cycles, len(said)) == (False, 0, 3)
+    second.train(cycles=4)
+    second.save()  # in the place of the damaged one
+    np.testing.assert_array_equal(toys.bits(second.engine, second.nets), toys.bits(first.engine, first.nets))
+    assert make().counters.cycles == 4
+
+
+def test_other_variables_are_named_with_both_forms_and_nothing_is_restored(saved):
+    state = variables(1)
+    state["nets/a/001.bias"] = tf.Variable(tf.ones([4], tf.float64))
+    state["nets/b/000.kernel"] = state.pop("nets/a/000.kernel")
+    with pytest.raises(Invalid) as raised:
+        checkpoint.load(saved / "10", state)
+    assert str(raised.value) == (
+        f"`checkpoint` ({saved / '10'}) must be of the same variables: "
+        "nets/a/000.kernel: float32[3, 2] in the checkpoint, absent in this run; "
+        "nets/a/001.bias: float32[2] in the checkpoint, float64[4] in this run; "
+        "nets/b/000.kernel: absent in the checkpoint, float32[3, 2] in this run")
+    assert all(value == [1] for value in numbers(state).values())
+
+
+def test_a_long_difference_is_cut(saved):
+    with pytest.raises(Invalid, match=r"; and 12 more$"):
+        checkpoint.load(saved / "10", {f"nets/z/{i:03d}.kernel": tf.Variable(0.0) for i in range(17)})
+
+
+def test_the_newest_three_are_kept(tmp_path):
+    for cycle in (1, 2, 9, 10, 11):
+        checkpoint.save(tmp_path, cycle, variables(cycle), {})
+    assert cycles(tmp_path) == [9, 10, 11]
+    state = variables()
+    checkpoint.load(tmp_path / "9", state)
+    assert numbers(state) == numbers(variables(9))
