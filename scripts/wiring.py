@@ -103,6 +103,14 @@ class Job:
 
 def run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], Job]) -> int:
     """Load the data, ``make`` the job, train it with all events. Returns the exit code (design, section 5)."""
+    try:
+        return _run(options, make)
+    except KeyboardInterrupt:  # before the first update, or a second Ctrl-C
+        print("interrupted: nothing was saved since the last checkpoint", file=sys.stderr)
+        return 130
+
+
+def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], Job]) -> int:
     with quiet():
         import tensorflow as tf
 

@@ -91,7 +91,9 @@ def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
         assert (state["nets/net/004.mean"] != 0).any()
     assert manifest["sha256"] == hashlib.sha256((path / "state.npz").read_bytes()).hexdigest()
     assert (manifest["position"], manifest["updates"], manifest["batches"]) == (12, {"fit": 6, "head": 6}, 12)
-    assert manifest["config"] == {"seed": 0, "plan": "graph"}
+    assert manifest["config"] == {
+        "seed": 0, "plan": "graph", "precision": "float16", "batch_size": 8, "examples": 200,
+        "accumulate": {"fit": 1, "head": 1}}
 
     other = everything(tmp_path)  # a new process would do just this
     assert other.continued and other.engine.position == 12
