@@ -61,7 +61,7 @@ def sigmoid_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing:
     guard.same_shape(labels=labels, logits=logits)
     target = (1.0 - label_smoothing) * labels + 0.5 * label_smoothing if label_smoothing else labels
     cell = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
-    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+    return guard.example_sum(cell)
 
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

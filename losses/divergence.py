@@ -29,7 +29,7 @@ def kl_to_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
     Source: Kingma & Welling 2014 (arXiv 1312.6114), equation 10 and appendix B.
     """
     cell = kl_to_standard_normal_per_dimension(mean, log_var)
-    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+    return guard.example_sum(cell)
 
 
 def kl_to_standard_normal_per_dimension(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
@@ -84,7 +84,7 @@ def kl_between_gaussians(
     ratio = log_var_q - log_var_p
     distance = (mean_q - mean_p) * tf.exp(-0.5 * log_var_p)
     cell = 0.5 * (tf.math.expm1(ratio) - ratio + tf.square(distance))
-    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+    return guard.example_sum(cell)
 
 
 def free_bits(kl: tf.Tensor, floor: float) -> tf.Tensor:
@@ -113,4 +113,4 @@ def free_bits(kl: tf.Tensor, floor: float) -> tf.Tensor:
     (kl,) = guard.floats(kl=kl)
     rank = kl.shape.rank
     guard.require(rank is not None and rank >= 2, "kl", guard.shape_of(kl), "of shape [batch, dimension]")
-    return tf.reduce_sum(tf.maximum(kl, floor), axis=guard.example_axes(kl))
+    return guard.example_sum(tf.maximum(kl, floor))

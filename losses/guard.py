@@ -89,6 +89,21 @@ def example_axes(tensor: tf.Tensor) -> list[int]:
     return list(range(1, tensor.shape.rank))
 
 
+def example_sum(tensor: tf.Tensor) -> tf.Tensor:
+    """`[batch, ...]` to `[batch]`: the sum over all axes but the first.
+
+    On CPUs it is a product with ones: XLA has a fast product and a slow reduction there (of 128 x 784 cells
+    it took 12 % of a VAE update). Rows of at most 1024, because a product adds one after the other, which over
+    20 000 cells loses four digits. On GPUs a product might round to TF32.
+    """
+    size = tensor.shape[1:].num_elements()
+    if size is None or tensor.shape.rank == 1 or tf.config.list_physical_devices("GPU"):
+        return tf.reduce_sum(tensor, axis=example_axes(tensor))
+    width = max(width for width in range(1, 1025) if size % width == 0)
+    rows = tf.linalg.matvec(tf.reshape(tensor, [-1, width]), tf.ones([width], tensor.dtype))
+    return tf.reduce_sum(tf.reshape(rows, [-1, size // width]), axis=1)
+
+
 def shape_of(tensor: tf.Tensor) -> str:
     """How a message shows a static shape: `shape (8, 1)`."""
     return "shape unknown" if tensor.shape.rank is None else f"shape {tuple(tensor.shape)}"

@@ -32,7 +32,7 @@ def bernoulli_nll(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     x, logits = guard.floats(x=x, logits=logits)
     guard.same_shape(x=x, logits=logits)
     cell = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
-    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+    return guard.example_sum(cell)
 
 
 def gaussian_nll(x: tf.Tensor, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
@@ -60,4 +60,4 @@ def gaussian_nll(x: tf.Tensor, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor
     # The standard deviation goes inside the square: exp(-log_var) would overflow twice as soon.
     standardized = (x - mean) * tf.exp(-0.5 * log_var)
     cell = 0.5 * (LOG_2_PI + log_var + tf.square(standardized))
-    return tf.reduce_sum(cell, axis=guard.example_axes(cell))
+    return guard.example_sum(cell)

@@ -23,6 +23,8 @@ def options() -> wiring.Parser:
     model.add_argument("--flip", action="store_true", help="mirror half of the training images")
     model.add_argument("--shift", type=wiring.natural, default=0, help="move training images by up to so many pixels "
                        "(default: %(default)s)")
+    model.add_argument("--average", type=wiring.share, default=0.998, help="decay of a moving average of the weights "
+                       "for evaluation, 0 for none (default: %(default)s)")
     return parser
 
 
@@ -45,7 +47,7 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
 
     return wiring.Job(
         strategy, {"classifier": nets.create(chosen.net, classes=len(dataset.classes), dropout=chosen.dropout)},
-        Update(keras.optimizers.Adam(chosen.learning_rate)),
+        Update(keras.optimizers.Adam(chosen.learning_rate), average=chosen.average or None),
         ArraySource(dataset.train, chosen.batch_size, seed=chosen.seed, transform=Chain(*augment, scale)),
         held_out, draw)
 
