@@ -28,28 +28,28 @@ def make(workload: Workload, images: np.ndarray, settings: Settings) -> Loop:
     data = tf.constant(images)
 
     def part(phase: str) -> Callable[..., Any]:
-        def update(raw: Any, draws: Any) -> None:  # terms are not returned, so nothing computes them
-            plain_tf.step(phase, nets, optimizers[phase], raw, draws)
+        def update(raw: Any, draws: Any) -> tf.Tensor:  # terms that nobody reads would not be computed
+            return tf.add_n(list(plain_tf.step(phase, nets, optimizers[phase], raw, draws)[0].values()))
         return compiled(update, settings)
 
     parts = {phase: part(phase) for phase in workload.repeats}
 
-    def cycle(number: tf.Tensor) -> tuple[tf.Tensor]:
+    def cycle(number: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         for phase, repeats in workload.repeats.items():
             for _ in range(repeats):
                 raw = None
                 if phase != "generator":
                     chosen = tf.random.uniform([workload.batch_size], 0, len(images), tf.int32)
                     raw = tf.gather(data, chosen)
-                parts[phase](raw, plain_tf.draw(workload, phase))
-        return (number + 1,)
+                total += parts[phase](raw, plain_tf.draw(workload, phase))
+        return number + 1, total
 
     @tf.function(autograph=False)
-    def loop(count: tf.Tensor) -> None:
-        tf.while_loop(lambda number: number < count, cycle, [tf.constant(0)])
+    def loop(count: tf.Tensor) -> tf.Tensor:
+        return tf.while_loop(lambda number, _: number < count, cycle, [tf.constant(0), 0.0])[1]
 
     def run(cycles: int) -> int:
-        loop(tf.constant(cycles))
+        loop(tf.constant(cycles)).numpy()
         return cycles
 
     return Loop(run)
