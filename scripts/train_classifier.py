@@ -1,6 +1,6 @@
 """Train an image classifier and look at what it gets wrong.
 
-  python scripts/train_classifier.py                      the shipped 10 000 images, about a minute
+  python scripts/train_classifier.py                      the shipped 10 000 images, about half a minute
   python scripts/train_classifier.py --dataset fashion-mnist --epochs 5
 
 The run's folder then holds report.html, metrics.csv, pictures, checkpoints and TensorBoard events. The same

@@ -1,8 +1,8 @@
 """Train a WGAN-GP (5 critic updates per generator update, gradient penalty) and look at its samples.
 
-  python scripts/train_wgan_gp.py                         the shipped 10 000 images, about two minutes
+  python scripts/train_wgan_gp.py                         the shipped 10 000 images, about five minutes
   python scripts/train_wgan_gp.py --dataset fashion-mnist --cycles 10000
-  python scripts/train_wgan_gp.py --size 64               the 64x64 nets, images resized
+  python scripts/train_wgan_gp.py --size 64               the 64x64 nets, images resized, grey as RGB; slow on a CPU
 
 The run's folder then holds report.html, metrics.csv, pictures, checkpoints and TensorBoard events. The same
 command again continues the run; with more --epochs or --cycles it trains on.
@@ -37,20 +37,19 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
 
     import nets
     from engine import ArraySource, Update
-    from engine.data.augment import Chain, Resize, scale
+    from engine.data.augment import Chain, Resize, rgb, scale
     from losses.strategies import WGANGP
 
-    transform: Any = scale if chosen.size == 28 else Chain(scale, Resize(chosen.size, chosen.size))
+    transform: Any = scale if chosen.size == 28 else Chain(scale, rgb, Resize(chosen.size, chosen.size))
     images = {"image": dataset.train["image"]}
     held_out = {"image": dataset.test["image"]}
-    channels = {} if chosen.size == 28 else {"channels": dataset.train["image"].shape[-1]}
 
     def adam() -> Any:  # betas of Gulrajani et al. 2017, algorithm 1, for few cycles
         return keras.optimizers.Adam(chosen.learning_rate, beta_1=0.5, beta_2=0.9)
 
     return wiring.Job(
         WGANGP(chosen.latent_dim, chosen.penalty_weight, chosen.critic_updates),
-        {"generator": nets.create(f"generator{chosen.size}", latent_dim=chosen.latent_dim, **channels),
+        {"generator": nets.create(f"generator{chosen.size}", latent_dim=chosen.latent_dim),
          "critic": nets.create(f"critic{chosen.size}", normalization=chosen.normalization)},
         {"critic": adam(), "generator": Update(adam(), average=chosen.average or None)},
         ArraySource(images, chosen.batch_size, seed=chosen.seed, transform=transform),

@@ -26,6 +26,17 @@ def scale(batch: Batch, noise: Noise) -> Batch:
     return {**batch, "image": tf.cast(image, tf.float32) * np.float32(1 / 255)}
 
 
+def rgb(batch: Batch, noise: Noise) -> Batch:
+    """Grey pictures [B, h, w, 1] to three equal channels; pictures of three channels stay.
+
+    Raises:
+      Invalid: for another number of channels.
+    """
+    image = _image(batch)
+    require(image.shape[-1] in (1, 3), "image", f"{image.shape[-1]} channels", "of 1 or 3 channels")
+    return {**batch, "image": tf.repeat(image, 3 // image.shape[-1], axis=-1)}
+
+
 @dataclass(frozen=True)
 class Flip:
     """Mirrors each picture, left to right, with a probability of its own draw ``flip``."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from engine.data.augment import Chain, Flip, Resize, Shift, scale
+from engine.data.augment import Chain, Flip, Resize, Shift, rgb, scale
 from engine.errors import Invalid
 from engine.noise import Noise
 
@@ -153,3 +153,13 @@ def test_transforms_describe_themselves_and_compare():
 def test_wrong_use_is_named(make, text):
     with pytest.raises(Invalid, match=text):
         make()
+
+
+def test_rgb_repeats_a_grey_channel_and_leaves_colours_alone():
+    grey = tf.constant([[[[7], [8]]]], tf.uint8)
+    colour = rgb({"image": grey, "label": 1}, Noise())
+    assert colour["label"] == 1
+    np.testing.assert_array_equal(colour["image"], [[[[7, 7, 7], [8, 8, 8]]]])
+    np.testing.assert_array_equal(rgb(colour, Noise())["image"], colour["image"])
+    with pytest.raises(Invalid, match=r"`image` \(4 channels\) must be of 1 or 3 channels"):
+        rgb({"image": tf.zeros([1, 2, 2, 4])}, Noise())

@@ -44,9 +44,19 @@ def test_help_teaches(script, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("script", SCRIPTS)
-def test_smoke_goes_through_every_event_and_keeps_nothing(script, tmp_path):
-    done = run(script, "--smoke", cwd=tmp_path)
+@pytest.mark.parametrize("script, options", [
+    *[(script, ()) for script in SCRIPTS],
+    ("train_wgan_gp.py", ("--size", "64")),
+    ("train_wgan_gp.py", ("--critic-updates", "2", "--normalization", "none", "--average", "0")),
+    ("train_vae.py", ("--net", "conv-vae", "--anneal", "10", "--free-bits", "0.1", "--average", "0.9")),
+    ("train_vae.py", ("--precision", "bfloat16", "--plan", "eager")),
+    ("train_vae.py", ("--precision", "float16", "--plan", "graph", "--on-bad-update", "skip")),
+    ("train_classifier.py", ("--flip", "--shift", "2", "--dropout", "0.2", "--label-smoothing", "0.1",
+                             "--plan", "xla")),
+    ("train_classifier.py", ("--net", "mlp", "--average", "0")),
+])
+def test_smoke_goes_through_every_event_and_keeps_nothing(script, options, tmp_path):
+    done = run(script, *options, "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "smoke passed" in done.stdout
     assert not list(tmp_path.iterdir())
