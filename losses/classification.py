@@ -58,10 +58,10 @@ def sigmoid_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, label_smoothing:
     _check_smoothing(label_smoothing)
     (logits,) = guard.floats(logits=logits)
     labels = tf.cast(labels, logits.dtype)
-    guard.same_shape(labels=labels, logits=logits)
+    labels, logits = guard.rows(labels=labels, logits=logits)
     target = (1.0 - label_smoothing) * labels + 0.5 * label_smoothing if label_smoothing else labels
     cell = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
-    return guard.example_sum(cell)
+    return tf.reduce_sum(cell, axis=1)
 
 
 def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
@@ -104,9 +104,9 @@ def binary_accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """
     (logits,) = guard.floats(logits=logits)
     labels = tf.cast(labels, logits.dtype)
-    guard.same_shape(labels=labels, logits=logits)
+    labels, logits = guard.rows(labels=labels, logits=logits)
     right = tf.cast(tf.equal(logits > 0.0, labels > 0.5), logits.dtype)
-    return tf.reduce_mean(right, axis=guard.example_axes(right))
+    return tf.reduce_mean(right, axis=1)
 
 
 def _check_smoothing(label_smoothing: float) -> None:

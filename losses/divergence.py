@@ -28,8 +28,8 @@ def kl_to_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
 
     Source: Kingma & Welling 2014 (arXiv 1312.6114), equation 10 and appendix B.
     """
-    cell = kl_to_standard_normal_per_dimension(mean, log_var)
-    return guard.example_sum(cell)
+    (cell,) = guard.rows(cell=kl_to_standard_normal_per_dimension(mean, log_var))
+    return tf.reduce_sum(cell, axis=1)
 
 
 def kl_to_standard_normal_per_dimension(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
@@ -79,12 +79,12 @@ def kl_between_gaussians(
         Information Theory and Statistics, chapter 9.
     """
     named = {"mean_q": mean_q, "log_var_q": log_var_q, "mean_p": mean_p, "log_var_p": log_var_p}
-    mean_q, log_var_q, mean_p, log_var_p = tensors = guard.floats(**named)
-    guard.same_shape(**dict(zip(named, tensors, strict=True)))
+    tensors = guard.floats(**named)
+    mean_q, log_var_q, mean_p, log_var_p = guard.rows(**dict(zip(named, tensors, strict=True)))
     ratio = log_var_q - log_var_p
     distance = (mean_q - mean_p) * tf.exp(-0.5 * log_var_p)
     cell = 0.5 * (tf.math.expm1(ratio) - ratio + tf.square(distance))
-    return guard.example_sum(cell)
+    return tf.reduce_sum(cell, axis=1)
 
 
 def free_bits(kl: tf.Tensor, floor: float) -> tf.Tensor:
@@ -113,4 +113,5 @@ def free_bits(kl: tf.Tensor, floor: float) -> tf.Tensor:
     (kl,) = guard.floats(kl=kl)
     rank = kl.shape.rank
     guard.require(rank is not None and rank >= 2, "kl", guard.shape_of(kl), "of shape [batch, dimension]")
-    return guard.example_sum(tf.maximum(kl, floor))
+    (kl,) = guard.rows(kl=kl)
+    return tf.reduce_sum(tf.maximum(kl, floor), axis=1)

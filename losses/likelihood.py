@@ -30,9 +30,9 @@ def bernoulli_nll(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Source: Kingma & Welling 2014 (arXiv 1312.6114), appendix C.1, equation 11.
     """
     x, logits = guard.floats(x=x, logits=logits)
-    guard.same_shape(x=x, logits=logits)
+    x, logits = guard.rows(x=x, logits=logits)
     cell = tf.nn.sigmoid_cross_entropy_with_logits(labels=x, logits=logits)
-    return guard.example_sum(cell)
+    return tf.reduce_sum(cell, axis=1)
 
 
 def gaussian_nll(x: tf.Tensor, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
@@ -56,8 +56,8 @@ def gaussian_nll(x: tf.Tensor, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor
     Source: Kingma & Welling 2014 (arXiv 1312.6114), appendix C.2, equation 12.
     """
     x, mean, log_var = guard.floats(x=x, mean=mean, log_var=log_var)
-    guard.same_shape(x=x, mean=mean, log_var=log_var)
+    x, mean, log_var = guard.rows(x=x, mean=mean, log_var=log_var)
     # The standard deviation goes inside the square: exp(-log_var) would overflow twice as soon.
     standardized = (x - mean) * tf.exp(-0.5 * log_var)
     cell = 0.5 * (LOG_2_PI + log_var + tf.square(standardized))
-    return guard.example_sum(cell)
+    return tf.reduce_sum(cell, axis=1)

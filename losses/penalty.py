@@ -63,7 +63,8 @@ def gradient_penalty(
 
 def _norm(slope: tf.Tensor) -> tf.Tensor:
     """`[B, ...]` to its Euclidean norms `[B]`, with the gradient 0 where the norm is 0."""
-    square = tf.reduce_sum(tf.square(slope), axis=guard.example_axes(slope))
+    (slope,) = guard.rows(slope=slope)
+    square = tf.reduce_sum(tf.square(slope), axis=1)
     positive = square > SMALLEST
     # Two wheres: the inner one keeps sqrt off 0, where its slope is infinite and infinity times 0 is NaN.
     return tf.where(positive, tf.sqrt(tf.where(positive, square, 1.0)), 0.0)

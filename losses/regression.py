@@ -26,8 +26,8 @@ def squared_error(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     Source: Goodfellow et al., Deep Learning, 2016, section 5.1.4.
     """
     targets, predictions = guard.floats(targets=targets, predictions=predictions)
-    guard.same_shape(targets=targets, predictions=predictions)
-    return tf.reduce_mean(tf.square(targets - predictions), axis=guard.example_axes(targets))
+    targets, predictions = guard.rows(targets=targets, predictions=predictions)
+    return tf.reduce_mean(tf.square(targets - predictions), axis=1)
 
 
 def huber(targets: tf.Tensor, predictions: tf.Tensor, delta: float = 1.0) -> tf.Tensor:
@@ -51,8 +51,8 @@ def huber(targets: tf.Tensor, predictions: tf.Tensor, delta: float = 1.0) -> tf.
     """
     guard.require(delta > 0.0, "delta", delta, "above 0")
     targets, predictions = guard.floats(targets=targets, predictions=predictions)
-    guard.same_shape(targets=targets, predictions=predictions)
+    targets, predictions = guard.rows(targets=targets, predictions=predictions)
     size = tf.abs(targets - predictions)
     # Both branches in one: with c = min(|e|, delta), h = c (|e| - c / 2), and no square that may overflow.
     inner = tf.minimum(size, delta)
-    return tf.reduce_mean(inner * (size - 0.5 * inner), axis=guard.example_axes(size))
+    return tf.reduce_mean(inner * (size - 0.5 * inner), axis=1)

@@ -1,8 +1,8 @@
 """How the cycle is compiled: the only ``tf.function`` of training.
 
 ``eager`` runs every operation as Python reaches it, so ``print`` and breakpoints work inside a loss.
-``graph`` compiles the loop with TensorFlow's graph executor. ``xla`` does too, and compiles the parts
-of each update with XLA. (A plan chosen by measurement, ``auto``, takes its place here.)
+``graph`` compiles the loop with TensorFlow's graph executor. ``xla`` does too, and compiles blocks of
+updates with XLA (see ``loop.BlockLoop``). (A plan chosen by measurement, ``auto``, takes its place here.)
 """
 
 from collections.abc import Callable
@@ -28,10 +28,15 @@ class Plan:
         self.traces = 0
 
     def part(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A part of an update: the unit of XLA; the place where AutoGraph reads the user's loss."""
+        """A part of an update: a unit of XLA; the place where AutoGraph reads the user's loss."""
         if self.name == "eager":
             return function
         return tf.function(function, jit_compile=True if self.name == "xla" else None)
+
+    @property
+    def block(self) -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:
+        """Compiles many updates as one unit, where that pays."""
+        return tf.function(jit_compile=True, autograph=False) if self.name == "xla" else None
 
     def loop(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """The outermost function, traced once."""

@@ -88,6 +88,13 @@ class Updater:
                 (v, tf.Variable(v.value, trainable=False, name="average"))
                 for v in (self._variables if update.average else [])]
 
+    @property
+    def variables(self) -> list[tf.Variable]:
+        """All that ``commit`` assigns."""
+        own = [] if self.loss_scale is None else [self.loss_scale.scale, self.loss_scale.good]
+        keras_variables = [*self._variables, *self._buffers, *self.update.optimizer.variables]
+        return [*(v.value for v in keras_variables), *(average for _, average in self.averages), *own]
+
     def scale(self) -> tf.Tensor | float:
         """The factor of the objective."""
         return 1.0 if self.loss_scale is None else self.loss_scale.scale.read_value()

@@ -27,5 +27,5 @@ class Counters:
         """The counters of ``engine`` now."""
         done = engine.updates_done(engine.position)
         batches = done.pop("")
-        return cls(engine.position // engine.updates_per_cycle, done, batches,
+        return cls(engine.order.cycle(engine.position), done, batches,
                    batches / engine.source.batches_per_epoch)

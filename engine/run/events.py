@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.cycle.step import Report
+from engine.cycle.report import Report
 from engine.errors import require
 
 

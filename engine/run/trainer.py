@@ -98,7 +98,7 @@ class Trainer:
     @property
     def cycles_per_epoch(self) -> float:
         """Cycles in one epoch of the training data."""
-        return self.data.batches_per_epoch / self.engine.batches_per_cycle
+        return self.data.batches_per_epoch / self.engine.order.batches_per_cycle
 
     @property
     def term_names(self) -> dict[str, list[str]]:

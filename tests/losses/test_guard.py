@@ -35,10 +35,18 @@ def test_every_axis_is_compared():
     guard.same_shape(a=shapes["a"], b=shapes["b"])
 
 
-def test_example_axes():
-    assert guard.example_axes(tf.zeros([8, 3, 2])) == [1, 2]
-    assert guard.example_axes(tf.zeros([8])) == []
+@pytest.mark.parametrize("known, expected", [([4, 3, 2], [4, 6]), ([None, 3, 2], [None, 6]), ([4], [4, 1]),
+                                             ([4, None, 2], [4, None]), ([None, None], [None, None])])
+def test_rows_keep_what_is_known_of_a_shape(known, expected):
+    @tf.function(input_signature=[tf.TensorSpec(known)])
+    def flat(tensor):
+        (rows,) = guard.rows(tensor=tensor)
+        assert rows.shape.as_list() == expected
+        return rows
 
+    shape = {1: [4], 2: [4, 6], 3: [4, 3, 2]}[len(known)]
+    numbers = np.arange(np.prod(shape), dtype="float32")
+    np.testing.assert_array_equal(flat(numbers.reshape(shape)), numbers.reshape(4, -1))
 
 def test_public_names_are_all_of_the_maths_and_nothing_else():
     modules = (adversarial, classification, divergence, likelihood, penalty, regression)

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 from engine import Event, Every, Invalid, Trainer
-from engine.cycle.step import Report
+from engine.cycle.report import Report
 from engine.run.events import Means
 from tests import toys
 

@@ -1,0 +1,105 @@
+"""Everything of an update that is random or stored: its batches, its noise, the seeds of Keras's layers.
+
+All of it follows from the number of the update, so it can be made ahead of the update; and it is made outside
+XLA, which has no kernel for the permutation of the data and whose random functions give other numbers.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from engine.cycle.outline import Outline
+from engine.data.source import Source
+from engine.noise import Request, key
+from engine.strategy import Phase
+
+
+class Drawn(NamedTuple):
+    """What one update, or one micro-batch of it, is given. For an update each tensor is [accumulate, ...]."""
+
+    raw: dict[str, tf.Tensor]  # the batch as stored; empty for a phase that reads none
+    data: dict[str, tf.Tensor]  # draws of the source's transform
+    loss: dict[str, tf.Tensor]  # draws of the loss
+    seeds: tf.Tensor  # [seed generators, 2] int64
+
+    def micro(self, number: tf.Tensor | int) -> "Drawn":
+        """The part of micro-batch ``number``."""
+        return tf.nest.map_structure(lambda tensor: tensor[number], self)
+
+
+class Draws:
+    """The draws of one phase, for the global batch.
+
+    Args:
+      seed_states: Number of Keras seed generators in the nets.
+      seed: The run's seed.
+      accumulate: Micro-batches per update, each a batch of the source.
+    """
+
+    def __init__(self, phase: Phase, outline: Outline, source: Source, seed_states: int, seed: int,
+                 accumulate: int) -> None:
+        self._phase, self._outline, self._source = phase, outline, source
+        self._seed_states, self._seed, self._parts = seed_states, seed, accumulate
+        self.batches = accumulate if phase.reads_batch else 0  # of the source, per update
+
+    def of(self, update: tf.Tensor, batch: tf.Tensor, reader: Any) -> Drawn:
+        """For the phase's update number ``update``, which begins to read at batch number ``batch`` (both int64)."""
+        micro = range(self._parts)
+        raw = [self._source.batch(batch + i, reader) for i in micro] if self._phase.reads_batch else [{}]
+        data = [self._draw("data", batch + i, self._outline.data_requests, 1) for i in micro]
+        # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
+        loss = self._draw(self._phase.name, update, self._outline.requests, self._parts)
+        seeds = [self._seeds(update * self._parts + i) for i in micro]
+        return Drawn(_stack(raw), _stack(data), self._split(loss), tf.stack(seeds))
+
+    def ahead(self, update: tf.Tensor, batch: tf.Tensor, wanted: tf.Tensor, count: int, reader: Any) -> Drawn:
+        """For ``count`` updates from ``update`` on, each tensor [count, accumulate, ...].
+
+        Only the first ``wanted`` are made (zeros stand for the others), so no reader is read too far.
+        ``batch(update)`` is linear within a phase but not over cycles, hence a function.
+        """
+        arrays = tf.nest.map_structure(
+            lambda spec: tf.TensorArray(spec.dtype, count, element_shape=spec.shape), self._spec())
+
+        def one(number: tf.Tensor, arrays: Any) -> tuple[tf.Tensor, Any]:
+            moment = update + tf.cast(number, tf.int64)
+            drawn = self.of(moment, batch(moment), reader)
+            return number + 1, tf.nest.map_structure(lambda array, tensor: array.write(number, tensor), arrays, drawn)
+
+        _, arrays = tf.while_loop(lambda number, _: number < wanted, one, [tf.constant(0), arrays])
+        return tf.nest.map_structure(lambda array: array.stack(), arrays)
+
+    def _spec(self) -> Drawn:
+        examples, parts = self._source.batch_size, self._parts
+
+        def drawn(requests: Mapping[str, Request]) -> dict[str, tf.TensorSpec]:
+            return {name: tf.TensorSpec([parts, examples, *request.shape]) for name, request in requests.items()}
+
+        raw = {name: tf.TensorSpec([parts, *spec.shape], spec.dtype) for name, spec in self._source.spec.items()}
+        return Drawn(raw if self._phase.reads_batch else {}, drawn(self._outline.data_requests),
+                     drawn(self._outline.requests), tf.TensorSpec([parts, self._seed_states, 2], tf.int64))
+
+    @property
+    def bytes_per_update(self) -> int:
+        """Memory of one update's draws."""
+        return sum(spec.shape.num_elements() * spec.dtype.size for spec in tf.nest.flatten(self._spec()))
+
+    def _seeds(self, moment: tf.Tensor) -> tf.Tensor:
+        if not self._seed_states:
+            return tf.zeros([0, 2], tf.int64)
+        pair = key(self._seed, self._phase.name, moment, "seed generators")
+        return tf.random.stateless_uniform([self._seed_states, 2], pair, None, None, tf.int64, alg="philox")
+
+    def _draw(self, place: str, number: tf.Tensor, requests: Mapping[str, Request], parts: int
+              ) -> dict[str, tf.Tensor]:
+        return {name: request.draw(key(self._seed, place, number, name), self._source.batch_size * parts)
+                for name, request in requests.items()}
+
+    def _split(self, drawn: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        shape = [self._parts, self._source.batch_size]
+        return {name: tf.reshape(tensor, [*shape, *tensor.shape[1:]]) for name, tensor in drawn.items()}
+
+
+def _stack(parts: list[Any]) -> Any:
+    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *parts)

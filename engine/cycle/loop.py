@@ -1,0 +1,136 @@
+"""The compiled loop: updates one after the other, each of the phase whose turn it is."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from engine.cycle.draws import Drawn
+from engine.cycle.order import Order
+from engine.cycle.phase_step import PhaseStep
+
+State = dict[str, Any]  # what the loop carries; a list has one entry per phase
+BLOCK_CYCLES = 16  # at most, in one launch of XLA: with more, its cost shows no less
+BLOCK_BYTES = 2**24  # at most, of draws made ahead for a block
+SNAPSHOT_BYTES = 2**26  # at most, of variables that a block can put back; updates of larger nets are long anyway
+
+
+class Loop:
+    """Runs ``steps`` in the given order; the health watch stops it after ``limit`` bad updates in a row."""
+
+    def __init__(self, steps: list[PhaseStep], order: Order, limit: int) -> None:
+        self.steps, self.order, self.limit = steps, order, limit
+
+    def run(self, start: tf.Tensor, target: tf.Tensor, streak: tf.Tensor, reader: Any) -> State:
+        """From position ``start`` to ``target`` (int64 scalars), or to a stop."""
+        state = {
+            "position": start, "streak": streak, "fault_at": tf.constant(-1, tf.int64),
+            "rejected": [tf.constant(0, tf.int64)] * len(self.steps),
+            "sums": [tf.zeros([len(step.names)], tf.float64) for step in self.steps],
+            "fault": [tf.zeros([len(step.names)]) for step in self.steps]}
+        return tf.while_loop(self.going(target), lambda state: [self.forward(state, target, reader)], [state])[0]
+
+    def going(self, target: tf.Tensor) -> Callable[[State], tf.Tensor]:
+        """The condition of a loop that ends at ``target``."""
+        return lambda state: (state["position"] < target) & (state["streak"] < self.limit)
+
+    def forward(self, state: State, target: tf.Tensor, reader: Any) -> State:
+        """One update."""
+        return self.one(state, lambda phase, update: self.steps[phase].draws.of(
+            update, self.order.first_batch(phase, update), reader), self._advance)
+
+    def one(self, state: State, drawn: Callable[[int, tf.Tensor], Drawn],
+            advance: Callable[[int, tf.Tensor, State, Drawn], State]) -> State:
+        """``advance(phase, update, its part of the state, what was drawn for it)``, for the phase whose turn it is."""
+        def turn(phase: int) -> State:
+            update = self.order.updates(phase, state["position"])
+            mine = {name: value[phase] if isinstance(value, list) else value for name, value in state.items()}
+            after = advance(phase, update, mine, drawn(phase, update))
+            return {name: [after[name] if i == phase else other for i, other in enumerate(value)]
+                    if isinstance(value, list) else after[name] for name, value in state.items()}
+
+        if len(self.steps) == 1:
+            return turn(0)
+        offset = self.order.offset(state["position"])
+        which = sum(tf.cast(offset >= start, tf.int32) for start in self.order.starts[1:])
+        return tf.switch_case(which, [lambda phase=phase: turn(phase) for phase in range(len(self.steps))])
+
+    def _advance(self, phase: int, update: tf.Tensor, mine: State, drawn: Drawn) -> State:
+        return self.steps[phase].advance(update, mine, drawn)
+
+
+class BlockLoop(Loop):
+    """The loop under XLA: a block of updates is one launch, and its updates are not guarded one by one.
+
+    A launch costs as much as a fifth of a small net's update, and a guard around every update (``tf.cond``) makes
+    XLA copy the weights in a loop: another tenth. So a block applies its updates as they come; if one of them was
+    bad, the block puts every variable back and is run again up to that one, which is run by itself, guarded.
+
+    Args:
+      compiled: Compiles a function as one unit.
+    """
+
+    def __init__(self, steps: list[PhaseStep], order: Order, limit: int,
+                 compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        super().__init__(steps, order, limit)
+        self._updates = order.updates_per_cycle * max(1, min(BLOCK_CYCLES, BLOCK_BYTES // max(1, sum(
+            step.draws.bytes_per_update * step.phase.repeats for step in steps))))
+        self._variables = list({id(v): v for step in steps for v in step.updater.variables}.values())
+        self._block = compiled(self._rush)
+
+    @staticmethod
+    def suits(steps: list[PhaseStep]) -> bool:
+        """Whether the variables are few enough to be put back."""
+        return sum(v.shape.num_elements() * v.dtype.size for step in steps for v in step.updater.variables
+                   ) <= SNAPSHOT_BYTES
+
+    def forward(self, state: State, target: tf.Tensor, reader: Any) -> State:
+        """One block of updates."""
+        start = state["position"]
+        end = tf.minimum(start + self._updates, target)
+        ahead = [self._ahead(phase, start, end, reader) for phase in range(len(self.steps))]
+
+        def alone(state: State) -> tuple[State, tf.Tensor]:
+            return self.one(state, self._drawn(start, ahead), self._advance), tf.constant(-1, tf.int64)
+
+        def more(state: State, bad: tf.Tensor) -> tuple[State, tf.Tensor]:
+            return tf.cond(tf.equal(bad, state["position"]), lambda: alone(state), lambda: self._block(
+                state, start, tf.where(bad < 0, end, bad), ahead))
+
+        going = self.going(end)
+        return tf.while_loop(lambda state, _: going(state), more, [state, tf.constant(-1, tf.int64)])[0]
+
+    def _rush(self, state: State, start: tf.Tensor, end: tf.Tensor, ahead: list[Drawn]) -> tuple[State, tf.Tensor]:
+        """To ``end``; or, if an update is bad, nothing. Returns the state and the bad update's position, or -1."""
+        before = [v.read_value() for v in self._variables]
+        drawn = self._drawn(start, ahead)
+
+        def advance(phase: int, update: tf.Tensor, mine: State, drawn: Drawn) -> State:
+            after, good = self.steps[phase].rush(update, mine, drawn)
+            return {**after, "bad": tf.where(good, tf.constant(-1, tf.int64), mine["position"])}
+
+        def going(state: State) -> tf.Tensor:
+            return (state["position"] < end) & (state["bad"] < 0)
+
+        started = {**state, "bad": tf.constant(-1, tf.int64)}
+        after = tf.while_loop(going, lambda state: [self.one(state, drawn, advance)], [started])[0]
+        bad = after.pop("bad")
+        for variable, value in zip(self._variables, before, strict=True):
+            variable.assign(tf.where(bad < 0, variable.read_value(), value))
+        return tf.nest.map_structure(lambda old, new: tf.where(bad < 0, new, old), state, after), bad
+
+    def _ahead(self, phase: int, start: tf.Tensor, end: tf.Tensor, reader: Any) -> Drawn:
+        """Draws of the phase for the updates from ``start`` to ``end``."""
+        first = self.order.updates(phase, start)
+        wanted = tf.cast(self.order.updates(phase, end) - first, tf.int32)
+        count = self._updates // self.order.updates_per_cycle * self.order.repeats[phase]
+        return self.steps[phase].draws.ahead(
+            first, lambda update: self.order.first_batch(phase, update), wanted, count, reader)
+
+    def _drawn(self, start: tf.Tensor, ahead: list[Drawn]) -> Callable[[int, tf.Tensor], Drawn]:
+        def drawn(phase: int, update: tf.Tensor) -> Drawn:
+            # Not tensor[...]: XLA would compile anew for each value of a computed slice.
+            place = update - self.order.updates(phase, start)
+            return tf.nest.map_structure(lambda tensor: tf.gather(tensor, place), ahead[phase])
+
+        return drawn

@@ -1,0 +1,103 @@
+"""The order of updates, and blocks of updates under XLA."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from engine import DatasetSource
+from engine.cycle import loop
+from engine.cycle.order import Order
+from tests import toys
+from tests.cycle.test_health import poisoned
+
+
+@pytest.mark.parametrize("repeats, batches", [([1], [1]), ([5, 1], [1, 0]), ([2, 3, 1], [2, 0, 4])])
+def test_order_is_that_of_a_walk(repeats, batches):
+    order = Order(repeats, batches)
+    done, read, position = [0] * len(repeats), 0, 0
+    for cycle in range(4):
+        for phase, count in enumerate(repeats):
+            for _ in range(count):
+                assert order.phase_at(position) == phase and order.cycle(position) == cycle
+                assert order.batches(position) == read
+                assert [order.updates(i, position) for i in range(len(repeats))] == done
+                there = tf.constant(position, tf.int64)
+                assert [int(order.updates(i, there)) for i in range(len(repeats))] == done
+                if batches[phase]:
+                    assert order.first_batch(phase, done[phase]) == read
+                    assert int(order.first_batch(phase, tf.constant(done[phase], tf.int64))) == read
+                position, read = position + 1, read + batches[phase]
+                done[phase] += 1
+    assert (order.updates_per_cycle, order.batches_per_cycle) == (position / 4, read / 4)
+
+
+@pytest.mark.parametrize("where", ["term", "gradient", "input"])
+def test_a_bad_update_inside_a_block_is_the_only_one_left_out(where):
+    calls = ([70], [1] * 70, [3, 40, 27])
+    ends = []
+    for lengths in calls:
+        made, nets = poisoned(where, on_bad_update="skip", plan="xla")
+        reports = [made.run(length) for length in lengths]
+        assert sum(report.rejected["fit"] for report in reports) == 3  # example 77, once in each epoch of 25
+        assert sum(report.totals["fit"]["error"][1] for report in reports) == 67 * 8
+        ends.append(toys.bits(made, nets))
+    assert np.isfinite(ends[0]).all()
+    for end in ends[1:]:
+        np.testing.assert_array_equal(end, ends[0])
+
+
+def test_loss_scales_are_put_back_with_a_block():
+    ends = []
+    for lengths in ([20], [1] * 20):
+        keras.utils.set_random_seed(0)
+        nets = {"net": toys.net(4, 1)}
+        made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
+        made.updaters["fit"].loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
+        rejected = sum(made.run(length).rejected["fit"] for length in lengths)
+        assert 0 < rejected < 20
+        ends.append([rejected, float(made.updaters["fit"].loss_scale.scale),
+                     int(made.updaters["fit"].loss_scale.good)])
+    assert ends[0] == ends[1]
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_a_dataset_is_read_no_further_than_the_updates_go(accumulate):
+    ends = []
+    for lengths in ([7], [1, 2, 4]):
+        data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
+        made, nets = toys.gan(DatasetSource(data, 8), accumulate=accumulate, plan="xla")
+        for length in lengths:
+            made.run(length)
+        ends.append(toys.bits(made, nets))
+    np.testing.assert_array_equal(ends[1], ends[0])
+
+
+def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch):
+    blocks, nets = toys.gan(plan="xla")
+    blocks.run(5)
+    monkeypatch.setattr(loop, "SNAPSHOT_BYTES", 0)
+    single, others = toys.gan(plan="xla")
+    single.run(5)
+    np.testing.assert_allclose(toys.bits(single, others), toys.bits(blocks, nets), rtol=1e-4, atol=1e-6)
+
+
+def test_draws_made_ahead_are_those_made_one_by_one():
+    made, _ = toys.gan(toys.points(4), accumulate=2)
+    draws, order = made._steps[0].draws, made.order
+    ahead = draws.ahead(tf.constant(3, tf.int64), lambda update: order.first_batch(0, update), tf.constant(4), 6, ())
+    for place, update in enumerate(range(3, 7)):
+        moment = tf.constant(update, tf.int64)
+        single = draws.of(moment, order.first_batch(0, moment), ())
+        for many, one in zip(tf.nest.flatten(ahead), tf.nest.flatten(single), strict=True):
+            np.testing.assert_array_equal(many[place], one)
+    assert all(not np.any(tensor[4:]) for tensor in tf.nest.flatten(ahead))
+
+
+def test_the_length_of_a_block_does_not_show(monkeypatch):
+    long, nets = toys.gan(plan="xla")
+    long.run(5)
+    monkeypatch.setattr(loop, "BLOCK_BYTES", 1)  # one cycle
+    short, others = toys.gan(plan="xla")
+    short.run(5)
+    np.testing.assert_allclose(toys.bits(short, others), toys.bits(long, nets), rtol=1e-4, atol=1e-6)
