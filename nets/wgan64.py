@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._convolutions import Conv2D, Conv2DTranspose
 from nets._parts import critic_normalization, output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
@@ -29,11 +30,11 @@ class Generator64(keras.Model):
         self.dense = keras.layers.Dense(3 * 3 * 512)
         self.unflatten = keras.layers.Reshape((3, 3, 512))
         # batch normalisation has the bias of the two convolutions before it
-        self.up1 = keras.layers.Conv2DTranspose(256, 3, strides=3, padding="valid", use_bias=False)
+        self.up1 = Conv2DTranspose(256, 3, strides=3, padding="valid", use_bias=False)
         self.norm1 = keras.layers.BatchNormalization()
-        self.up2 = keras.layers.Conv2DTranspose(128, 5, strides=2, padding="valid", use_bias=False)
+        self.up2 = Conv2DTranspose(128, 5, strides=2, padding="valid", use_bias=False)
         self.norm2 = keras.layers.BatchNormalization()
-        self.up3 = keras.layers.Conv2DTranspose(
+        self.up3 = Conv2DTranspose(
             3, 4, strides=3, padding="valid", activation="tanh", dtype=output_dtype()
         )
 
@@ -63,10 +64,10 @@ class Critic64(keras.Model):
 
     def __init__(self, normalization: str = "layer", *, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.down1 = keras.layers.Conv2D(64, 5, strides=3, padding="valid")
-        self.down2 = keras.layers.Conv2D(128, 5, strides=3, padding="valid")
+        self.down1 = Conv2D(64, 5, strides=3, padding="valid")
+        self.down2 = Conv2D(128, 5, strides=3, padding="valid")
         self.norm2 = critic_normalization(normalization)
-        self.down3 = keras.layers.Conv2D(256, 5, strides=3, padding="valid")
+        self.down3 = Conv2D(256, 5, strides=3, padding="valid")
         self.norm3 = critic_normalization(normalization)
         self.flatten = keras.layers.Flatten()
         self.score = keras.layers.Dense(1, dtype=output_dtype())
