@@ -35,6 +35,9 @@ class Phase:
         ``LearningRateSchedule`` of this phase's update count.
       watch: Terms that are logged and not minimised.
       reads_batch: False if the loss needs no data; it then gets an empty batch.
+      separable: True if no example's terms depend on the other examples of its batch (as they do in a contrastive
+        loss). The engine may then hand the loss parts of a batch, side by side, which is faster under XLA. A net
+        with batch statistics is never given parts.
 
     Raises:
       Invalid: if a field breaks its rule.
@@ -47,6 +50,7 @@ class Phase:
     weights: Mapping[str, Any] = field(default_factory=dict)
     watch: Sequence[str] = ()
     reads_batch: bool = True
+    separable: bool = False
 
     def __post_init__(self) -> None:
         require(self.name and "/" not in self.name, "phase name", repr(self.name), 'a name without "/"')

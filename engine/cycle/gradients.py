@@ -29,34 +29,53 @@ class PhaseGradients:
       phase, outline, nets, source, replicas: see there.
       seed: The run's seed.
       accumulate: Micro-batches per update, each a batch of the source.
+      halves: Whether XLA may compute the two halves of a batch side by side.
     """
 
     def __init__(self, phase: Phase, outline: Outline, nets: Nets, source: Source, replicas: Replicas,
-                 seed: int, accumulate: int) -> None:
+                 seed: int, accumulate: int, halves: bool = False) -> None:
         self.phase, self.outline, self.accumulate = phase, outline, accumulate
         self._nets, self._source, self._replicas = nets, source, replicas
         self.variables = trainable(phase, nets)
         self._states = seed_states(nets)
         self.draws = Draws(phase, outline, source, len(self._states), seed, accumulate)
+        # XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two.
+        independent = phase.separable and not outline.buffers and all(outline.terms.values())
+        self._lanes = 2 if halves and independent and source.batch_size % (2 * replicas.count) == 0 else 1
+        self._examples = source.batch_size // replicas.count // self._lanes
         self.names = ["objective", *outline.terms, *["regularization"] * outline.regularized, "gradient_norm"]
 
     def gradients(self, update: tf.Tensor, scale: tf.Tensor | float, buffers: Sequence[tf.Tensor], drawn: Drawn
                   ) -> Measured:
-        """In a replica: its share of the gradients and the means over its examples.
+        """In a replica: its share of the gradients and the means over its examples."""
+        raw, data, loss = self._replicas.part(drawn[:3])
+        mine = Drawn(raw, data, loss, self._replicas.own_seeds(drawn.seeds))
+        if self._lanes == 1:
+            return self._lane(update, scale, buffers, mine)
+        parts = [self._lane(update, scale, buffers, self._part(mine, lane)) for lane in range(self._lanes)]
+        gradients = [tf.add_n(each) / self._lanes for each in zip(*(part.gradients for part in parts), strict=True)]
+        return Measured(tf.add_n([part.vector for part in parts]) / self._lanes, gradients, list(buffers))
 
-        The nets run in a Keras ``StatelessScope``: they read weights, statistics and seeds from here and
+    def _part(self, drawn: Drawn, lane: int) -> Drawn:
+        """An equal part of the examples, with seeds of its own."""
+        start = lane * self._examples
+        raw, data, loss = tf.nest.map_structure(lambda tensor: tensor[start:start + self._examples], drawn[:3])
+        return Drawn(raw, data, loss, drawn.seeds + lane)
+
+    def _lane(self, update: tf.Tensor, scale: tf.Tensor | float, buffers: Sequence[tf.Tensor], drawn: Drawn
+              ) -> Measured:
+        """The nets run in a Keras ``StatelessScope``: they read weights, statistics and seeds from here and
         assign nothing, so an update that turns out bad leaves no trace.
         """
-        raw, data, loss = self._replicas.part(drawn[:3])
-        examples = self._source.batch_size // self._replicas.count
+        raw, data, loss, seeds = drawn
         values = [tf.convert_to_tensor(v.value) for v in self.variables]
         state = [*zip(self.variables, values, strict=True), *zip(self.outline.buffers, buffers, strict=True),
-                 *zip(self._states, tf.unstack(self._replicas.own_seeds(drawn.seeds), len(self._states)), strict=True)]
+                 *zip(self._states, tf.unstack(seeds, len(self._states)), strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             with keras.StatelessScope(state, collect_losses=True) as scope:
-                batch = self._source.transform(raw, Noise(examples=examples, drawn=data)) if raw else {}
-                terms = self.phase.loss(self._nets, batch, Noise(examples=examples, drawn=loss))
+                batch = self._source.transform(raw, Noise(examples=self._examples, drawn=data)) if raw else {}
+                terms = self.phase.loss(self._nets, batch, Noise(examples=self._examples, drawn=loss))
                 means = self._means(terms, update)
             share = means[0] * scale / self._replicas.count
         gradients = tape.gradient(share, values, unconnected_gradients="zero")

@@ -34,6 +34,11 @@ class Plan:
         return tf.function(function, jit_compile=True if self.name == "xla" else None)
 
     @property
+    def halves(self) -> bool:
+        """Whether two halves of a batch, side by side, are faster than the whole."""
+        return self.name == "xla" and not tf.config.list_physical_devices("GPU")
+
+    @property
     def block(self) -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:
         """Compiles many updates as one unit, where that pays."""
         return tf.function(jit_compile=True, autograph=False) if self.name == "xla" else None

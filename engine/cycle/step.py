@@ -49,7 +49,7 @@ class StepEngine:
         for phase in self.phases:
             update = updates[phase.name]
             gradients = PhaseGradients(phase, outline(phase, nets, source), nets, source, self._replicas, seed,
-                                       update.accumulate)
+                                       update.accumulate, self.plan.halves)
             updater = Updater(update, gradients.variables, gradients.outline.buffers, self._replicas, half)
             self._steps.append(PhaseStep(gradients, updater, self.plan, self._replicas, self._limit))
         self.order = Order([phase.repeats for phase in self.phases], [step.draws.batches for step in self._steps])

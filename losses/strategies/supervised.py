@@ -15,7 +15,7 @@ class Supervised(LossStrategy):
         self.label_smoothing = label_smoothing
 
     def phases(self) -> list[Phase]:
-        return [Phase("classifier", self.loss, updates=["classifier"], watch=["accuracy"])]
+        return [Phase("classifier", self.loss, updates=["classifier"], watch=["accuracy"], separable=True)]
 
     def loss(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         logits = nets["classifier"](batch["image"], training=True)

@@ -28,7 +28,7 @@ class VAE(LossStrategy):
         self.beta, self.free_bits = beta, free_bits
 
     def phases(self) -> list[Phase]:
-        return [Phase("elbo", self.elbo, updates=["vae"], weights={"kl": self.beta})]
+        return [Phase("elbo", self.elbo, updates=["vae"], weights={"kl": self.beta}, separable=True)]
 
     def elbo(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         mean, log_var = nets["vae"].encode(batch["image"], training=True)

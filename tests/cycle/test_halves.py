@@ -1,0 +1,78 @@
+"""Two halves of a batch side by side, under XLA, are the batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from engine import LossStrategy, Phase
+from tests import toys
+
+
+class Sizes(LossStrategy):
+    """Records how many examples the loss is given."""
+
+    def __init__(self, scalar=False, **options):
+        self.scalar, self.options, self.seen = scalar, options, set()
+
+    def phases(self):
+        return [Phase("fit", self.loss, updates=["net"], **self.options)]
+
+    def loss(self, nets, batch, noise):
+        y = nets["net"](batch["x"], training=True)[:, 0]
+        self.seen.add((y.shape[0], noise.normal("z").shape[0]))
+        error = tf.square(y - batch["x"][:, 0])
+        return {"error": tf.reduce_mean(error) if self.scalar else error}
+
+
+def sizes(strategy, plan="xla", net=None, batch_size=8):
+    made = toys.engine(strategy, {"net": net or toys.net(4, 1)}, {"fit": toys.adam()}, toys.points(batch_size),
+                       plan=plan)
+    strategy.seen.clear()
+    made.run(2)
+    return strategy.seen
+
+
+def test_the_loss_is_given_halves_only_where_it_says_it_may():
+    assert sizes(Sizes(separable=True)) == {(4, 4)}
+    assert sizes(Sizes()) == {(8, 8)}
+    assert sizes(Sizes(separable=True), plan="graph") == {(8, 8)}
+    assert sizes(Sizes(separable=True), batch_size=5) == {(5, 5)}
+    assert sizes(Sizes(scalar=True, separable=True)) == {(8, 8)}
+    norm = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+    assert sizes(Sizes(separable=True), net=norm) == {(8, 8)}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_halves_give_the_update_of_the_whole(accumulate):
+    ends = []
+    for separable in (False, True):
+        keras.utils.set_random_seed(0)
+        nets = {"net": toys.net(16, 1, kernel_regularizer="l2")}
+        update = toys.Update(toys.adam(), accumulate=accumulate)
+        made = toys.engine(toys.Fit(separable=separable), nets, {"fit": update}, toys.points(), plan="xla")
+        report = made.run(20)
+        ends.append((toys.bits(made, nets), report.totals["fit"]))
+    np.testing.assert_allclose(ends[1][0], ends[0][0], rtol=1e-4, atol=1e-6)
+    for term, (total, count) in ends[0][1].items():
+        assert ends[1][1][term] == (pytest.approx(total, rel=1e-5), count)
+
+
+def test_dropout_differs_between_the_halves():
+    class Ones(LossStrategy):
+        def phases(self):
+            return [Phase("fit", self.loss, updates=["net"], separable=True)]
+
+        def loss(self, nets, batch, noise):
+            dropped = nets["net"](tf.ones([noise.examples, 64]), training=True)
+            noise.normal("z")
+            return {"sum": dropped[:, 0]}
+
+    keras.utils.set_random_seed(0)
+    net = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(1, kernel_initializer="normal")])
+    made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="xla")
+    step = made._steps[0]
+    drawn = step.draws.of(tf.constant(0, tf.int64), tf.constant(0, tf.int64), ()).micro(0)
+    halves = [step.gradients._lane(tf.constant(0, tf.int64), 1.0, [], step.gradients._part(drawn, lane)).vector[1]
+              for lane in range(2)]
+    assert abs(float(halves[0] - halves[1])) > 1e-6
