@@ -4,6 +4,7 @@ All of it follows from the number of the update, so it can be made ahead of the 
 XLA, which has no kernel for the permutation of the data and whose random functions give other numbers.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -45,45 +46,38 @@ class Draws:
 
     def of(self, update: tf.Tensor, batch: tf.Tensor, reader: Any) -> Drawn:
         """For the phase's update number ``update``, which begins to read at batch number ``batch`` (both int64)."""
-        micro = range(self._parts)
-        raw = [self._source.batch(batch + i, reader) for i in micro] if self._phase.reads_batch else [{}]
-        data = [self._draw("data", batch + i, self._outline.data_requests, 1) for i in micro]
+        numbers = [batch + i for i in range(self._parts)]
+        raw = [self._source.batch(number, reader) for number in numbers] if self._phase.reads_batch else [{}]
+        return Drawn(_stack(raw), *self._noise(update, numbers))
+
+    def ahead(self, updates: list[tf.Tensor], batches: list[tf.Tensor], wanted: tf.Tensor, reader: Any) -> Drawn:
+        """For several updates, each tensor [updates, accumulate, ...].
+
+        Batches are read for the first ``wanted`` (int32) alone, so that no reader is read too far.
+        """
+        numbers = [[batch + i for i in range(self._parts)] for batch in batches]
+        noise = [self._noise(update, each) for update, each in zip(updates, numbers, strict=True)]
+        raw = {}
+        if self._phase.reads_batch:
+            read = self._source.batches(tf.reshape(tf.stack(numbers), [-1]), wanted * self._parts, reader)
+            raw = {name: tf.reshape(tensor, [len(updates), self._parts, *tensor.shape[1:]])
+                   for name, tensor in read.items()}
+        return Drawn(raw, *_stack(noise))
+
+    def _noise(self, update: tf.Tensor, batches: list[tf.Tensor]) -> tuple[Any, Any, tf.Tensor]:
+        data = [self._draw("data", number, self._outline.data_requests, 1) for number in batches]
         # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
         loss = self._draw(self._phase.name, update, self._outline.requests, self._parts)
-        seeds = [self._seeds(update * self._parts + i) for i in micro]
-        return Drawn(_stack(raw), _stack(data), self._split(loss), tf.stack(seeds))
-
-    def ahead(self, update: tf.Tensor, batch: tf.Tensor, wanted: tf.Tensor, count: int, reader: Any) -> Drawn:
-        """For ``count`` updates from ``update`` on, each tensor [count, accumulate, ...].
-
-        Only the first ``wanted`` are made (zeros stand for the others), so no reader is read too far.
-        ``batch(update)`` is linear within a phase but not over cycles, hence a function.
-        """
-        arrays = tf.nest.map_structure(
-            lambda spec: tf.TensorArray(spec.dtype, count, element_shape=spec.shape), self._spec())
-
-        def one(number: tf.Tensor, arrays: Any) -> tuple[tf.Tensor, Any]:
-            moment = update + tf.cast(number, tf.int64)
-            drawn = self.of(moment, batch(moment), reader)
-            return number + 1, tf.nest.map_structure(lambda array, tensor: array.write(number, tensor), arrays, drawn)
-
-        _, arrays = tf.while_loop(lambda number, _: number < wanted, one, [tf.constant(0), arrays])
-        return tf.nest.map_structure(lambda array: array.stack(), arrays)
-
-    def _spec(self) -> Drawn:
-        examples, parts = self._source.batch_size, self._parts
-
-        def drawn(requests: Mapping[str, Request]) -> dict[str, tf.TensorSpec]:
-            return {name: tf.TensorSpec([parts, examples, *request.shape]) for name, request in requests.items()}
-
-        raw = {name: tf.TensorSpec([parts, *spec.shape], spec.dtype) for name, spec in self._source.spec.items()}
-        return Drawn(raw if self._phase.reads_batch else {}, drawn(self._outline.data_requests),
-                     drawn(self._outline.requests), tf.TensorSpec([parts, self._seed_states, 2], tf.int64))
+        seeds = [self._seeds(update * self._parts + i) for i in range(self._parts)]
+        return _stack(data), self._split(loss), tf.stack(seeds)
 
     @property
     def bytes_per_update(self) -> int:
-        """Memory of one update's draws."""
-        return sum(spec.shape.num_elements() * spec.dtype.size for spec in tf.nest.flatten(self._spec()))
+        """Memory of what one update is given."""
+        requests = [*self._outline.requests.values(), *self._outline.data_requests.values()]
+        stored = self._source.spec.values() if self._phase.reads_batch else []
+        drawn = sum(4 * self._source.batch_size * math.prod(request.shape) for request in requests)
+        return self._parts * (drawn + sum(spec.shape.num_elements() * spec.dtype.size for spec in stored))
 
     def _seeds(self, moment: tf.Tensor) -> tf.Tensor:
         if not self._seed_states:

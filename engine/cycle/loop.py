@@ -10,7 +10,7 @@ from engine.cycle.order import Order
 from engine.cycle.phase_step import PhaseStep
 
 State = dict[str, Any]  # what the loop carries; a list has one entry per phase
-BLOCK_CYCLES = 16  # at most, in one launch of XLA: with more, its cost shows no less
+BLOCK_UPDATES = 50  # in one launch of XLA, in whole cycles: with more, its cost shows no less
 BLOCK_BYTES = 2**24  # at most, of draws made ahead for a block
 SNAPSHOT_BYTES = 2**26  # at most, of variables that a block can put back; updates of larger nets are long anyway
 
@@ -73,8 +73,9 @@ class BlockLoop(Loop):
     def __init__(self, steps: list[PhaseStep], order: Order, limit: int,
                  compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         super().__init__(steps, order, limit)
-        self._updates = order.updates_per_cycle * max(1, min(BLOCK_CYCLES, BLOCK_BYTES // max(1, sum(
-            step.draws.bytes_per_update * step.phase.repeats for step in steps))))
+        bytes_per_cycle = sum(step.draws.bytes_per_update * step.phase.repeats for step in steps)
+        cycles = min(BLOCK_UPDATES // order.updates_per_cycle, BLOCK_BYTES // max(1, bytes_per_cycle))
+        self._updates = order.updates_per_cycle * max(1, cycles)
         self._variables = list({id(v): v for step in steps for v in step.updater.variables}.values())
         self._block = compiled(self._rush)
 
@@ -122,10 +123,11 @@ class BlockLoop(Loop):
     def _ahead(self, phase: int, start: tf.Tensor, end: tf.Tensor, reader: Any) -> Drawn:
         """Draws of the phase for the updates from ``start`` to ``end``."""
         first = self.order.updates(phase, start)
-        wanted = tf.cast(self.order.updates(phase, end) - first, tf.int32)
         count = self._updates // self.order.updates_per_cycle * self.order.repeats[phase]
-        return self.steps[phase].draws.ahead(
-            first, lambda update: self.order.first_batch(phase, update), wanted, count, reader)
+        updates = [first + i for i in range(count)]
+        batches = [self.order.first_batch(phase, update) for update in updates]
+        wanted = tf.cast(self.order.updates(phase, end) - first, tf.int32)
+        return self.steps[phase].draws.ahead(updates, batches, wanted, reader)
 
     def _drawn(self, start: tf.Tensor, ahead: list[Drawn]) -> Callable[[int, tf.Tensor], Drawn]:
         def drawn(phase: int, update: tf.Tensor) -> Drawn:

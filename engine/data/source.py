@@ -55,6 +55,21 @@ class Source:
         """Traced: the raw batch ``number`` (int64 scalar) of the shuffled, endless sequence."""
         raise NotImplementedError
 
+    def batches(self, numbers: tf.Tensor, wanted: tf.Tensor, reader: Any) -> Batch:
+        """Traced: the batches ``numbers`` (int64 [n]), each tensor [n, B, ...].
+
+        Only the first ``wanted`` (int32 scalar) need be read; the others may be zeros.
+        """
+        count = numbers.shape[0]
+        arrays = {name: tf.TensorArray(spec.dtype, count, element_shape=spec.shape) for name, spec in self.spec.items()}
+
+        def one(i: tf.Tensor, arrays: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
+            batch = self.batch(numbers[i], reader)
+            return i + 1, {name: array.write(i, batch[name]) for name, array in arrays.items()}
+
+        _, arrays = tf.while_loop(lambda i, _: i < wanted, one, [tf.constant(0), arrays])
+        return {name: array.stack() for name, array in arrays.items()}
+
     def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
         """Traced: raw batch ``number`` in stored order and weights [B]: 1, or 0 for padding."""
         raise NotImplementedError
@@ -89,13 +104,21 @@ class ArraySource(Source):
             self.arrays = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
         self.spec = {name: tf.TensorSpec([self.batch_size, *array.shape[1:]], array.dtype)
                      for name, array in self.arrays.items()}
+        # As tf.random.experimental.index_shuffle, which cannot take an epoch for each position.
+        self._key = [tf.constant(part, tf.int64) for part in (498247692, fingerprint(seed, "order"))]
 
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
-        number = tf.cast(number, tf.int64)
-        epoch, within = number // self.batches_per_epoch, number % self.batches_per_epoch
-        positions = within * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
-        order = tf.stack([tf.constant(fingerprint(self.seed, "order"), tf.int64), epoch])
-        return self._take(tf.random.experimental.index_shuffle(positions, order, self.size - 1))
+        batches = self.batches(tf.reshape(number, [1]), tf.constant(1), reader)
+        return {name: tensor[0] for name, tensor in batches.items()}
+
+    def batches(self, numbers: tf.Tensor, wanted: tf.Tensor, reader: Any) -> Batch:
+        epochs, within = numbers // self.batches_per_epoch, numbers % self.batches_per_epoch
+        positions = within[:, None] * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)  # [n, B]
+        order = tf.stack([tf.fill(epochs.shape, key) for key in self._key] + [epochs], axis=1)  # [n, 3]
+        shuffled = tf.raw_ops.RandomIndexShuffle(
+            index=tf.reshape(positions, [-1]), seed=tf.repeat(order, self.batch_size, axis=0),
+            max_index=tf.constant(self.size - 1, tf.int64), rounds=4)
+        return self._take(tf.reshape(shuffled, positions.shape))
 
     def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
         positions = tf.cast(number, tf.int64) * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)

@@ -82,16 +82,22 @@ def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch):
     np.testing.assert_allclose(toys.bits(single, others), toys.bits(blocks, nets), rtol=1e-4, atol=1e-6)
 
 
-def test_draws_made_ahead_are_those_made_one_by_one():
-    made, _ = toys.gan(toys.points(4), accumulate=2)
+@pytest.mark.parametrize("kind", ["arrays", "dataset"])
+def test_draws_made_ahead_are_those_made_one_by_one(kind):
+    data = {"x": toys.POINTS, "index": np.arange(200, dtype="int32")}
+    source = toys.points(4) if kind == "arrays" else DatasetSource(tf.data.Dataset.from_tensor_slices(data), 4)
+    made, _ = toys.gan(source, accumulate=2)
     draws, order = made._steps[0].draws, made.order
-    ahead = draws.ahead(tf.constant(3, tf.int64), lambda update: order.first_batch(0, update), tf.constant(4), 6, ())
-    for place, update in enumerate(range(3, 7)):
-        moment = tf.constant(update, tf.int64)
-        single = draws.of(moment, order.first_batch(0, moment), ())
+    updates = [tf.constant(update, tf.int64) for update in range(23, 29)]  # over the end of an epoch of 50 batches
+    batches = [order.first_batch(0, update) for update in updates]
+    ahead = draws.ahead(updates, batches, tf.constant(4), source.open(46))
+    reader = source.open(46)
+    for place in range(4):
+        single = draws.of(updates[place], batches[place], reader)
         for many, one in zip(tf.nest.flatten(ahead), tf.nest.flatten(single), strict=True):
             np.testing.assert_array_equal(many[place], one)
-    assert all(not np.any(tensor[4:]) for tensor in tf.nest.flatten(ahead))
+    if kind == "dataset":
+        assert not np.any(ahead.raw["x"][4:])  # not read
 
 
 def test_the_length_of_a_block_does_not_show(monkeypatch):
