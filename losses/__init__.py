@@ -5,19 +5,27 @@ from losses.adversarial import (
     hinge_generator,
     least_squares_discriminator,
     least_squares_generator,
+    minimax_generator,
     non_saturating_discriminator,
     non_saturating_generator,
     wasserstein_critic,
     wasserstein_generator,
 )
-from losses.classification import accuracy, binary_accuracy, sigmoid_cross_entropy, softmax_cross_entropy
+from losses.classification import (
+    accuracy,
+    binary_accuracy,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+    top_k_accuracy,
+)
 from losses.divergence import (
     free_bits,
     kl_between_gaussians,
     kl_to_standard_normal,
     kl_to_standard_normal_per_dimension,
 )
-from losses.likelihood import bernoulli_nll, gaussian_nll
+from losses.likelihood import bernoulli_nll, gaussian_nll, importance_weighted_nll
+from losses.mixing import mixup, symmetric_beta
 from losses.penalty import gradient_penalty
 from losses.regression import huber, squared_error
 
@@ -31,16 +39,21 @@ __all__ = [
     "hinge_discriminator",
     "hinge_generator",
     "huber",
+    "importance_weighted_nll",
     "kl_between_gaussians",
     "kl_to_standard_normal",
     "kl_to_standard_normal_per_dimension",
     "least_squares_discriminator",
     "least_squares_generator",
+    "minimax_generator",
+    "mixup",
     "non_saturating_discriminator",
     "non_saturating_generator",
     "sigmoid_cross_entropy",
     "softmax_cross_entropy",
     "squared_error",
+    "symmetric_beta",
+    "top_k_accuracy",
     "wasserstein_critic",
     "wasserstein_generator",
 ]

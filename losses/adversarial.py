@@ -77,6 +77,24 @@ def non_saturating_generator(fake_logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.softplus(-fake)
 
 
+def minimax_generator(fake_logits: tf.Tensor) -> tf.Tensor:
+    """The generator's side of the two-player game as first written; its gradient dies while it loses.
+
+    The discriminator of this game is `non_saturating_discriminator`.
+
+    Formula: `log(1 - sigmoid(fake)) = -softplus(fake)`.
+
+    Args:
+        fake_logits: `[B]`, floating; any finite values.
+
+    Returns: `[B]`, nats, never above 0; `-log 2` where the discriminator cannot tell.
+    Raises: ValueError: a shape other than `[B]`, or a dtype that is not floating.
+    Source: Goodfellow et al. 2014 (arXiv 1406.2661), equation 1 and algorithm 1.
+    """
+    (fake,) = guard.scores(fake_logits=fake_logits)
+    return -tf.nn.softplus(fake)
+
+
 def least_squares_discriminator(real: tf.Tensor, fake: tf.Tensor) -> tf.Tensor:
     """Squared distance of real scores from 1 and of fake scores from 0, halved.
 

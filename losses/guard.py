@@ -97,6 +97,17 @@ def rows(**tensors: tf.Tensor) -> list[tf.Tensor]:
     return [tf.reshape(tensor, _row_shape(tensor)) for tensor in tensors.values()]
 
 
+def per_example(name: str, tensor: tf.Tensor, batch: tf.TensorShape) -> None:
+    """Refuse a tensor that is not one number per example, `[batch]`.
+
+    Raises:
+        ValueError: another rank, or another batch size.
+    """
+    holds = tensor.shape.rank == 1 and tensor.shape.is_compatible_with(batch)
+    shown = tuple(batch) if batch[0] is not None else "[batch]"
+    require(holds, name, shape_of(tensor), f"one number per example, of shape {shown}")
+
+
 def _row_shape(tensor: tf.Tensor) -> list[int | tf.Tensor]:
     batch, cells = tensor.shape[0], tensor.shape[1:].num_elements()
     if cells is None:

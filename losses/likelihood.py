@@ -61,3 +61,27 @@ def gaussian_nll(x: tf.Tensor, mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor
     standardized = (x - mean) * tf.exp(-0.5 * log_var)
     cell = 0.5 * (LOG_2_PI + log_var + tf.square(standardized))
     return tf.reduce_sum(cell, axis=1)
+
+
+def importance_weighted_nll(log_weights: tf.Tensor) -> tf.Tensor:
+    """An upper bound of the negative log-likelihood, the tighter the more samples of the posterior.
+
+    Formula: `-log (1/k sum_i w_i)` with `w_i = p(x | z_i) p(z_i) / q(z_i | x)`, `z_i` drawn from `q`. One
+    sample is the negative evidence lower bound.
+
+    Args:
+        log_weights: `[B, k]`, floating, the `log w_i` in nats; any finite values.
+
+    Returns:
+        `[B]`, nats.
+
+    Raises:
+        ValueError: a shape other than `[B, k]`, or a dtype that is not floating.
+
+    Source: Burda et al. 2016 (arXiv 1509.00519), equation 8.
+    """
+    (log_weights,) = guard.floats(log_weights=log_weights)
+    fits = log_weights.shape.rank == 2 and log_weights.shape[1] != 0
+    guard.require(fits, "log_weights", guard.shape_of(log_weights), "of shape [batch, samples], 1 sample or more")
+    samples = tf.cast(tf.shape(log_weights)[1], log_weights.dtype)
+    return tf.math.log(samples) - tf.reduce_logsumexp(log_weights, axis=1)

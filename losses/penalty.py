@@ -49,12 +49,12 @@ def gradient_penalty(
     mix, real, fake = guard.floats(mix=mix, real=real, fake=fake)
     guard.same_shape(real=real, fake=fake)
     batch = real.shape[:1]
-    _check_per_example("mix", mix, batch)
+    guard.per_example("mix", mix, batch)
     x = real + tf.reshape(mix, [-1] + [1] * (real.shape.rank - 1)) * (fake - real)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         scores = tf.convert_to_tensor(critic(x))
-    _check_per_example("critic(x)", scores, batch)
+    guard.per_example("critic(x)", scores, batch)
     slope = tape.gradient(scores, x)
     guard.require(slope is not None, "critic", "no gradient to x", "differentiable in its input")
     excess = _norm(slope) - target
@@ -68,9 +68,3 @@ def _norm(slope: tf.Tensor) -> tf.Tensor:
     positive = square > SMALLEST
     # Two wheres: the inner one keeps sqrt off 0, where its slope is infinite and infinity times 0 is NaN.
     return tf.where(positive, tf.sqrt(tf.where(positive, square, 1.0)), 0.0)
-
-
-def _check_per_example(name: str, tensor: tf.Tensor, batch: tf.TensorShape) -> None:
-    holds = tensor.shape.rank == 1 and tensor.shape.is_compatible_with(batch)
-    shown = tuple(batch) if batch[0] is not None else "[batch]"
-    guard.require(holds, name, guard.shape_of(tensor), f"one number per example, of shape {shown}")

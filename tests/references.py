@@ -16,11 +16,12 @@ def sigmoid(logits):
     return 1.0 / (1.0 + np.exp(-logits))
 
 
-def softmax_cross_entropy(labels, logits, label_smoothing=0.0):
+def softmax_cross_entropy(labels, logits, label_smoothing=0.0, class_weights=None):
     probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     count = logits.shape[1]
     target = (1.0 - label_smoothing) * np.eye(count)[labels] + label_smoothing / count
-    return -(target * np.log(probabilities)).sum(axis=1)
+    weights = np.ones(count) if class_weights is None else np.array(class_weights) / np.mean(class_weights)
+    return -(target * np.log(probabilities)).sum(axis=1) * weights[labels]
 
 
 def sigmoid_cross_entropy(labels, logits, label_smoothing=0.0):
@@ -31,6 +32,12 @@ def sigmoid_cross_entropy(labels, logits, label_smoothing=0.0):
 
 def accuracy(labels, logits):
     return np.array([float(np.argmax(row) == label) for label, row in zip(labels, logits, strict=True)])
+
+
+def top_k_accuracy(labels, logits, k=5):
+    """A stable sort keeps equal logits in the order of their classes."""
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    return np.array([float(label in row) for label, row in zip(labels, best, strict=True)])
 
 
 def binary_accuracy(labels, logits):
@@ -59,6 +66,10 @@ def gaussian_log_density(x, mean, log_var):
 
 def gaussian_nll(x, mean, log_var):
     return -over_example(gaussian_log_density(x, mean, log_var)).sum(axis=1)
+
+
+def importance_weighted_nll(log_weights):
+    return -np.log(np.exp(log_weights).mean(axis=1))
 
 
 def kl_to_standard_normal_per_dimension(mean, log_var):
@@ -104,6 +115,10 @@ def non_saturating_generator(fake_logits):
     return -np.log(sigmoid(fake_logits))
 
 
+def minimax_generator(fake_logits):
+    return np.log(1.0 - sigmoid(fake_logits))
+
+
 def least_squares_discriminator(real, fake):
     return ((1.0 - real) ** 2 + fake**2) / 2
 
@@ -118,6 +133,17 @@ def hinge_discriminator(real, fake):
 
 def hinge_generator(fake):
     return -1.0 * fake
+
+
+def symmetric_beta(radius, angle, alpha):
+    """By way of Student's t of 2 alpha degrees of freedom, as Bailey 1994 has it."""
+    freedom = 2.0 * alpha
+    t = np.sqrt(freedom * ((1.0 - radius) ** (-2.0 / freedom) - 1.0)) * np.cos(2.0 * np.pi * angle)
+    return (1.0 + t / np.sqrt(freedom + t**2)) / 2
+
+
+def mixup(first, second, share):
+    return np.array([s * a + (1.0 - s) * b for a, b, s in zip(first, second, share, strict=True)])
 
 
 def tanh_critic(x, inner, outer):

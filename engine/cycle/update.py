@@ -21,6 +21,8 @@ class Update:
       accumulate: Batches whose mean gradient makes one update: ``a`` batches of B are one of ``a * B``.
       average: Decay of a moving average of the weights (EMA) that evaluation and pictures use; None for none.
         After ``n`` updates the decay is min(average, (1 + n) / (10 + n)), as in tf.train.ExponentialMovingAverage.
+      clip_weights: After each update every weight that the phase moves is clamped to [-clip_weights, clip_weights]
+        (Arjovsky et al. 2017, algorithm 1); None for none. The average is taken of the clamped weights.
 
     Raises:
       Invalid: if a field breaks its rule.
@@ -30,6 +32,7 @@ class Update:
     clip_norm: float | None = None
     accumulate: int = 1
     average: float | None = None
+    clip_weights: float | None = None
 
     def __post_init__(self) -> None:
         require(isinstance(self.optimizer, keras.optimizers.Optimizer), "optimizer", self.optimizer,
@@ -45,6 +48,8 @@ class Update:
         require(isinstance(self.accumulate, int) and self.accumulate >= 1, "accumulate", self.accumulate,
                 "an integer of at least 1")
         require(self.average is None or 0 < self.average < 1, "average", self.average, "between 0 and 1, or None")
+        require(self.clip_weights is None or self.clip_weights > 0, "clip_weights", self.clip_weights,
+                "above 0, or None")
 
 
 def as_update(update: Any) -> Update:
@@ -106,6 +111,7 @@ class Updater:
             factor = tf.minimum(1.0, clip / tf.maximum(norm, 1e-30))
             gradients = [gradient * factor for gradient in gradients]
         self._replicas.run(self._apply, gradients)
+        self._clip_weights()
         for variable, value in zip(self._buffers, buffers, strict=True):
             variable.value.assign(value)
         self._average()
@@ -118,6 +124,13 @@ class Updater:
         shares = gradients if count == 1 else [gradient / count for gradient in gradients]
         self.update.optimizer.apply(shares, self._variables)
         return tf.zeros([])
+
+    def _clip_weights(self) -> None:
+        bound = self.update.clip_weights
+        if bound is None:
+            return
+        for variable in self._variables:
+            variable.value.assign(tf.clip_by_value(tf.convert_to_tensor(variable.value), -bound, bound))
 
     def _average(self) -> None:
         if not self.averages:

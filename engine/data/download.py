@@ -16,31 +16,32 @@ from engine.errors import Invalid, require
 TIMEOUT = 20  # seconds without an answer or a byte
 
 
-def sha256(path: str | Path) -> str:
+def sha256(path: str | Path, as_is: bool = False) -> str:
     """The SHA-256, in hexadecimal, of a file's content: of what it unpacks to where it is packed by gzip.
 
     So a file that was packed again (Debian does) has the sum of the original, and so has the unpacked file.
+    With ``as_is`` it is the sum of the file's bytes, packed or not.
 
     Raises:
       OSError: for a file that cannot be read; EOFError, zlib.error: for a damaged one.
     """
     digest = hashlib.sha256()
-    with unpacked(Path(path)) as stream:
+    with open(path, "rb") if as_is else unpacked(Path(path)) as stream:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def verify(path: str | Path, expected: str, what: str) -> None:
-    """Raise ``Invalid``, naming ``what`` and ``path``, unless ``sha256(path)`` is ``expected``."""
+def verify(path: str | Path, expected: str, what: str, as_is: bool = False) -> None:
+    """Raise ``Invalid``, naming ``what`` and ``path``, unless ``sha256(path, as_is)`` is ``expected``."""
     try:
-        found = sha256(path)
+        found = sha256(path, as_is)
     except (OSError, EOFError, zlib.error) as fault:  # a damaged gzip stream raises any of these
         raise Invalid(f"`{what}` ({path}) must be readable and intact: {fault}") from None
     require(found == expected, what, path, f"the genuine file, of SHA-256 {expected}, but has {found}")
 
 
-def fetch(url: str, path: str | Path, sha256: str, what: str) -> Path:
+def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = False) -> Path:
     """Download ``url`` to ``path``, by way of a temporary file beside it, unless the right file is there.
 
     A progress bar shows on standard error where that is a terminal. Whatever goes wrong, what stood at
@@ -49,8 +50,9 @@ def fetch(url: str, path: str | Path, sha256: str, what: str) -> Path:
     Args:
       url: http, https or file address.
       path: The file to make; its folder is made too.
-      sha256: What ``sha256(path)`` must be afterwards, in hexadecimal.
+      sha256: What ``sha256(path, as_is)`` must be afterwards, in hexadecimal.
       what: The file's name for people.
+      as_is: Whether the sum is of a packed file itself, not of what is in it.
 
     Returns:
       ``path``.
@@ -60,14 +62,14 @@ def fetch(url: str, path: str | Path, sha256: str, what: str) -> Path:
         that cannot be written.
     """
     path = Path(path)
-    if _is_right(path, sha256, what):
+    if _is_right(path, sha256, what, as_is):
         return path
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         try:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
                 _copy(answer, part, what)
-            verify(part, sha256, f"{what} from {url}")
+            verify(part, sha256, f"{what} from {url}", as_is)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
@@ -76,9 +78,9 @@ def fetch(url: str, path: str | Path, sha256: str, what: str) -> Path:
     return path
 
 
-def _is_right(path: Path, expected: str, what: str) -> bool:
+def _is_right(path: Path, expected: str, what: str, as_is: bool) -> bool:
     try:
-        verify(path, expected, what)
+        verify(path, expected, what, as_is)
     except Invalid:
         return False
     return True

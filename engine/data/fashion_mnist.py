@@ -5,13 +5,13 @@ Algorithms", 2017, arXiv:1708.07747. Its 10 000 test pictures come with phaseloo
 ``fashion_mnist_10k/ATTRIBUTION.md``.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from engine.data import download, idx
+from engine.data import download, idx, places
+from engine.data.dataset import Dataset
 from engine.errors import Invalid, require
 
 Split = dict[str, np.ndarray]  # "image": uint8 [N, 28, 28, 1] in 0..255; "label": int32 [N], from 0
@@ -32,6 +32,18 @@ URLS = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",  # the au
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/")  # TensorFlow's copy
 REMEDY = ("give the folder that holds its files (--data-dir), or install the Debian package "
           "dataset-fashion-mnist, or use --dataset fashion-mnist-10k, which needs no files")
+
+
+def embedded(data_dir: str | Path | None = None) -> Dataset:
+    """fashion-mnist-10k, which comes with phaseloop and so takes no ``data_dir``."""
+    places.unused(places.folder(data_dir),
+                  "fashion-mnist-10k, which comes with phaseloop (the full set is fashion-mnist)")
+    return Dataset("fashion-mnist-10k", *load_10k(), CLASSES)
+
+
+def full(data_dir: str | Path | None = None) -> Dataset:
+    """fashion-mnist. Args and errors: as ``load_full``."""
+    return Dataset("fashion-mnist", *load_full(places.folder(data_dir)), CLASSES)
 
 
 def load_10k() -> tuple[Split, Split]:
@@ -107,9 +119,8 @@ def _split(paths: dict[str, Path], part: str) -> Split:
 
 
 def _shared() -> list[Path]:
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    return [Path("/usr/share/datasets/fashion-mnist"), keras / "datasets" / "fashion-mnist"]
+    return [Path("/usr/share/datasets/fashion-mnist"), places.keras() / "fashion-mnist"]
 
 
 def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "phaseloop" / "fashion-mnist"
+    return places.cache("fashion-mnist")

@@ -1,7 +1,13 @@
 """Loss strategies, one per file: what to minimise, in the engine's words."""
 
+from losses.strategies.autoencoder import Autoencoder
+from losses.strategies.binary import Binary
+from losses.strategies.gan import GAN
+from losses.strategies.iwae import IWAE
+from losses.strategies.regression import Regression
 from losses.strategies.supervised import Supervised
 from losses.strategies.vae import VAE
+from losses.strategies.wgan import WGAN
 from losses.strategies.wgan_gp import WGANGP
 
-__all__ = ["VAE", "WGANGP", "Supervised"]
+__all__ = ["GAN", "IWAE", "VAE", "WGAN", "WGANGP", "Autoencoder", "Binary", "Regression", "Supervised"]

@@ -3,28 +3,31 @@
 from functools import partial
 
 from engine.errors import require
-from engine.strategy import Batch, LossStrategy, Nets, Noise, Phase, Terms
-from losses.adversarial import wasserstein_critic, wasserstein_generator
+from engine.strategy import Batch, Nets, Noise, Phase, Terms
+from losses.adversarial import wasserstein_critic
 from losses.penalty import gradient_penalty
+from losses.strategies.wgan import WGAN
 
 
-class WGANGP(LossStrategy):
-    """``critic_updates`` critic updates, each on a fresh batch, then one generator update.
+class WGANGP(WGAN):
+    """A ``WGAN`` whose critic is kept Lipschitz by a penalty on its slope, and not by clipping.
 
-    ``nets["generator"]`` maps latents [B, latent_dim] to images in [-1, 1]; ``nets["critic"]`` maps such
-    images to scores [B]. ``batch["image"]`` is in [0, 1].
+    Nets, batch, generator, metrics and pictures are those of ``WGAN``.
 
     Args:
       latent_dim: Dimensions of the standard normal latent.
       penalty_weight: Factor of the gradient penalty (lambda in the paper).
       critic_updates: Critic updates per generator update.
+      target: The slope that costs nothing, in units of the score per unit of the image; 1 in the paper.
+      one_sided: Whether slopes below ``target`` are free (section 4 of the paper; Petzka et al. 2018).
     """
 
-    def __init__(self, latent_dim: int = 64, penalty_weight: float = 10.0, critic_updates: int = 5) -> None:
-        require(latent_dim >= 1, "latent_dim", latent_dim, "an integer of at least 1")
+    def __init__(self, latent_dim: int = 64, penalty_weight: float = 10.0, critic_updates: int = 5,
+                 target: float = 1.0, one_sided: bool = False) -> None:
+        super().__init__(latent_dim, critic_updates)
         require(penalty_weight >= 0, "penalty_weight", penalty_weight, "at least 0")
-        require(critic_updates >= 1, "critic_updates", critic_updates, "an integer of at least 1")
-        self.latent_dim, self.penalty_weight, self.critic_updates = latent_dim, penalty_weight, critic_updates
+        require(target >= 0, "target", target, "at least 0")
+        self.penalty_weight, self.target, self.one_sided = penalty_weight, target, one_sided
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates,
@@ -35,19 +38,5 @@ class WGANGP(LossStrategy):
         real = 2.0 * batch["image"] - 1.0
         fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=True)
         critic = partial(nets["critic"], training=True)
-        return {"wasserstein": wasserstein_critic(critic(real), critic(fake)),
-                "gradient_penalty": gradient_penalty(critic, real, fake, noise.uniform("mix"))}
-
-    def generator(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=True)
-        return {"wasserstein": wasserstein_generator(nets["critic"](fake, training=True))}
-
-    def metrics(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        """The critic's estimate of the Wasserstein distance on held-out images; falls as samples improve."""
-        fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=False)
-        real_scores = nets["critic"](2.0 * batch["image"] - 1.0, training=False)
-        return {"wasserstein_estimate": -wasserstein_critic(real_scores, nets["critic"](fake, training=False))}
-
-    def pictures(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=False)
-        return {"samples": 0.5 * fake + 0.5}
+        penalty = gradient_penalty(critic, real, fake, noise.uniform("mix"), self.target, self.one_sided)
+        return {"wasserstein": wasserstein_critic(critic(real), critic(fake)), "gradient_penalty": penalty}

@@ -39,11 +39,11 @@ def affine_net():
     return {"net": keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])}
 
 
-def affine(strategy=None, optimizer=None, source=None, half=False, **options):
+def affine(strategy=None, optimizer=None, source=None, half=False, plan="graph", **options):
     nets = affine_net()
     update = Update(optimizer or keras.optimizers.SGD(RATE), **options)
     made = toys.engine(strategy or Affine(), nets, {"fit": update}, source or toys.points(), on_bad_update="skip",
-                       half=half)
+                       half=half, plan=plan)
     return made, nets
 
 
@@ -124,6 +124,53 @@ def test_clipping_is_by_the_global_norm_over_all_variables():
     totals = made.run(10).totals["fit"]
     np.testing.assert_allclose(values(nets["net"].variables), rows[-1], rtol=1e-5)
     assert totals["gradient_norm"] == (pytest.approx(norms.sum(), rel=1e-5), 10)  # logged as it was before
+
+
+@pytest.mark.parametrize("plan", ["eager", "graph", "xla"])
+def test_weights_are_clamped_after_each_update(plan):
+    made, nets = affine(plan=plan, clip_weights=0.25, average=0.5)
+    w, rows = np.zeros([7]), [np.zeros([7])]
+    for number in range(6):
+        x = made.source.batch(tf.constant(number, tf.int64), ())["x"].numpy().astype("float64")
+        with_one = np.concatenate([x, np.ones([len(x), 1])], axis=1)
+        gradient = 2 * with_one.T @ (with_one @ w - x.sum(axis=1) - 3) / len(x)
+        w = np.clip(w - RATE * gradient, -0.25, 0.25)
+        rows.append(w)
+    assert 0 < np.sum(np.abs(w) == 0.25) < 7  # some are at the bound and some are within
+    made.run(6)
+    np.testing.assert_allclose(values(nets["net"].variables), w, rtol=1e-4)
+    np.testing.assert_allclose(averages(made), averaged(rows, 0.5), rtol=1e-4)  # of the clamped weights
+
+
+def test_a_rejected_update_clamps_nothing():
+    source = toys.points()
+    index = int(source.batch(tf.constant(0, tf.int64), ())["index"][0])
+    made, nets = affine(Affine(poisoned=[index]), source=source, clip_weights=0.25)
+    for variable in nets["net"].variables:
+        variable.assign(tf.ones_like(variable.value))
+    assert made.run(1).rejected == {"fit": 1}
+    np.testing.assert_array_equal(values(nets["net"].variables), 1.0)
+    made.run(1)
+    np.testing.assert_array_equal(values(nets["net"].variables), 0.25)
+
+
+def test_only_the_phases_own_weights_are_clamped():
+    nets = toys.gan_nets()
+    updates = {"critic": Update(toys.adam(), clip_weights=0.01), "generator": Update(toys.adam())}
+    made = toys.engine(toys.TinyGAN(), nets, updates, toys.points())
+    made.run(2)
+    assert np.abs(values(nets["critic"].variables)).max() == np.float32(0.01)
+    assert np.abs(values(nets["generator"].variables)).max() > 0.1
+
+
+def test_replicas_clamp_alike(two_replicas):
+    made, nets = affine(clip_weights=0.25)
+    made.run(4)
+    with two_replicas.scope():
+        other, copies = affine(clip_weights=0.25)
+        other.run(4)
+    np.testing.assert_allclose(values(copies["net"].variables), values(nets["net"].variables), rtol=1e-5)
+    assert np.abs(values(copies["net"].variables)).max() == 0.25
 
 
 def half_net():
@@ -236,6 +283,9 @@ def sgd(**options):
     (lambda: Update(sgd(), accumulate=2.0), r"`accumulate` \(2.0\) must be an integer of at least 1"),
     (lambda: Update(sgd(), average=0.0), r"`average` \(0.0\) must be between 0 and 1, or None"),
     (lambda: Update(sgd(), average=1.0), r"`average` \(1.0\) must be between 0 and 1, or None"),
+    (lambda: Update(sgd(), clip_weights=0.0), r"`clip_weights` \(0.0\) must be above 0, or None"),
+    (lambda: Update(sgd(), clip_weights=-0.01), r"`clip_weights` \(-0.01\) must be above 0, or None"),
+    (lambda: Update(sgd(), clip_weights=float("nan")), r"`clip_weights` \(nan\) must be above 0, or None"),
 ])
 def test_fields_out_of_range_and_optimizers_that_do_the_engines_work_are_refused(make, text):
     with pytest.raises(Invalid, match=text):

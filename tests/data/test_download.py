@@ -65,6 +65,19 @@ def test_the_sum_is_of_the_unpacked_content(tmp_path):
     packed.write_bytes(gzip.compress(CONTENT, mtime=1))
     again.write_bytes(gzip.compress(CONTENT, compresslevel=1, mtime=2))
     assert {download.sha256(path) for path in (plain, packed, again)} == {SUM}
+    assert download.sha256(plain, as_is=True) == SUM
+    assert download.sha256(packed, as_is=True) == hashlib.sha256(packed.read_bytes()).hexdigest() != SUM
+
+
+def test_fetch_by_the_sum_of_the_packed_file(tmp_path):
+    origin = tmp_path / "from.gz"
+    origin.write_bytes(gzip.compress(CONTENT, mtime=1))
+    right = hashlib.sha256(origin.read_bytes()).hexdigest()
+    path = download.fetch(origin.as_uri(), tmp_path / "to.gz", right, "it", as_is=True)
+    assert path.read_bytes() == origin.read_bytes()
+    path.write_bytes(gzip.compress(CONTENT, mtime=2))  # the same content, packed at another time
+    with pytest.raises(Invalid, match="must be the genuine file"):
+        download.verify(path, right, "it", as_is=True)
 
 
 @pytest.mark.parametrize("name", ["plain", "packed.gz"])

@@ -150,11 +150,11 @@ def test_the_catalog_refuses_in_one_line(small, tmp_path, monkeypatch):
     nearby = functools.partial(fashion_mnist.load_full, shared=(), urls=())
     monkeypatch.setattr(fashion_mnist, "load_full", nearby)
     with pytest.raises(Invalid, match=r"^`dataset` \(fashon-mnist\) must be one of fashion-mnist-10k, "
-                                      r"fashion-mnist; nearest: fashion-mnist$"):
+                                      r"fashion-mnist, .*; nearest: fashion-mnist$"):
         catalog.load("fashon-mnist")
-    with pytest.raises(Invalid, match=r"; nearest: fashion-mnist"):
+    with pytest.raises(Invalid, match=r"^`dataset` \(\) must be one of .*; nearest: "):
         catalog.load("")
-    for name in catalog.DATASETS:
+    for name in ("fashion-mnist-10k", "fashion-mnist"):
         with pytest.raises(Invalid, match=r"^`data_dir` \(/no/such\) must be a folder that exists$"):
             catalog.load(name, "/no/such")
     with pytest.raises(Invalid, match=r"^`data_dir` \(.*\) must be left out for fashion-mnist-10k"):

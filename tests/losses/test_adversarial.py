@@ -25,6 +25,7 @@ PAIRS = [
 GENERATORS = [
     "wasserstein_generator",
     "non_saturating_generator",
+    "minimax_generator",
     "least_squares_generator",
     "hinge_generator",
 ]
@@ -38,6 +39,8 @@ BY_HAND = [
     # sigmoid(log 3) = 3/4: -log 3/4 for the real one, -log(1 - 3/4) for the fake one; log 4/3 + log 4.
     ("non_saturating_discriminator", ([LOG_3], [LOG_3]), np.log(16.0 / 3.0)),
     ("non_saturating_generator", ([LOG_3],), np.log(4.0 / 3.0)),
+    # log(1 - 3/4): what the discriminator loses on the fake one, with the other sign.
+    ("minimax_generator", ([LOG_3],), -np.log(4.0)),
     # 1/2 (3 - 1)^2 + 1/2 (-2)^2 = 2 + 2; 1/2 (-2 - 1)^2.
     ("least_squares_discriminator", ([3.0], [-2.0]), 4.0),
     ("least_squares_generator", ([-2.0],), 4.5),
@@ -96,6 +99,19 @@ def test_non_saturating_generator_keeps_its_gradient_while_it_loses():
     np.testing.assert_allclose(tape.gradient(value, fake), [-1.0, -0.5, 0.0])
 
 
+def test_minimax_limits():
+    # The zero-sum game: minus what the discriminator loses on the fake ones. Blind: -log 2. Found out: 0.
+    certain = np.full(6, 1e4)  # real ones known as real cost nothing
+    expected = -losses.non_saturating_discriminator(certain, FAKE)
+    np.testing.assert_allclose(losses.minimax_generator(FAKE), expected, rtol=1e-12)
+    np.testing.assert_allclose(losses.minimax_generator([0.0]), [-np.log(2.0)], rtol=1e-6)
+    fake = tf.constant([-1e4, 0.0, 1e4])
+    with tf.GradientTape() as tape:
+        tape.watch(fake)
+        value = losses.minimax_generator(fake)
+    np.testing.assert_allclose(tape.gradient(value, fake), [0.0, -0.5, -1.0])  # dies while it loses
+
+
 def test_least_squares_limits():
     # Scores on their marks cost nothing; the blind best, 1/2 for both, costs 1/8 + 1/8.
     np.testing.assert_array_equal(losses.least_squares_discriminator([1.0], [0.0]), [0.0])
@@ -113,7 +129,7 @@ def test_hinge_limits():
 
 
 def words(name):
-    return ("real_logits", "fake_logits") if name.startswith("non_saturating") else ("real", "fake")
+    return ("real_logits", "fake_logits") if name.startswith(("non_saturating", "minimax")) else ("real", "fake")
 
 
 @pytest.mark.parametrize("name", PAIRS)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import losses
-from losses import adversarial, classification, divergence, guard, likelihood, penalty, regression
+from losses import adversarial, classification, divergence, guard, likelihood, mixing, penalty, regression
 
 
 def test_the_last_tensor_decides_the_dtype():
@@ -49,7 +49,7 @@ def test_rows_keep_what_is_known_of_a_shape(known, expected):
     np.testing.assert_array_equal(flat(numbers.reshape(shape)), numbers.reshape(4, -1))
 
 def test_public_names_are_all_of_the_maths_and_nothing_else():
-    modules = (adversarial, classification, divergence, likelihood, penalty, regression)
+    modules = (adversarial, classification, divergence, likelihood, mixing, penalty, regression)
     defined = {
         name
         for module in modules

@@ -12,7 +12,7 @@ from engine.testing import (
     assert_matches_reference,
     assert_plans_agree,
 )
-from losses import bernoulli_nll, gaussian_nll
+from losses import bernoulli_nll, gaussian_nll, importance_weighted_nll
 from tests import references
 
 DRAW = np.random.default_rng(3)
@@ -125,3 +125,58 @@ def test_unknown_sizes_pass_and_a_known_clash_does_not():
         )
     with pytest.raises(ValueError, match=r"`x` \(shape unknown\) must be of a known rank of 1 or more"):
         tf.function(bernoulli_nll).get_concrete_function(tf.TensorSpec(None, tf.float32), unknown)
+
+
+WEIGHTS = DRAW.normal(size=(4, 5)) * 3.0
+
+
+def test_importance_weighted_nll_by_hand():
+    # Weights 1 and 3: -log of their mean 2. One weight of e^-3: 3.
+    np.testing.assert_allclose(importance_weighted_nll([[0.0, np.log(3.0)]]), [-np.log(2.0)], rtol=1e-6)
+    np.testing.assert_array_equal(importance_weighted_nll([[-3.0], [2.0]]), [3.0, -2.0])
+
+
+def test_importance_weighted_nll_matches_numpy_finite_differences_and_plans():
+    assert_matches_reference(importance_weighted_nll, references.importance_weighted_nll, WEIGHTS)
+    assert_gradients_match_finite_differences(importance_weighted_nll, WEIGHTS)
+    assert_plans_agree(importance_weighted_nll, WEIGHTS)
+
+
+def test_importance_weighted_nll_limits():
+    # Equal weights are one weight; the largest alone costs log k more than it; never above the mean (Jensen).
+    np.testing.assert_allclose(importance_weighted_nll(np.full([2, 7], -90.0)), [90.0] * 2, rtol=1e-12)
+    np.testing.assert_allclose(importance_weighted_nll([[-700.0, 0.0, -700.0]]), [np.log(3.0)], rtol=1e-6)
+    assert np.all(importance_weighted_nll(WEIGHTS) < -WEIGHTS.mean(axis=1))
+
+
+def test_importance_weighted_gradient_is_minus_the_share_of_each_weight():
+    weights = tf.constant(WEIGHTS)
+    with tf.GradientTape() as tape:
+        tape.watch(weights)
+        value = importance_weighted_nll(weights)
+    expected = -np.exp(WEIGHTS) / np.exp(WEIGHTS).sum(axis=1, keepdims=True)  # equation 14 of the paper
+    np.testing.assert_allclose(tape.gradient(value, weights), expected, rtol=1e-9)
+
+
+def test_more_samples_tighten_the_bound():
+    # Monte Carlo, p(z) = N(0, 1), p(x | z) = N(z, 1), so p(x) = N(0, 2); q = N(0, 1) and x = 1. Then log w is
+    # -1/2 (log 2 pi + (1 - z)^2), the first bound its mean, 1/2 (log 2 pi + 2) = 1.918939, and the truth
+    # 1/2 (log 4 pi + 1/2) = 1.515512.
+    z = np.random.default_rng(0).normal(size=200_000)
+    log_weights = -0.5 * (np.log(2.0 * np.pi) + (1.0 - z) ** 2)
+    bounds = [float(np.mean(importance_weighted_nll(log_weights.reshape(-1, k)))) for k in (1, 5, 50, 200_000)]
+    assert abs(bounds[0] - 1.918939) < 4 * 1.23 / np.sqrt(200_000)  # the deviation of (1 - z)^2 / 2 is sqrt(1.5)
+    assert bounds[0] > bounds[1] > bounds[2] > bounds[3]
+    assert abs(bounds[3] - 1.515512) < 0.01
+
+
+def test_importance_weighted_nll_at_extremes():
+    assert_finite(importance_weighted_nll, [[1e4, -1e4, 0.0], [-1e4, -1e4, -1e4]])
+    np.testing.assert_allclose(importance_weighted_nll([[-1e4, -1e4]]), [1e4])  # exp alone would be 0
+
+
+@pytest.mark.parametrize("shape", [[8], [8, 0], [8, 2, 3]])
+def test_importance_weighted_guards(shape):
+    message = rf"^`log_weights` \(shape \({', '.join(map(str, shape))},?\)\) must be of shape \[batch, samples\], 1 "
+    with pytest.raises(ValueError, match=message):
+        importance_weighted_nll(tf.zeros(shape))

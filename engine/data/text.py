@@ -1,0 +1,162 @@
+"""Labelled texts as they are: from a CSV file, or from one folder per class."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from engine.data import utf8
+from engine.errors import Invalid, require
+
+LONGEST_FIELD = 1 << 20  # characters; more is a quotation mark left open
+Row = tuple[int, list[str]]  # the line that it begins in, and its fields
+UNLABELLED = "unsup"  # the folder of aclImdb whose texts have no label
+
+
+class Part(NamedTuple):
+    """Texts and their labels."""
+
+    texts: list[str]
+    labels: np.ndarray  # int32 [N], from 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Labelled texts, with the test part where their authors published one."""
+
+    name: str
+    train: Part
+    test: Part | None  # held out by the authors
+    classes: tuple[str, ...]  # names of the labels 0, 1, ..., in the order of the alphabet or of the integers
+
+
+def text_csv(path: str | Path, text: str = "text", label: str = "label", where: str | None = None) -> Corpus:
+    """The texts of a CSV file: comma separated, with a header, quoted where there are commas or ends of lines.
+
+    Labels are names, or integers, then in the order of their values. Empty lines are passed over.
+
+    Args:
+      path: A file of UTF-8 text, plain or packed by gzip.
+      text: The column of the texts.
+      label: The column of the labels.
+      where: ``column=value``: only the rows with this value in this column; None for all rows.
+
+    Raises:
+      Invalid: one line, for a file that is no UTF-8 or no CSV, has no such column or no rows, a row of too few or
+        too many fields or without text or label, or a single class.
+    """
+    path = Path(path)
+    rows = _rows(path)
+    require(rows, "file", path, "a CSV file with a header, but is empty")
+    header = [name.strip() for name in rows.pop(0)[1]]
+    for name in (text, label):
+        _place(header, name, path)
+    require(rows, "file", path, "of at least one row below its header")
+    for line, fields in rows:
+        require(len(fields) == len(header), "file", path,
+                f"of {len(header)} fields a row, as its header, but has {len(fields)} in line {line}")
+    if where is not None:
+        rows = _where(rows, header, where, path)
+    texts, names = (_column(rows, header, name, path) for name in (text, label))
+    labels, classes = numbered(names)
+    require(len(classes) > 1, "file", path, f"of at least two classes, but every {label} is {classes[0]}")
+    return Corpus("text-csv", Part(texts, labels), None, classes)
+
+
+def _place(header: list[str], name: str, path: Path) -> int:
+    require(header.count(name) == 1, "column", name, f"there once among those of {path}: {', '.join(header)}")
+    return header.index(name)
+
+
+def _where(rows: list[Row], header: list[str], where: str, path: Path) -> list[Row]:
+    name, equals, value = where.partition("=")
+    require(equals, "where", where, "column=value")
+    place = _place(header, name.strip(), path)
+    kept = [row for row in rows if row[1][place].strip() == value.strip()]
+    found = sorted({fields[place].strip() for _, fields in rows})
+    require(kept, "where", where, f"true of some row; {name.strip()} is {', '.join(found[:5])}")
+    return kept
+
+
+def _column(rows: list[Row], header: list[str], name: str, path: Path) -> list[str]:
+    place = _place(header, name, path)
+    values = [fields[place].strip() for _, fields in rows]
+    empty = next((line for (line, _), value in zip(rows, values, strict=True) if not value), 0)
+    require(not empty, "file", path, f"of rows with a {name}, but the row in line {empty} has none")
+    return values
+
+
+def numbered(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels int32 [N] from 0, and the classes that they number: sorted, by value if all are integers."""
+    if all(re.fullmatch("[+-]?[0-9]{1,18}", name) for name in names):
+        values, places = np.unique([int(name) for name in names], return_inverse=True)
+    else:
+        values, places = np.unique(np.array(names, object), return_inverse=True)
+    return places.astype(np.int32), tuple(str(value) for value in values)
+
+
+def _rows(path: Path) -> list[Row]:
+    """All rows that are not empty."""
+    reader = csv.reader(io.StringIO(utf8.read(path), newline=""), strict=True)
+    rows, line = [], 1
+    before = csv.field_size_limit(LONGEST_FIELD)  # of the whole process: put back below
+    try:
+        for fields in reader:
+            if fields:
+                rows.append((line, fields))
+            line = reader.line_num + 1
+    except csv.Error as fault:
+        raise Invalid(f"`file` ({path}) must be CSV, but is not in the row that begins in line {line}: "
+                      f"{fault}") from None
+    finally:
+        csv.field_size_limit(before)
+    return rows
+
+
+def text_folder(path: str | Path) -> Corpus:
+    """The texts of a folder with one folder per class, which holds .txt files; in the order of their names.
+
+    With the folders train and test in it, each of which has the folders of the classes, it is read as the layout
+    of aclImdb (A. Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011), whose unlabelled texts
+    (train/unsup) are left out.
+
+    Raises:
+      Invalid: one line, for no such folder, fewer than two classes, a class without texts, other classes in test
+        than in train, or a file that is empty or not UTF-8.
+    """
+    path = Path(path)
+    require(path.is_dir(), "folder", path, "a folder that exists")
+    if not all((path / part).is_dir() for part in ("train", "test")):
+        classes = _classes(path)
+        return Corpus("text-folder", _part(path, classes), None, classes)
+    classes, tested = _classes(path / "train"), _classes(path / "test")
+    require(classes == tested, "folder", path / "test",
+            f"of the classes of train, {', '.join(classes)}, but has {', '.join(tested)}")
+    train, test = (_part(path / part, classes) for part in ("train", "test"))
+    return Corpus("text-folder", train, test, classes)
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    names = sorted(each.name for each in folder.iterdir()
+                   if each.is_dir() and each.name != UNLABELLED and not each.name.startswith("."))
+    require(len(names) > 1, "folder", folder, f"of at least two folders, one per class, but has {len(names)}")
+    return tuple(names)
+
+
+def _part(folder: Path, classes: Sequence[str]) -> Part:
+    texts: list[str] = []
+    labels: list[int] = []
+    for number, name in enumerate(classes):
+        files = sorted(each for each in (folder / name).iterdir()
+                       if each.suffix.lower() == ".txt" and not each.name.startswith("."))
+        require(files, "folder", folder / name, "of at least one .txt file, as each class")
+        for file in files:
+            texts.append(utf8.read(file).strip())
+            require(texts[-1], "file", file, "of some text, but is empty")
+        labels += [number] * len(files)
+    return Part(texts, np.array(labels, np.int32))

@@ -1,0 +1,96 @@
+"""The confusion picture: its counts, its shades, where its numbers stand, and what is refused."""
+
+import numpy as np
+import pytest
+
+from engine.errors import Invalid
+from engine.reporting.confusion import GAP, RIGHT, SMALL, WRONG, confusion, confusion_matrix
+
+CELL = 28  # pixels, where no count is long
+
+
+def cells(picture, classes, size=CELL):
+    """[k, k, size - 1, size - 1, 3]: the insides of the cells, found from the lower right corner."""
+    page = np.asarray(picture)
+    assert page.dtype == np.uint8 and page.ndim == 3 and page.shape[2] == 3
+    starts = [page.shape[0] - GAP - (classes - i) * size for i in range(classes)]
+    return np.stack([[page[y:y + size - 1, x:x + size - 1] for x in starts] for y in starts])
+
+
+def test_the_matrix_has_a_row_per_truth_and_a_column_per_guess():
+    found = confusion_matrix([0, 0, 2, 2, 2, 1], np.array([0, 1, 2, 0, 0, 1], "uint8"), 4)
+    np.testing.assert_array_equal(found, [[1, 1, 0, 0], [0, 1, 0, 0], [2, 0, 1, 0], [0, 0, 0, 0]])
+    assert found.dtype == np.int64
+
+
+def test_the_matrix_holds_every_example_once():
+    labels, guesses = np.random.default_rng(0).integers(0, 200, (2, 5000)).astype("uint8")
+    found = confusion_matrix(labels, guesses, 200)
+    np.testing.assert_array_equal(found.sum(axis=1), np.bincount(labels, minlength=200))
+    np.testing.assert_array_equal(found.sum(axis=0), np.bincount(guesses, minlength=200))
+    assert np.trace(found) == np.sum(labels == guesses)
+
+
+def test_a_cell_is_shaded_by_its_share_of_its_row():
+    # Truth 0: three right, one taken for 2. Truth 1: always taken for 0. Truth 2: never there.
+    shown = cells(confusion([0, 0, 0, 0, 1], [0, 0, 0, 2, 0], ["a", "b", "c"]), 3)[:, :, 2, 2].astype(int)
+    shares = {(0, 0): (0.75, RIGHT), (0, 2): (0.25, WRONG), (1, 0): (1.0, WRONG)}
+    for row, column in np.ndindex(3, 3):
+        share, full = shares.get((row, column), (0.0, RIGHT))
+        expected = 255 + share * (np.array(full) - 255)
+        np.testing.assert_allclose(shown[row, column], expected, atol=1)
+
+
+def test_numbers_stand_in_the_middle_and_zeros_are_left_out():
+    shown = cells(confusion([0, 0, 1, 1], [0, 1, 0, 1], ["a", "b"]), 2)  # each cell: 1, of a share of a half
+    assert np.array_equal(shown[0, 0], shown[1, 1]) and np.array_equal(shown[0, 1], shown[1, 0])
+    drawn = np.any(shown[0, 1] != shown[0, 1][2, 2], axis=-1)[1:-1, 1:-1]
+    rows, columns = np.nonzero(drawn)
+    assert abs(rows.mean() - 12.5) < 2 and abs(columns.mean() - 12.5) < 2 and 6 < len(rows) < 80
+    twice = cells(confusion([0, 0, 1, 1] * 2, [0, 1, 0, 1] * 2, ["a", "b"]), 2)  # 2 in place of 1, the same shades
+    assert np.array_equal(twice[0, 0][2, 2], shown[0, 0][2, 2]) and not np.array_equal(twice[0, 0], shown[0, 0])
+    empty = cells(confusion([0], [0], ["a", "b"]), 2)[1, 1, 1:-1, 1:-1]
+    assert np.all(empty == 255)
+
+
+def test_numbers_are_light_on_dark_and_dark_on_light():
+    shown = cells(confusion([0] * 20 + [1] * 20, [0] * 19 + [1] + [1] * 20, ["a", "b"]), 2)
+    assert shown[0, 0].min(axis=2).max() == 255  # 19 of 20: white on blue
+    assert shown[0, 1, 1:-1, 1:-1].max(axis=2).min() < 120  # 1 of 20: ink on nearly white
+
+
+def test_cells_grow_with_their_numbers():
+    few = confusion([0, 1], [0, 1], ["a", "b"])
+    many = confusion(np.zeros(123_456, int), np.zeros(123_456, int), ["a", "b"])
+    assert many.width > few.width + 2 * 20
+
+
+def test_names_stand_at_rows_and_columns_and_make_room():
+    short, long = (confusion([0, 1], [0, 1], [name, "b"]) for name in ("a", "a much longer name"))
+    assert short.width == short.height and long.width == long.height > short.width + 60
+    page = np.asarray(long)[:, :, 0] < 128
+    start = long.width - GAP - 2 * CELL
+    assert page[start:start + CELL, :start].sum() > 2 * page[start + CELL:, :start].sum() > 0  # the first row's name
+    assert page[:start, start:start + CELL].sum() > 2 * page[:start, start + CELL:].sum() > 0  # turned, over its column
+
+
+def test_many_classes_are_small_cells_without_numbers():
+    labels = np.arange(100)
+    picture = confusion(labels, labels, [f"class {i}" for i in labels])
+    assert picture.width < 100 * SMALL + 100
+    shown = cells(picture, 100, SMALL)
+    for i in (0, 50, 99):
+        assert np.all(shown[i, i, 1:-1, 1:-1] == RIGHT)
+    assert np.all(shown[0, 99, 1:-1, 1:-1] == 255)
+
+
+@pytest.mark.parametrize(("labels", "predictions", "message"), [
+    ([], [], r"`labels` \(shape \[0\]\) must be of shape \[n\], at least one"),
+    ([[0]], [[0]], r"`labels` \(shape \[1, 1\]\) must be of shape \[n\], at least one"),
+    ([0, 1], [0], r"`predictions` \(shape \[1\]\) must be of the labels' shape \[2\]"),
+    ([0, 1], [0.0, 1.0], r"`predictions` \(dtype float64\) must be integers"),
+    ([0, 2], [0, 1], r"`labels` \(from 0 to 2\) must be within 0 to 1"),
+    ([0, 1], [-1, 1], r"`predictions` \(from -1 to 1\) must be within 0 to 1")])
+def test_what_is_no_pair_of_classes_is_refused(labels, predictions, message):
+    with pytest.raises(Invalid, match=message):
+        confusion(np.asarray(labels), np.asarray(predictions), ["a", "b"])
