@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import wiring
+import cli
 from benchmarks import agree
 from benchmarks.pairs import Clock, run_pairs, summary, table
 from benchmarks.processes import PEERS, Failed, Workers, machine
@@ -27,16 +27,16 @@ from benchmarks.workloads import PLANS, WORKLOADS
 NOT_INSTALLED = "not installed: pip install -e '.[bench]'"
 
 
-def options() -> wiring.Parser:
-    parser = wiring.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+def options() -> cli.Parser:
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
                            allow_abbrev=False)
     parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
                         help="(default: all)")
     parser.add_argument("--against", nargs="+", choices=PEERS, default=list(PEERS), help="(default: all)")
-    parser.add_argument("--pairs", type=wiring.whole, default=5, help="per workload and peer (default: %(default)s)")
-    parser.add_argument("--seconds", type=wiring.positive, default=6.0, help="timed in each process, after the warm-up "
+    parser.add_argument("--pairs", type=cli.whole, default=5, help="per workload and peer (default: %(default)s)")
+    parser.add_argument("--seconds", type=cli.positive, default=6.0, help="timed in each process, after the warm-up "
                         "(default: %(default)s)")
-    parser.add_argument("--trial-seconds", type=wiring.positive, default=2.0, help="timed per candidate when the best "
+    parser.add_argument("--trial-seconds", type=cli.positive, default=2.0, help="timed per candidate when the best "
                         "settings are sought (default: %(default)s)")
     parser.add_argument("--plan", choices=("graph", "xla"), default=None, help="of ours and bare (default: "
                         + ", ".join(f"{plan} for {name}" for name, plan in PLANS.items()) + ")")
@@ -54,7 +54,7 @@ def options() -> wiring.Parser:
 
 
 def _threads(text: str) -> int | None:
-    return None if text == "default" else int(wiring.whole(text))
+    return None if text == "default" else int(cli.whole(text))
 
 
 def main(chosen: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cli
 import wiring
 
 # name -> (script, options, what the page says)
@@ -27,7 +28,7 @@ RUNS = {
 
 
 def main() -> int:
-    parser = wiring.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
     folder = parser.parse_args().folder
     for number, (name, (script, options, _)) in enumerate(RUNS.items(), start=1):

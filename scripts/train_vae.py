@@ -10,21 +10,22 @@ command again continues the run; with more --epochs it trains on.
 import argparse
 from typing import Any
 
+import cli
 import wiring
 
 
-def options() -> wiring.Parser:
-    parser = wiring.parser(__doc__ or "", run_dir="runs/vae", epochs=20, batch_size=128, learning_rate=1e-3, plan="xla")
+def options() -> cli.Parser:
+    parser = cli.parser(__doc__ or "", run_dir="runs/vae", epochs=20, batch_size=128, learning_rate=1e-3, plan="xla")
     model = parser.add_argument_group("model")
     model.add_argument("--net", choices=("dense-vae", "conv-vae"), default="dense-vae", help="(default: %(default)s)")
-    model.add_argument("--latent-dim", type=wiring.whole, default=20, help="latent dimensions (default: %(default)s)")
-    model.add_argument("--beta", type=wiring.weight, default=1.0, help="weight of the KL term (default: %(default)s, "
+    model.add_argument("--latent-dim", type=cli.whole, default=20, help="latent dimensions (default: %(default)s)")
+    model.add_argument("--beta", type=cli.weight, default=1.0, help="weight of the KL term (default: %(default)s, "
                        "the bound itself)")
-    model.add_argument("--anneal", type=wiring.natural, default=0, help="updates over which the KL weight rises from "
+    model.add_argument("--anneal", type=cli.natural, default=0, help="updates over which the KL weight rises from "
                        "0 to beta (default: %(default)s)")
-    model.add_argument("--free-bits", type=wiring.weight, default=0.0, help="nats per latent dimension below which "
+    model.add_argument("--free-bits", type=cli.weight, default=0.0, help="nats per latent dimension below which "
                        "the KL is not pressed (default: %(default)s)")
-    model.add_argument("--average", type=wiring.share, default=0.0, help="decay of a moving average of the weights for "
+    model.add_argument("--average", type=cli.share, default=0.0, help="decay of a moving average of the weights for "
                        "evaluation, 0 for none (default: %(default)s)")
     return parser
 

@@ -11,23 +11,24 @@ command again continues the run; with more --epochs or --cycles it trains on.
 import argparse
 from typing import Any
 
+import cli
 import wiring
 
 
-def options() -> wiring.Parser:
-    parser = wiring.parser(__doc__ or "", run_dir="runs/wgan-gp", epochs=60, batch_size=64, learning_rate=5e-4,
+def options() -> cli.Parser:
+    parser = cli.parser(__doc__ or "", run_dir="runs/wgan-gp", epochs=60, batch_size=64, learning_rate=5e-4,
                            plan="graph")
     model = parser.add_argument_group("model")
     model.add_argument("--size", type=int, choices=(28, 64), default=28, help="side of the images, pixels (default: "
                        "%(default)s)")
-    model.add_argument("--latent-dim", type=wiring.whole, default=64, help="latent dimensions (default: %(default)s)")
-    model.add_argument("--penalty-weight", type=wiring.weight, default=10.0, help="of the gradient penalty (default: "
+    model.add_argument("--latent-dim", type=cli.whole, default=64, help="latent dimensions (default: %(default)s)")
+    model.add_argument("--penalty-weight", type=cli.weight, default=10.0, help="of the gradient penalty (default: "
                        "%(default)s)")
-    model.add_argument("--critic-updates", type=wiring.whole, default=5, help="per generator update (default: "
+    model.add_argument("--critic-updates", type=cli.whole, default=5, help="per generator update (default: "
                        "%(default)s)")
     model.add_argument("--normalization", choices=("layer", "none", "batch"), default="layer", help="in the critic; "
                        "batch is wrong under a gradient penalty and warned of (default: %(default)s)")
-    model.add_argument("--average", type=wiring.share, default=0.99, help="decay of a moving average of the "
+    model.add_argument("--average", type=cli.share, default=0.99, help="decay of a moving average of the "
                        "generator's weights for the samples, 0 for none (default: %(default)s)")
     return parser
 

@@ -1,44 +1,62 @@
 """The data sets that are known by name."""
 
 import difflib
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Collection
 from pathlib import Path
 
-import numpy as np
-
-from engine.data import fashion_mnist
+from engine.data import cifar, fashion_mnist, image_folder, npz, synthetic, text_dataset
+from engine.data.dataset import Dataset
+from engine.data.image_folder import ImageFolder
 from engine.errors import require
 
-DATASETS = ("fashion-mnist-10k", "fashion-mnist")
+__all__ = ["DATASETS", "Dataset", "load", "options_of"]
+
+# Name: loader(data_dir, *, option=default, ...). A loader checks its data_dir and its options itself.
+DATASETS: dict[str, Callable[..., Dataset | ImageFolder]] = {
+    "fashion-mnist-10k": fashion_mnist.embedded,
+    "fashion-mnist": fashion_mnist.full,
+    "cifar10": cifar.cifar10,
+    "cifar100": cifar.cifar100,
+    "cifar100-coarse": cifar.cifar100_coarse,
+    "npz": npz.load,
+    "image-folder": image_folder.load,
+    "imdb": text_dataset.imdb,
+    "text-csv": text_dataset.csv_file,
+    "text-folder": text_dataset.folder,
+    "linear": synthetic.linear,
+    "polynomial": synthetic.polynomial,
+}
 
 
-@dataclass(frozen=True)
-class Dataset:
-    """A labelled set of pictures in memory, as stored."""
-
-    name: str
-    train: dict[str, np.ndarray]  # "image": uint8 [N, h, w, c] in 0..255; "label": int32 [N], from 0
-    test: dict[str, np.ndarray]  # held out: as train, with other examples
-    classes: tuple[str, ...]  # names of the labels 0, 1, ...
-
-
-def load(name: str, data_dir: str | Path | None = None) -> Dataset:
+def load(name: str, data_dir: str | Path | None = None, **options: object) -> Dataset | ImageFolder:
     """The data set ``name``.
 
     Args:
-      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop;
-        fashion-mnist (60 000 and 10 000) is found on this machine or downloaded.
-      data_dir: A folder that holds the files of fashion-mnist, or is to hold them.
+      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; fashion-mnist
+        and the CIFAR sets are found on this machine or downloaded; npz is arrays of one's own; linear and
+        polynomial are made from a seed.
+      data_dir: A folder that holds the data set's files, or is to hold them; for npz, the file or folder.
+      options: The keyword arguments of the data set's loader.
 
     Raises:
-      Invalid: for an unknown name, a ``data_dir`` that is no folder or has no use, or files that are wrong or
-        cannot be had.
+      Invalid: for an unknown name or option, with the nearest known one; a ``data_dir`` that is missing or has
+        no use; or files that are wrong or cannot be had.
     """
-    nearest = difflib.get_close_matches(name, DATASETS, n=1, cutoff=0.0)[0]
-    require(name in DATASETS, "dataset", name, f"one of {', '.join(DATASETS)}; nearest: {nearest}")
-    require(data_dir is None or Path(data_dir).is_dir(), "data_dir", data_dir, "a folder that exists")
-    if name == "fashion-mnist":
-        return Dataset(name, *fashion_mnist.load_full(data_dir), fashion_mnist.CLASSES)
-    require(data_dir is None, "data_dir", data_dir,
-            f"left out for {name}, which comes with phaseloop (the full set is fashion-mnist)")
-    return Dataset(name, *fashion_mnist.load_10k(), fashion_mnist.CLASSES)
+    takes = options_of(name)
+    for option in options:
+        require(takes, f"option of {name}", option, f"left out: {name} takes none")
+        _known(f"option of {name}", option, takes)
+    return DATASETS[name](data_dir, **options)
+
+
+def options_of(name: str) -> list[str]:
+    """The keyword arguments of the data set's loader. Raises ``Invalid`` for an unknown name."""
+    _known("dataset", name, DATASETS)
+    parameters = inspect.signature(DATASETS[name]).parameters.values()
+    return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+
+def _known(what: str, name: str, names: Collection[str]) -> None:
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    require(name in names, what, name, f"one of {', '.join(names)}; nearest: {nearest}")

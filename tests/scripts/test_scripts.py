@@ -51,8 +51,10 @@ def test_help_teaches(script, tmp_path):
     ("train_vae.py", ("--net", "conv-vae", "--anneal", "10", "--free-bits", "0.1", "--average", "0.9")),
     ("train_vae.py", ("--precision", "bfloat16", "--plan", "eager")),
     ("train_vae.py", ("--precision", "float16", "--plan", "graph", "--on-bad-update", "skip")),
-    ("train_classifier.py", ("--flip", "--shift", "2", "--dropout", "0.2", "--label-smoothing", "0.1",
+    ("train_classifier.py", ("--flip", "--shift", "2", "--net-option", "dropout=0.2", "--label-smoothing", "0.1",
                              "--plan", "xla")),
+    ("train_classifier.py", ("--net", "resnet18", "--net-option", "width=4", "--optimizer", "sgd", "--decay", "cosine",
+                             "--mixup", "0.2", "--validation", "0.1")),
     ("train_classifier.py", ("--net", "mlp", "--average", "0")),
 ])
 def test_smoke_goes_through_every_event_and_keeps_nothing(script, options, tmp_path):

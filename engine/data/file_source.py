@@ -1,0 +1,72 @@
+"""Pictures that are read from files while the updates run."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from engine.data.source import ArraySource, Batch, Source, Transform, unchanged
+
+AHEAD = 2  # batches that are read in parallel, and as many that wait
+
+
+class Reads(Protocol):
+    """A store of pictures."""
+
+    def read(self, numbers: np.ndarray) -> np.ndarray:
+        """The pictures ``numbers`` [n], uint8 [n, h, w, c]."""
+
+
+class FileSource(Source):
+    """Pictures from a store, and their labels: {"image": uint8 [B, h, w, c], "label": int32 [B]}.
+
+    Batches are read ahead of the updates. Their order is that of an ``ArraySource`` of the same examples and seed, so
+    batch ``k`` has the same bits as there, and a resume needs one integer.
+
+    Args:
+      pictures: The store; all that are numbered here must be good.
+      shape: h, w, c of a picture.
+      numbers: [N], which pictures of the store are the examples.
+      labels: [N] int32.
+      batch_size, seed, transform: As in ``ArraySource``.
+    """
+
+    def __init__(self, pictures: Reads, shape: tuple[int, int, int], numbers: np.ndarray, labels: np.ndarray,
+                 batch_size: int, seed: int = 0, transform: Transform = unchanged) -> None:
+        super().__init__(len(numbers), batch_size, seed, transform)
+        self._pictures = pictures
+        self._order = ArraySource({"number": np.asarray(numbers, np.int64), "label": np.asarray(labels, np.int32)},
+                                  batch_size, seed)
+        self.spec = {"image": tf.TensorSpec([self.batch_size, *shape], tf.uint8), "label": self._order.spec["label"]}
+        self._place: tuple[int, Any] = (-1, None)  # the next batch of the open iterator
+
+    def open(self, batch: int) -> Any:
+        if self._place[0] != batch:
+            endless = tf.data.Dataset.range(batch, tf.int64.max)
+            self._place = -1, self._iterator(endless, lambda number: self._order.batch(number, ()))
+        return self._place[1]
+
+    def left_at(self, batch: int) -> None:
+        self._place = batch, self._place[1]
+
+    def batch(self, number: tf.Tensor, reader: Any) -> Batch:
+        return next(reader)
+
+    def open_in_order(self) -> Any:
+        return self._iterator(tf.data.Dataset.range(self.batches_in_order),
+                              lambda number: self._order.in_order(number, ()))
+
+    def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
+        return next(reader)
+
+    def _iterator(self, numbers: tf.data.Dataset, examples: Any) -> Any:
+        """Over ``examples(batch number)``, a batch of the order or a pair of it and weights, with pictures."""
+        def with_pictures(number: tf.Tensor) -> Any:
+            found = examples(number)
+            return (self._read(found[0]), *found[1:]) if isinstance(found, tuple) else self._read(found)
+
+        return iter(numbers.map(with_pictures, num_parallel_calls=AHEAD, deterministic=True).prefetch(AHEAD))
+
+    def _read(self, batch: Batch) -> Batch:
+        image = tf.numpy_function(self._pictures.read, [batch["number"]], tf.uint8)
+        return {"image": tf.ensure_shape(image, self.spec["image"].shape), "label": batch["label"]}

@@ -1,0 +1,100 @@
+"""A folder of picture files as a data set: flat, or with one folder per class."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from engine.data.file_source import FileSource, Reads
+from engine.data.folds import holdout
+from engine.data.image_file import Form
+from engine.data.image_listing import scan
+from engine.data.picture_cache import CachedPictures
+from engine.data.picture_files import PictureFiles, report, survey
+from engine.data.source import Transform, unchanged
+from engine.errors import require
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Labelled pictures in files, parted in two.
+
+    Attributes:
+      classes: Names of the labels 0, 1, ...
+      parts: {"train": numbers, "test": numbers}: positions in ``files``, ascending; bad files are in neither.
+      skipped: One line for each bad file.
+      ignored: Entries of the folder that are no pictures.
+    """
+
+    form: Form
+    files: list[Path]
+    labels: np.ndarray  # int32, one for each of ``files``
+    classes: tuple[str, ...]
+    parts: dict[str, np.ndarray]
+    skipped: list[str]
+    ignored: int
+    pictures: Reads = field(repr=False)
+    name: str = "image-folder"
+
+    def source(self, part: str, batch_size: int, seed: int = 0, transform: Transform = unchanged,
+               names: tuple[str, ...] | None = None) -> FileSource:
+        """Batches {"image": uint8 [B, h, w, c], "label": int32 [B]} of the part ``train`` or ``test``.
+
+        ``names`` is there for the likeness with ``Dataset.source``; both are always given.
+        """
+        numbers = self._numbers(part)
+        batch_size = min(batch_size, max(len(numbers), 1)) if part == "test" else batch_size
+        return FileSource(self.pictures, self.form.shape, numbers, self.labels[numbers], batch_size, seed, transform)
+
+    def size(self, part: str) -> int:
+        """Examples of the part ``train`` or ``test``."""
+        return len(self._numbers(part))
+
+    def arrays(self, part: str) -> dict[str, np.ndarray]:
+        """The whole part in memory: "image": uint8 [N, h, w, c], "label": int32 [N]."""
+        numbers = self._numbers(part)
+        return {"image": self.pictures.read(numbers), "label": self.labels[numbers]}
+
+    def _numbers(self, part: str) -> np.ndarray:
+        require(part in self.parts, "part", part, f"one of {', '.join(self.parts)}")
+        return self.parts[part]
+
+
+def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit: str = "crop", strict: bool = False,
+                 validation: float = 0.2, seed: int = 0, cache: str | Path | None = None) -> ImageFolder:
+    """The pictures of a folder, each brought to one size.
+
+    Every file is read once at the start, unless there is a cache; a bad one is named on standard error and skipped.
+
+    Args:
+      path: A folder of pictures, or of a folder per class.
+      size, channels, fit: See ``Form``.
+      strict: Stop at the first bad file.
+      validation: Share that is held out as the part ``test``, of each class alike, in [0, 1).
+      seed: Of that choice.
+      cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
+
+    Raises:
+      Invalid: one line, for an option out of range, a folder without pictures, or more than 1 % bad files.
+    """
+    form = Form(size, channels, fit)
+    require(0 <= validation < 1, "validation", validation, "at least 0 and below 1")
+    listing = scan(path)
+    files = PictureFiles(listing.files, form)
+    pictures = files if cache is None else CachedPictures(files, cache, strict)
+    bad = pictures.bad if isinstance(pictures, CachedPictures) else survey(files, strict)
+    report(bad)
+    good = np.setdiff1d(np.arange(len(files)), list(bad))
+    for label, name in enumerate(listing.classes):
+        require(label in listing.labels[good], "path", Path(path, name), "a class with at least one good picture")
+    held = holdout(listing.labels[good], validation, seed) if validation else (np.arange(len(good)), np.arange(0))
+    parts = {name: good[positions] for name, positions in zip(("train", "test"), held, strict=True)}
+    return ImageFolder(form, listing.files, listing.labels, listing.classes, parts,
+                       [bad[number] for number in sorted(bad)], listing.ignored, pictures)
+
+
+def load(data_dir: str | Path | None = None, *, size: int = 64, channels: int = 3, fit: str = "crop",
+         strict: bool = False, validation: float = 0.2, seed: int = 0, cache: str | Path | None = None) -> ImageFolder:
+    """The folder ``data_dir``, its pictures brought to ``size`` x ``size``. Options and errors: ``image_folder``."""
+    require(data_dir is not None, "data_dir", data_dir, "a folder of pictures, flat or with one folder per class")
+    return image_folder(str(data_dir), (size, size), channels, fit, strict, validation, seed, cache)

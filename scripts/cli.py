@@ -1,0 +1,165 @@
+"""The options of the training scripts, and the data sets that they name."""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Kind of data -> its data sets (the first is the default).
+DATASETS = {
+    "images": ("fashion-mnist-10k", "fashion-mnist", "cifar10", "cifar100", "cifar100-coarse", "npz", "image-folder"),
+    "text": ("imdb", "text-csv", "text-folder"),
+    "regression": ("linear", "polynomial"),
+}
+# Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
+KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
+            "words": "size", "length": "length", "text_column": "text", "label_column": "label", "degree": "degree",
+            "examples": "examples", "noise": "noise"}
+# Options that say how long, how often or where, and not what is trained: a run may be continued with others.
+FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
+        "smoke"}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ``ArgumentParser`` whose errors are one line in the house's words."""
+
+    def error(self, message: str) -> NoReturn:
+        message = re.sub(r"^argument (\S+): \(", r"`\1` (", message)
+        message = re.sub(r"^argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)$",
+                         r"`\1` (\2) must be one of \3", message)
+        print(f"error: {message} (see --help)", file=sys.stderr)
+        raise SystemExit(2)
+
+
+def number(kind: Callable[[str], Any], rule: str, holds: Callable[[Any], bool]) -> Callable[[str], Any]:
+    """A type for ``add_argument``: ``kind`` under a rule."""
+    def parse(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not holds(value):
+            raise argparse.ArgumentTypeError(f"({text}) must be {rule}")
+        return value
+    return parse
+
+
+whole = number(int, "an integer of at least 1", lambda value: value >= 1)
+natural = number(int, "an integer of at least 0", lambda value: value >= 0)
+positive = number(float, "a number above 0", lambda value: 0 < value < float("inf"))
+share = number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1)
+weight = number(float, "a number of at least 0", lambda value: 0 <= value < float("inf"))
+
+
+def parser(description: str, *, run_dir: str, epochs: float, batch_size: int, learning_rate: float, plan: str,
+           data: str = "images", checkpoint_every: float = 60.0) -> Parser:
+    """The options that all training scripts share, with one script's defaults. ``data``: a key of ``DATASETS``."""
+    made = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    add_data(made, data)
+    made.add_argument("--batch-size", type=whole, default=batch_size, help="examples per batch (default: %(default)s)")
+    _add_run(made.add_argument_group("run"), run_dir, epochs, learning_rate, plan)
+    often = made.add_argument_group("how often")
+    often.add_argument("--log-every", type=whole, default=100, help="cycles per row of metrics.csv (default: "
+                       "%(default)s)")
+    often.add_argument("--evaluate-every", type=positive, default=1.0, help="epochs between evaluations with pictures "
+                       "(default: %(default)s)")
+    often.add_argument("--checkpoint-every", type=positive, default=checkpoint_every, help="seconds between "
+                       "checkpoints (default: %(default)s)")
+    often.add_argument("--check", action="store_true", help="run the preflight alone: say what would run, write "
+                       "nothing")
+    often.add_argument("--smoke", action="store_true", help="two cycles of batches of 8 through every event, in a "
+                       "temporary folder")
+    made.set_defaults(default_epochs=epochs)
+    return made
+
+
+def _add_run(run: Any, run_dir: str, epochs: float, learning_rate: float, plan: str) -> None:
+    length = run.add_mutually_exclusive_group()
+    length.add_argument("--epochs", type=positive, default=None, help="passes over the training data, counted from "
+                        f"the start of the run (default: {epochs:g})")
+    length.add_argument("--cycles", type=whole, default=None, help="length in cycles instead of epochs; a cycle is "
+                        "every phase once")
+    run.add_argument("--seed", type=natural, default=0, help="of weights, data order and all draws (default: "
+                     "%(default)s)")
+    run.add_argument("--run-dir", type=Path, default=Path(run_dir), help="folder of the run; one that holds the same "
+                     "run is continued (default: %(default)s)")
+    run.add_argument("--plan", choices=("eager", "graph", "xla"), default=plan, help="how the cycle is compiled; eager "
+                     "for print and breakpoints in a loss (default: %(default)s)")
+    run.add_argument("--precision", choices=("float32", "bfloat16", "float16"), default="float32",
+                     help="compute dtype; variables and losses stay float32 (default: %(default)s)")
+    run.add_argument("--learning-rate", type=positive, default=learning_rate, help="of the optimizer, per update "
+                     "(default: %(default)s)")
+    run.add_argument("--on-bad-update", choices=("stop", "skip"), default="stop", help="what to do when a term or "
+                     "gradient is not finite (default: %(default)s, with exit code 3)")
+
+
+def add_data(made: argparse.ArgumentParser, kind: str) -> None:
+    """The options of one kind of data."""
+    data, names = made.add_argument_group("data"), DATASETS[kind]
+    data.add_argument("--dataset", default=names[0], help=f"one of {', '.join(names)} (default: %(default)s)")
+    data.add_argument("--data-dir", type=Path, default=None, help="where the data set's files are: a folder, or a file "
+                      "for npz and text-csv (default: the usual places)")
+    if kind == "images":
+        data.add_argument("--image-size", type=whole, help="side that image-folder brings its pictures to, pixels "
+                          "(default: 64)")
+        data.add_argument("--channels", type=int, choices=(1, 3), help="that image-folder brings its pictures to "
+                          "(default: 3)")
+        data.add_argument("--fit", choices=("crop", "pad"), help="how image-folder makes pictures square (default: "
+                          "crop)")
+        data.add_argument("--strict", action="store_true", default=None, help="stop at the first bad picture file "
+                          "instead of skipping up to 1 %% of them")
+        data.add_argument("--cache", type=Path, help="a file where image-folder keeps its decoded pictures")
+    if kind == "text":
+        data.add_argument("--words", type=whole, help="size of the vocabulary, built from the training part (default: "
+                          "20000)")
+        data.add_argument("--length", type=whole, help="words kept of each text (default: 256)")
+        data.add_argument("--text-column", help="of text-csv (default: text)")
+        data.add_argument("--label-column", help="of text-csv (default: label)")
+    if kind == "regression":
+        data.add_argument("--degree", type=whole, help="highest power that polynomial gives as a feature (default: 20)")
+        data.add_argument("--examples", type=whole, help="to train on (default: 1000 of linear, 100 of polynomial)")
+        data.add_argument("--noise", type=weight, help="deviation of the targets' noise (default: 0.01 of linear, 0.1 "
+                          "of polynomial)")
+    data.add_argument("--validation", type=share, default=0.0, help="share of the training part to evaluate on "
+                      "instead of the test part, even over the classes (default: the test part)")
+
+
+def add_net(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Which net; the first of ``names`` is the default."""
+    model = made.add_argument_group("net")
+    model.add_argument("--net", default=names[0], metavar="NAME", help=f"{', '.join(names)}, or a Keras model of "
+                       "yours, module:Class (default: %(default)s)")
+    model.add_argument("--net-option", action="append", type=_option, default=None, metavar="NAME=VALUE",
+                       help="an argument of the net's class, as width=32 or blocks=[2,2]; may be repeated")
+
+
+def _option(text: str) -> tuple[str, Any]:
+    name, sign, value = text.partition("=")
+    if not sign or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"({text}) must be NAME=VALUE")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def load_data(chosen: argparse.Namespace) -> Any:
+    """The data set that the options name. Raises ``Invalid``."""
+    from engine.data import catalog
+    from engine.errors import require
+
+    takes, given = catalog.options_of(chosen.dataset), {}
+    for name, value in vars(chosen).items():
+        if name in KEYWORDS and value is not None:
+            require(KEYWORDS[name] in takes, f"--{name.replace('_', '-')}", value, f"left out for {chosen.dataset}")
+            given[KEYWORDS[name]] = value
+    if "seed" in takes:
+        given["seed"] = chosen.seed
+    if chosen.validation and "validation" in takes:
+        given["validation"] = chosen.validation
+        return catalog.load(chosen.dataset, chosen.data_dir, **given)
+    dataset = catalog.load(chosen.dataset, chosen.data_dir, **given)
+    return dataset.with_validation(chosen.validation, chosen.seed) if chosen.validation else dataset
