@@ -1,6 +1,7 @@
 """Checks of the arguments of nets: a ValueError names the argument, its value and the rule."""
 
 import difflib
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
@@ -33,6 +34,27 @@ def rate(name: str, value: Any) -> float:
     return float(value)
 
 
+def share(name: str, value: Any) -> float:
+    """Returns `value` as a float. Raises ValueError unless it is a number above 0 and at most 1."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= 1:
+        raise ValueError(f"`{name}` ({value}) must be a number above 0 and at most 1")
+    return float(value)
+
+
+def rates(name: str, values: object, count: int) -> tuple[float, ...]:
+    """Returns `values` as a tuple. Raises ValueError unless it is a sequence of `count` rates."""
+    if not isinstance(values, (tuple, list)) or len(values) != count:
+        raise ValueError(f"`{name}` ({values}) must be a sequence of {count} numbers of at least 0 and below 1")
+    return tuple(rate(name, value) for value in values)
+
+
+def not_negative(name: str, value: Any) -> float:
+    """Returns `value` as a float. Raises ValueError unless it is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < math.inf:
+        raise ValueError(f"`{name}` ({value}) must be a finite number of at least 0")
+    return float(value)
+
+
 def image_shape(name: str, value: object, multiple: int = 1) -> tuple[int, int, int]:
     """Returns `value` as (height, width, channels).
 
@@ -61,3 +83,10 @@ def batch_of(name: str, value: tf.Tensor, shape: tuple[int | None, ...]) -> None
     if not value.shape.is_compatible_with((None, *shape)):
         rule = ", ".join("any" if size is None else str(size) for size in shape)
         raise ValueError(f"`{name}` {tuple(value.shape)} must be of shape [B, {rule}]")
+
+
+def images(name: str, value: tf.Tensor, least: int = 1) -> None:
+    """Raises ValueError, when traced, unless `value` is of shape [B, h, w, c], h and w at least `least`."""
+    batch_of(name, value, (None, None, None))
+    if any(side is not None and side < least for side in value.shape[1:3]):
+        raise ValueError(f"`{name}` {tuple(value.shape)} must be of at least {least}x{least} pixels")

@@ -1,5 +1,7 @@
 """Parts that several nets share."""
 
+from collections.abc import Callable
+
 import keras
 
 from nets import _arguments as arguments
@@ -14,6 +16,11 @@ def output_dtype() -> str:
     and as float64 under "float64" (finite differences).
     """
     return str(keras.config.dtype_policy().variable_dtype)
+
+
+def scaled(standard: int, width: int) -> Callable[[int], int]:
+    """Turns channels of a paper's net into those of one whose first convolution has `width`, not `standard`."""
+    return lambda channels: max(1, channels * width // standard)
 
 
 def critic_normalization(kind: str) -> keras.layers.Layer:

@@ -17,7 +17,7 @@ DATASETS = {
 # Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
 KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
             "words": "size", "length": "length", "text_column": "text", "label_column": "label", "degree": "degree",
-            "examples": "examples", "noise": "noise"}
+            "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
         "smoke"}
@@ -120,7 +120,9 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
         data.add_argument("--label-column", help="of text-csv (default: label)")
     if kind == "regression":
         data.add_argument("--degree", type=whole, help="highest power that polynomial gives as a feature (default: 20)")
-        data.add_argument("--examples", type=whole, help="to train on (default: 1000 of linear, 100 of polynomial)")
+        # config.json's "examples" is what the run found, after --validation
+        data.add_argument("--examples", type=whole, dest="training_examples", help="to train on (default: 1000 of "
+                          "linear, 100 of polynomial)")
         data.add_argument("--noise", type=weight, help="deviation of the targets' noise (default: 0.01 of linear, 0.1 "
                           "of polynomial)")
     data.add_argument("--validation", type=share, default=0.0, help="share of the training part to evaluate on "

@@ -1,0 +1,63 @@
+"""A classifier of token sequences in two classes."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from nets import _arguments as arguments
+from nets._parts import output_dtype
+
+
+class LSTMClassifier(keras.Model):
+    """Embedding, layers of long short-term memory, the last state, one logit.
+
+    Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997, with the forget gate of
+    Gers, Schmidhuber and Cummins, "Learning to forget", Neural Computation 12(10), 2000, whose bias starts at 1
+    (Jozefowicz, Zaremba and Sutskever, "An empirical exploration of recurrent network architectures", ICML
+    2015). Dropout acts between layers and not from step to step (Zaremba, Sutskever and Vinyals, "Recurrent
+    neural network regularization", 2014).
+
+    Token 0 is padding: a state passes it unchanged, wherever it stands, so the logit does not depend on it. cuDNN
+    is not used: it refuses padding on the left and cannot be compiled by XLA.
+
+    Args:
+      vocabulary: number of tokens V, the padding included.
+      embedding: size E of a token's vector.
+      units: units of each LSTM layer.
+      dropout: share of each LSTM layer's outputs that is dropped in training, in [0, 1).
+      name: the Keras name.
+
+    Raises:
+      ValueError: for an argument out of its range, or tokens that are not [B, T].
+    """
+
+    def __init__(
+        self,
+        vocabulary: int = 20_000,
+        embedding: int = 100,
+        units: Sequence[int] = (64, 64),
+        dropout: float = 0.5,
+        *,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(name=name)
+        vocabulary, embedding = arguments.whole("vocabulary", vocabulary, 2), arguments.whole("embedding", embedding)
+        sizes, dropout = arguments.wholes("units", units), arguments.rate("dropout", dropout)
+        self.embedding = keras.layers.Embedding(vocabulary, embedding)
+        self.depth = len(sizes)
+        for i, size in enumerate(sizes):  # not a list: see MLP
+            last = i + 1 == self.depth
+            setattr(self, f"lstm{i}", keras.layers.LSTM(size, return_sequences=not last, use_cudnn=False))
+            setattr(self, f"drop{i}", keras.layers.Dropout(dropout))
+        self.logit = keras.layers.Dense(1, dtype=output_dtype())
+
+    def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """tokens [B, T], integers in [0, V), 0 for padding -> logits [B]; above 0 means the class 1."""
+        arguments.batch_of("tokens", tokens, (None,))
+        mask = tf.not_equal(tokens, 0)  # [B, T]
+        x = self.embedding(tokens)  # [B, T, E]
+        for i in range(self.depth):
+            x = getattr(self, f"lstm{i}")(x, mask=mask, training=training)  # [B, T, units[i]], at last [B, units[i]]
+            x = getattr(self, f"drop{i}")(x, training=training)
+        return tf.squeeze(self.logit(x), axis=-1)  # [B, 1] -> [B]
