@@ -33,6 +33,11 @@ class Dataset:
         return ArraySource(chosen, min(batch_size, len(next(iter(chosen.values())))) if part == "test" else batch_size,
                            seed, transform)
 
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """h, w, c of a picture."""
+        return self.train["image"].shape[1:]
+
     def size(self, part: str) -> int:
         """Examples of the part ``train`` or ``test``."""
         return len(next(iter((self.train if part == "train" else self.test).values())))

@@ -46,6 +46,11 @@ class ImageFolder:
         batch_size = min(batch_size, max(len(numbers), 1)) if part == "test" else batch_size
         return FileSource(self.pictures, self.form.shape, numbers, self.labels[numbers], batch_size, seed, transform)
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """h, w, c of a picture."""
+        return self.form.shape
+
     def size(self, part: str) -> int:
         """Examples of the part ``train`` or ``test``."""
         return len(self._numbers(part))

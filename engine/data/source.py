@@ -108,7 +108,7 @@ class ArraySource(Source):
         self._key = [tf.constant(part, tf.int64) for part in (498247692, fingerprint(seed, "order"))]
 
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
-        batches = self.batches(tf.reshape(number, [1]), tf.constant(1), reader)
+        batches = self.batches(tf.reshape(tf.cast(number, tf.int64), [1]), tf.constant(1), reader)
         return {name: tensor[0] for name, tensor in batches.items()}
 
     def batches(self, numbers: tf.Tensor, wanted: tf.Tensor, reader: Any) -> Batch:
