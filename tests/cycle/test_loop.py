@@ -32,19 +32,17 @@ def test_order_is_that_of_a_walk(repeats, batches):
     assert (order.updates_per_cycle, order.batches_per_cycle) == (position / 4, read / 4)
 
 
-@pytest.mark.parametrize("where", ["term", "gradient", "input"])
+@pytest.mark.parametrize("where", ["gradient", "input"])
 def test_a_bad_update_inside_a_block_is_the_only_one_left_out(where):
-    calls = ([70], [1] * 70, [3, 40, 27])
     ends = []
-    for lengths in calls:
+    for lengths in ([70], [1, 2, 40, 27]):
         made, nets = poisoned(where, on_bad_update="skip", plan="xla")
         reports = [made.run(length) for length in lengths]
         assert sum(report.rejected["fit"] for report in reports) == 3  # example 77, once in each epoch of 25
         assert sum(report.totals["fit"]["error"][1] for report in reports) == 67 * 8
         ends.append(toys.bits(made, nets))
     assert np.isfinite(ends[0]).all()
-    for end in ends[1:]:
-        np.testing.assert_array_equal(end, ends[0])
+    np.testing.assert_array_equal(ends[1], ends[0])
 
 
 def test_loss_scales_are_put_back_with_a_block():
@@ -61,25 +59,30 @@ def test_loss_scales_are_put_back_with_a_block():
     assert ends[0] == ends[1]
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_dataset_is_read_no_further_than_the_updates_go(accumulate):
+def test_a_dataset_is_read_no_further_than_the_updates_go():
     ends = []
     for lengths in ([7], [1, 2, 4]):
         data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
-        made, nets = toys.gan(DatasetSource(data, 8), accumulate=accumulate, plan="xla")
+        made, nets = toys.gan(DatasetSource(data, 8), accumulate=2, plan="xla")
         for length in lengths:
             made.run(length)
         ends.append(toys.bits(made, nets))
     np.testing.assert_array_equal(ends[1], ends[0])
 
 
-def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch):
+@pytest.fixture(scope="module")
+def five_cycles():
+    """The GAN's numbers after five cycles in blocks."""
     blocks, nets = toys.gan(plan="xla")
     blocks.run(5)
+    return toys.bits(blocks, nets)
+
+
+def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch, five_cycles):
     monkeypatch.setattr(loop, "SNAPSHOT_BYTES", 0)
     single, others = toys.gan(plan="xla")
     single.run(5)
-    np.testing.assert_allclose(toys.bits(single, others), toys.bits(blocks, nets), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(toys.bits(single, others), five_cycles, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["arrays", "dataset"])
@@ -100,10 +103,8 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
         assert not np.any(ahead.raw["x"][4:])  # not read
 
 
-def test_the_length_of_a_block_does_not_show(monkeypatch):
-    long, nets = toys.gan(plan="xla")
-    long.run(5)
+def test_the_length_of_a_block_does_not_show(monkeypatch, five_cycles):
     monkeypatch.setattr(loop, "BLOCK_BYTES", 1)  # one cycle
     short, others = toys.gan(plan="xla")
     short.run(5)
-    np.testing.assert_allclose(toys.bits(short, others), toys.bits(long, nets), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(toys.bits(short, others), five_cycles, rtol=1e-4, atol=1e-6)
