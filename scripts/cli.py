@@ -16,8 +16,8 @@ DATASETS = {
 }
 # Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
 KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
-            "words": "size", "length": "length", "text_column": "text", "label_column": "label", "degree": "degree",
-            "training_examples": "examples", "noise": "noise"}
+            "words": "size", "length": "length", "text_column": "text", "label_column": "label", "where": "where",
+            "vocabulary": "vocabulary", "degree": "degree", "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
         "smoke"}
@@ -52,6 +52,14 @@ natural = number(int, "an integer of at least 0", lambda value: value >= 0)
 positive = number(float, "a number above 0", lambda value: 0 < value < float("inf"))
 share = number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 weight = number(float, "a number of at least 0", lambda value: 0 <= value < float("inf"))
+
+
+def fold(text: str) -> str:
+    """A type for ``add_argument``: I/K, fold I of K."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count) and int(count) >= 2):
+        raise argparse.ArgumentTypeError(f"({text}) must be I/K: fold I of K, K at least 2")
+    return text
 
 
 def parser(description: str, *, run_dir: str, epochs: float, batch_size: int, learning_rate: float, plan: str,
@@ -118,15 +126,21 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
         data.add_argument("--length", type=whole, help="words kept of each text (default: 256)")
         data.add_argument("--text-column", help="of text-csv (default: text)")
         data.add_argument("--label-column", help="of text-csv (default: label)")
+        data.add_argument("--where", metavar="COLUMN=VALUE", help="only the rows of text-csv with this value in this "
+                          "column")
     if kind == "regression":
         data.add_argument("--degree", type=whole, help="highest power that polynomial gives as a feature (default: 20)")
         # config.json's "examples" is what the run found, after --validation
-        data.add_argument("--examples", type=whole, dest="training_examples", help="to train on (default: 1000 of "
-                          "linear, 100 of polynomial)")
+        data.add_argument("--examples", type=whole, dest="training_examples", metavar="N",
+                          help="to train on (default: 1000 of linear, 100 of polynomial)")
         data.add_argument("--noise", type=weight, help="deviation of the targets' noise (default: 0.01 of linear, 0.1 "
                           "of polynomial)")
-    data.add_argument("--validation", type=share, default=0.0, help="share of the training part to evaluate on "
-                      "instead of the test part, even over the classes (default: the test part)")
+    held_out = data.add_mutually_exclusive_group()
+    held_out.add_argument("--validation", type=share, default=0.0, help="share of the training part to evaluate on "
+                          "instead of the test part, even over the classes (default: the test part)")
+    if kind != "text":  # its vocabulary would know the fold
+        held_out.add_argument("--fold", type=fold, metavar="I/K", help="evaluate on the I-th of K parts of the "
+                              "training part, even over the classes, and train on the others")
 
 
 def add_net(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
@@ -134,11 +148,12 @@ def add_net(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
     model = made.add_argument_group("net")
     model.add_argument("--net", default=names[0], metavar="NAME", help=f"{', '.join(names)}, or a Keras model of "
                        "yours, module:Class (default: %(default)s)")
-    model.add_argument("--net-option", action="append", type=_option, default=None, metavar="NAME=VALUE",
+    model.add_argument("--net-option", action="append", type=net_option, default=None, metavar="NAME=VALUE",
                        help="an argument of the net's class, as width=32 or blocks=[2,2]; may be repeated")
 
 
-def _option(text: str) -> tuple[str, Any]:
+def net_option(text: str) -> tuple[str, Any]:
+    """A type for ``add_argument``: NAME=VALUE, the value in JSON, or a text."""
     name, sign, value = text.partition("=")
     if not sign or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"({text}) must be NAME=VALUE")
@@ -164,4 +179,6 @@ def load_data(chosen: argparse.Namespace) -> Any:
         given["validation"] = chosen.validation
         return catalog.load(chosen.dataset, chosen.data_dir, **given)
     dataset = catalog.load(chosen.dataset, chosen.data_dir, **given)
+    if getattr(chosen, "fold", None):
+        return dataset.fold(*map(int, chosen.fold.split("/")), chosen.seed)
     return dataset.with_validation(chosen.validation, chosen.seed) if chosen.validation else dataset

@@ -1,6 +1,6 @@
 """Train a classifier, a VAE and a WGAN-GP on the shipped images and show all three on one page.
 
-  python scripts/demo.py            about five minutes on two cores; then open runs/demo/index.html
+  python scripts/demo.py            about four minutes on two cores; then open runs/demo/index.html
 
 The same command again continues what is unfinished.
 """

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,15 @@ import cli
 
 @dataclass
 class Job:
-    """One training: what a script hands to ``run``. ``draw`` gives pictures; None for the strategy's own."""
+    """One training: what a script hands to ``run``.
+
+    Attributes:
+      held_out: Evaluated along the way and at the end.
+      draw: Gives pictures, of the trainer; None for the strategy's own.
+      at_end: {part: source}, evaluated once, when the run is finished, as "part/metric".
+      begin: Told the trainer, when all is checked and nothing written yet.
+      tell: Gives lines for people at the end, of the trainer and the metrics.
+    """
 
     strategy: Any
     nets: dict[str, Any]
@@ -24,6 +32,9 @@ class Job:
     train: Any
     held_out: Any
     draw: Any = None
+    at_end: dict[str, Any] = field(default_factory=dict)
+    begin: Callable[[Any], None] = lambda trainer: None
+    tell: Callable[[Any, dict[str, float]], Sequence[str]] = lambda trainer, metrics: ()
 
 
 def make_net(options: argparse.Namespace, **wanted: Any) -> Any:
@@ -66,7 +77,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         with _smoke(options):
             job = make(options, cli.load_data(options))
             trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed,
-                              run_dir=options.run_dir, config=_config(options), plan=options.plan,
+                              run_dir=options.run_dir, config=config(options), plan=options.plan,
                               precision=options.precision, on_bad_update=options.on_bad_update)
             if options.check:
                 print("\n".join([*trainer.describe(), "preflight passed: nothing was written"]))
@@ -88,7 +99,8 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
 
     length = {"cycles": options.cycles} if options.cycles else {"epochs": options.epochs or options.default_epochs}
     target = trainer.cycles_of(**length)
-    recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target)
+    job.begin(trainer)
+    recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
     trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
                                      every(seconds=options.checkpoint_every))
     if trainer.continued:
@@ -100,11 +112,13 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
     finally:
         recorder.close(finished)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in recorder.metrics.items())
+    for line in job.tell(trainer, recorder.metrics):
+        print(line)
     print(f"{figures}\n{'smoke passed: nothing was kept' if options.smoke else options.run_dir / 'report.html'}")
     return 0
 
 
-def _config(options: argparse.Namespace) -> dict[str, Any]:
+def config(options: argparse.Namespace) -> dict[str, Any]:
     """What makes two runs the same run: the script and its options, those left out aside."""
     chosen = {name: value for name, value in sorted(vars(options).items())
               if value is not None and name not in cli.FREE | {"default_epochs"}}

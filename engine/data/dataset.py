@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.data.folds import holdout
+from engine.data.folds import holdout, k_folds
 from engine.data.source import ArraySource, Transform, unchanged
 from engine.errors import require
 
@@ -50,3 +50,7 @@ class Dataset:
     def with_validation(self, share: float, seed: int) -> "Dataset":
         """The same set with ``share`` of the part to train on, even over the classes, in place of the test part."""
         return self.parted(*holdout(self.train.get("label", self.size("train")), share, seed))
+
+    def fold(self, number: int, count: int, seed: int) -> "Dataset":
+        """The same set with fold ``number``, from 1, of ``count`` of the part to train on in place of the test part."""
+        return self.parted(*k_folds(self.train.get("label", self.size("train")), count, seed)[number - 1])

@@ -1,12 +1,12 @@
 """A folder of picture files as a data set: flat, or with one folder per class."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from engine.data.file_source import FileSource, Reads
-from engine.data.folds import holdout
+from engine.data.folds import holdout, k_folds
 from engine.data.image_file import Form
 from engine.data.image_listing import scan
 from engine.data.picture_cache import CachedPictures
@@ -59,6 +59,12 @@ class ImageFolder:
         """The whole part in memory: "image": uint8 [N, h, w, c], "label": int32 [N]."""
         numbers = self._numbers(part)
         return {"image": self.pictures.read(numbers), "label": self.labels[numbers]}
+
+    def fold(self, number: int, count: int, seed: int) -> "ImageFolder":
+        """The same set with fold ``number``, from 1, of ``count`` of the part to train on in place of the test part."""
+        numbers = self.parts["train"]
+        parts = zip(("train", "test"), k_folds(self.labels[numbers], count, seed)[number - 1], strict=True)
+        return replace(self, parts={name: numbers[positions] for name, positions in parts})
 
     def _numbers(self, part: str) -> np.ndarray:
         require(part in self.parts, "part", part, f"one of {', '.join(self.parts)}")

@@ -51,21 +51,39 @@ def text_csv(path: str | Path, text: str = "text", label: str = "label", where: 
         too many fields or without text or label, or a single class.
     """
     path = Path(path)
-    rows = _rows(path)
-    require(rows, "file", path, "a CSV file with a header, but is empty")
-    header = [name.strip() for name in rows.pop(0)[1]]
-    for name in (text, label):
-        _place(header, name, path)
-    require(rows, "file", path, "of at least one row below its header")
-    for line, fields in rows:
-        require(len(fields) == len(header), "file", path,
-                f"of {len(header)} fields a row, as its header, but has {len(fields)} in line {line}")
+    header, rows = _table(path, (text, label))
     if where is not None:
         rows = _where(rows, header, where, path)
     texts, names = (_column(rows, header, name, path) for name in (text, label))
     labels, classes = numbered(names)
     require(len(classes) > 1, "file", path, f"of at least two classes, but every {label} is {classes[0]}")
     return Corpus("text-csv", Part(texts, labels), None, classes)
+
+
+def csv_column(path: str | Path, name: str) -> list[tuple[int, str]]:
+    """One column of a CSV file: the line that each row begins in, and its value there, which may be empty.
+
+    Raises:
+      Invalid: one line, for a file that is no UTF-8 or no CSV, has no such column or no rows, or a row of too few or
+        too many fields.
+    """
+    header, rows = _table(Path(path), (name,))
+    place = header.index(name)
+    return [(line, fields[place].strip()) for line, fields in rows]
+
+
+def _table(path: Path, names: Sequence[str]) -> tuple[list[str], list[Row]]:
+    """The header, which has the columns ``names``, and the rows, each of as many fields."""
+    rows = _rows(path)
+    require(rows, "file", path, "a CSV file with a header, but is empty")
+    header = [name.strip() for name in rows.pop(0)[1]]
+    for name in names:
+        _place(header, name, path)
+    require(rows, "file", path, "of at least one row below its header")
+    for line, fields in rows:
+        require(len(fields) == len(header), "file", path,
+                f"of {len(header)} fields a row, as its header, but has {len(fields)} in line {line}")
+    return header, rows
 
 
 def _place(header: list[str], name: str, path: Path) -> int:

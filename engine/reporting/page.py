@@ -17,6 +17,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 td { border-bottom: 1px solid var(--line); padding: .22rem 1.4rem .22rem 0; vertical-align: top;
      overflow-wrap: anywhere; }
 td.number { text-align: right; white-space: nowrap; }
+th { text-align: right; padding: .22rem 1.4rem .22rem 0; font-weight: 600; } th:first-child { text-align: left; }
 .side { display: flex; flex-wrap: wrap; gap: 1rem 3.5rem; align-items: flex-start; }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(430px, 100%), 1fr));
           gap: 1.6rem 2rem; margin: 1.4rem 0; }
@@ -54,6 +55,15 @@ def table(rows: Iterable[Sequence[str]], numbers: bool = True) -> str:
                  *(f"<td class=quiet>{escape(note)}</td>" for note in notes)]
         lines.append(f"<tr>{''.join(cells)}</tr>")
     return f"<table>{''.join(lines)}</table>" if lines else ""
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """A table of many columns: its head, then a name and numbers in each row."""
+    head, *body = rows
+    top = "".join(f"<th>{escape(text)}</th>" for text in head)
+    lines = [f"<tr><td>{escape(row[0])}</td>" + "".join(f"<td class=number>{escape(text)}</td>" for text in row[1:])
+             + "</tr>" for row in body]
+    return f"<table><tr>{top}</tr>{''.join(lines)}</table>"
 
 
 def picture(source: str, caption: str) -> str:

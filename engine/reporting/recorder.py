@@ -34,11 +34,14 @@ class Recorder:
       held_out: What to evaluate on.
       draw: Gives the pictures by name.
       target: Cycles at which the training ends, for the time left.
+      at_end: {part: source}, evaluated once, when the run is finished; its figures are "part/metric".
     """
 
-    def __init__(self, trainer: Trainer, held_out: Source, draw: Drawing, target: int) -> None:
+    def __init__(self, trainer: Trainer, held_out: Source, draw: Drawing, target: int,
+                 at_end: Mapping[str, Source] | None = None) -> None:
         assert trainer.folder is not None
         self._trainer, self._held_out, self._draw = trainer, held_out, draw
+        self._at_end = dict(at_end or {})
         self._path: Path = trainer.folder.path
         terms = [f"{phase}/{name}" for phase, names in trainer.term_names.items() for name in names]
         evaluated = [f"eval/{name}" for name in trainer.metric_names(held_out)]
@@ -66,6 +69,9 @@ class Recorder:
             self.metrics = summary["metrics"]  # nothing was left to do
         elif finished:
             self.metrics = self.metrics or self._trainer.evaluate(self._held_out)
+            for part, source in self._at_end.items():
+                found = self._trainer.evaluate(source)
+                self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
             self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary()})
         if (self._path / "config.json").exists():
             write_report(self._path)

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from engine.data.dataset import Dataset
 from engine.data.folds import holdout, k_folds
+from engine.data.image_folder import image_folder
 from engine.errors import Invalid
+from tests.painted import class_folder
 
 SEEDS = range(60)
 
@@ -105,3 +108,31 @@ def test_holdout_refuses(labels, share, text):
 def test_folds_refuse(labels, k, text):
     with pytest.raises(Invalid, match=f"^{text}"):
         k_folds(labels, k, 0)
+
+
+def test_a_data_set_holds_out_each_example_in_one_of_its_folds():
+    labels = np.repeat([0, 1, 2], [10, 20, 30]).astype(np.int32)
+    whole = Dataset("toy", {"image": np.arange(60), "label": labels}, {"image": np.arange(100, 110)}, ("a", "b", "c"))
+    folds = [whole.fold(number, 5, seed=3) for number in range(1, 6)]
+    for each in folds:
+        assert np.bincount(each.test["label"]).tolist() == [2, 4, 6]
+        assert sorted([*each.train["image"], *each.test["image"]]) == list(range(60))
+        assert np.array_equal(each.train["label"], labels[each.train["image"]])
+    assert sorted(np.concatenate([each.test["image"] for each in folds])) == list(range(60))
+    with pytest.raises(Invalid, match="for k = 11 folds"):
+        whole.fold(1, 11, seed=3)
+
+
+def test_a_data_set_without_labels_has_folds_too():
+    whole = Dataset("toy", {"x": np.zeros([10, 2]), "y": np.arange(10)}, {"x": np.zeros([1, 2]), "y": np.zeros(1)})
+    held = [whole.fold(number, 3, seed=0).test["y"] for number in (1, 2, 3)]
+    assert sorted(map(len, held)) == [3, 3, 4] and sorted(np.concatenate(held)) == list(range(10))
+
+
+def test_folds_of_picture_files_leave_the_test_part_alone(tmp_path):
+    whole = image_folder(class_folder(tmp_path, {"a": 10, "b": 20}), (4, 4), validation=0.2)
+    folds = [whole.fold(number, 4, seed=0) for number in range(1, 5)]
+    for each in folds:
+        assert np.bincount(each.labels[each.parts["test"]]).tolist() == [2, 4]
+        assert sorted([*each.parts["train"], *each.parts["test"]]) == whole.parts["train"].tolist()
+    assert sorted(np.concatenate([each.parts["test"] for each in folds])) == whole.parts["train"].tolist()

@@ -1,0 +1,81 @@
+"""Train an LSTM to tell two kinds of texts apart.
+
+  python scripts/train_text.py --dataset text-csv --data-dir reviews.csv --validation 0.1
+  python scripts/train_text.py --dataset text-folder --data-dir aclImdb
+  python scripts/train_text.py                            Keras's imdb.npz, where it is on this machine
+
+With 18 000 film reviews an epoch takes about a minute and a half on two cores; 0.85 of the held-out ones are right
+after the first. The vocabulary is of the training part alone, and is saved in the run's folder as vocabulary.txt. With --validation
+the test part is evaluated once, when the run is finished: summary.json then has its figures as test/accuracy and
+test/cross_entropy beside the validation's.
+
+The run's folder then holds report.html, metrics.csv, pictures, checkpoints and TensorBoard events. The same
+command again continues the run; with more --epochs it trains on.
+"""
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import cli
+import wiring
+
+
+def options() -> cli.Parser:
+    parser = cli.parser(__doc__ or "", run_dir="runs/text", epochs=5, batch_size=64, learning_rate=1e-3, plan="graph",
+                        data="text")
+    cli.add_net(parser, ("lstm",))
+    model = parser.add_argument_group("training")
+    model.add_argument("--label-smoothing", type=cli.share, default=0.0, help="(default: %(default)s)")
+    model.add_argument("--clip-norm", type=cli.weight, default=1.0, help="bound of the gradients' global norm, 0 for "
+                       "none (default: %(default)s)")
+    model.add_argument("--average", type=cli.share, default=0.99, help="decay of a moving average of the weights for "
+                       "evaluation, 0 for none (default: %(default)s)")
+    return parser
+
+
+def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+    import keras
+
+    from engine import Update
+    from engine.errors import require
+    from losses.strategies import Binary
+
+    require(len(dataset.classes) == 2, "dataset", chosen.dataset,
+            f"of two classes, which one logit tells apart, but has {len(dataset.classes)}")
+    train, test = dataset.source("train", chosen.batch_size, chosen.seed), dataset.source("test", 500)
+    validation = dataset.validation and dataclasses.replace(dataset, test=dataset.validation).source("test", 500)
+    strategy, held_out = Binary(chosen.label_smoothing), validation or test
+    net = wiring.make_net(chosen, vocabulary=dataset.vocabulary.ids)
+    update = Update(keras.optimizers.Adam(chosen.learning_rate), clip_norm=chosen.clip_norm or None,
+                    average=chosen.average or None)
+    return wiring.Job(strategy, {"classifier": net}, update, train, held_out,
+                      draw=lambda trainer: pictures(trainer, strategy, held_out, dataset.classes),
+                      at_end={"test": test} if validation else {}, begin=keeps(dataset.vocabulary))
+
+
+def keeps(vocabulary: Any) -> Callable[[Any], None]:
+    """Puts the vocabulary into the run's folder; one that is there must be the same."""
+    def keep(trainer: Any) -> None:
+        from engine.data.vocabulary import Vocabulary
+        from engine.errors import require
+
+        path = trainer.folder.path / "vocabulary.txt"
+        require(not path.exists() or Vocabulary.load(path) == vocabulary, "data_dir", path,
+                "the vocabulary of these texts: the run was begun on others")
+        trainer.folder.create()
+        vocabulary.save(path)
+    return keep
+
+
+def pictures(trainer: Any, strategy: Any, held_out: Any, classes: Any) -> dict[str, Any]:
+    """The confusion of the held-out examples."""
+    from engine.reporting.confusion import confusion
+
+    logits = trainer.examples(strategy.logits, held_out)["logits"]
+    return {"confusion": confusion(held_out.arrays["label"].numpy(), (logits > 0).astype(int), classes)}
+
+
+if __name__ == "__main__":
+    raise SystemExit(wiring.run(options().parse_args(), job))

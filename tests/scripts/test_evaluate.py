@@ -1,0 +1,126 @@
+"""evaluate.py, and what every script that reopens a run refuses."""
+
+import json
+import shutil
+
+import evaluate
+import numpy as np
+import painted
+import pytest
+import reopen
+from test_scripts import run
+
+
+def said(capsys, *options):
+    """Exit code, standard output and standard error of the script, in this process."""
+    chosen = evaluate.options().parse_args(list(map(str, options)))
+    code = reopen.answer(lambda: evaluate.main(chosen))
+    return code, *capsys.readouterr()
+
+
+def figures(capsys, *options):
+    code, out, err = said(capsys, *options, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def metrics_of(folder):
+    return json.loads((folder / "summary.json").read_text())["metrics"]
+
+
+def test_as_a_person_runs_it_and_to_the_bit_what_the_run_said(vae_run, unchanged, tmp_path):
+    with unchanged(vae_run):
+        done = run("evaluate.py", vae_run, "--json", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    found = json.loads(done.stdout)
+    assert found["metrics"] == metrics_of(vae_run)
+    assert (found["cycles"], found["part"], found["examples"]) == (20, "validation", 900)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_parts_of_a_run_with_a_validation_part(vae_run, unchanged, capsys):
+    with unchanged(vae_run):
+        parts = {part: figures(capsys, vae_run, "--part", part) for part in ("train", "test")}
+    assert {part: found["examples"] for part, found in parts.items()} == {"train": 8100, "test": 1000}
+    errors = {metrics_of(vae_run)["negative_elbo"], *(found["metrics"]["negative_elbo"] for found in parts.values())}
+    assert len(errors) == 3
+    assert max(errors) - min(errors) < 20  # nats: one distribution
+
+
+def test_a_text_run_says_its_test_figures_too_and_reads_other_texts_by_its_vocabulary(
+        text_run, reviews, unchanged, tmp_path, capsys):
+    with unchanged(text_run):
+        found = figures(capsys, text_run, "--data-dir", reviews)
+        assert found["metrics"] == metrics_of(text_run)
+        assert {"accuracy", "test/accuracy"} <= set(found["metrics"])
+        test = figures(capsys, text_run, "--data-dir", reviews, "--part", "test")
+        assert test["metrics"]["cross_entropy"] == metrics_of(text_run)["test/cross_entropy"]
+        other = tmp_path / "other.csv"
+        rows = [f"{'great' if i % 2 else 'poor'} {i},{'good' if i % 2 else 'bad'}" for i in range(10)]
+        other.write_text("said,is\n" + "\n".join(rows) + "\n")
+        foreign = figures(capsys, text_run, "--dataset", "text-csv", "--data-dir", other, "--text-column", "said",
+                          "--label-column", "is")
+    assert (foreign["examples"], foreign["metrics"]["accuracy"]) == (2, 1.0)
+
+
+def test_pictures_need_their_folder_and_other_pictures_are_named(
+        classifier_run, shades, unchanged, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    for name, low in (("dark", 180), ("light", 0)):  # the wrong way round
+        for i in range(5):
+            painted.save(tmp_path / name / f"{i}.png", (low + rng.integers(0, 70, (9, 9, 3))).astype(np.uint8))
+    with unchanged(classifier_run):
+        code, out, _ = said(capsys, classifier_run, "--data-dir", shades)
+        assert code == 0
+        assert out.splitlines()[0] == f"{classifier_run} at cycle 60, image-folder, test part, 8 examples"
+        assert f"accuracy {metrics_of(classifier_run)['accuracy']:.4f}" in out.splitlines()
+        assert metrics_of(classifier_run)["accuracy"] == 1
+        assert said(capsys, classifier_run) == (2, "", "error: `data_dir` (None) must be a folder of pictures, flat or "
+                                                "with one folder per class\n")
+        assert said(capsys, classifier_run, "--data-dir", tmp_path) == (
+            2, "", f"error: `data_dir` ({tmp_path}) must be the data that the run was trained on, 32 examples, "
+            "but has 8\n")
+        other = figures(capsys, classifier_run, "--dataset", "image-folder", "--data-dir", tmp_path, "--part", "train")
+    assert (other["examples"], other["metrics"]["accuracy"]) == (8, 0.0)
+
+
+@pytest.fixture
+def copy(vae_run, tmp_path):
+    """A run of the test's own."""
+    return shutil.copytree(vae_run, tmp_path / "copy")
+
+
+def _configured(folder, **values):
+    file = folder / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def _no_checkpoint(folder):
+    shutil.rmtree(folder / "checkpoints")
+
+
+@pytest.mark.parametrize("break_it, rule", [
+    (shutil.rmtree, "the folder of a run: there is no such folder"),
+    (lambda folder: (folder / "config.json").unlink(), "the folder of a run: it has no config.json"),
+    (lambda folder: (folder / "config.json").write_text("{"), "its config.json is not what a run writes"),
+    (lambda folder: _configured(folder, script="os"), "a run of one of train_autoencoder, train_classifier, "),
+    (lambda folder: _configured(folder, colour="red"), "of options that train_vae has today, but has colour"),
+    (_no_checkpoint, "a run with a good checkpoint: there is none in its folder checkpoints"),
+])
+def test_what_is_no_run_is_one_line(break_it, rule, copy, capsys):
+    break_it(copy)
+    code, out, err = said(capsys, copy)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"error: `run_dir` ({copy}) must be ") and rule in err and err.count("\n") == 1
+
+
+def test_weights_of_another_form_and_damaged_ones_are_not_read(copy, capsys):
+    _configured(copy, latent_dim=4)
+    code, _, err = said(capsys, copy)
+    assert code == 2 and "must be of the same variables: " in err and err.count("\n") == 1
+    _configured(copy, latent_dim=3)
+    state = copy / "checkpoints" / "20" / "state.npz"
+    painted.cut(state)
+    code, _, err = said(capsys, copy)
+    assert code == 2 and f"warning: checkpoint {state.parent} is passed over: state.npz is not what" in err
+    assert "must be a run with a good checkpoint" in err.splitlines()[-1]

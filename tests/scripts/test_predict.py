@@ -1,0 +1,132 @@
+"""predict.py: labels of pictures and texts that are plain to see, and reconstructions."""
+
+import csv
+
+import numpy as np
+import painted
+import predict
+import pytest
+import reopen
+from PIL import Image
+from test_scripts import run
+
+RNG = np.random.default_rng(2)
+
+
+def said(capsys, *options):
+    chosen = predict.options().parse_args(list(map(str, options)))
+    code = reopen.answer(lambda: predict.main(chosen))
+    return code, *capsys.readouterr()
+
+
+def shade(path, low):
+    return painted.save(path, (low + RNG.integers(0, 70, (20, 16, 3))).astype(np.uint8))
+
+
+def table(text):
+    rows = list(csv.reader(text.splitlines()))
+    assert rows[0] == ["file", "label", "probability"]
+    return rows[1:]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of a dark picture, a light one below it, a broken one and a note."""
+    shade(tmp_path / "in" / "a.png", 0)
+    shade(tmp_path / "in" / "deep" / "b.jpg", 180)
+    painted.cut(shade(tmp_path / "in" / "broken.png", 0))
+    (tmp_path / "in" / "note.md").write_text("no picture")
+    return tmp_path / "in"
+
+
+def test_as_a_person_runs_it_on_a_folder_with_a_broken_picture(classifier_run, shades, pictures, unchanged, tmp_path):
+    with unchanged(classifier_run):
+        done = run("predict.py", classifier_run, "in", "--data-dir", shades, cwd=tmp_path)
+    assert done.returncode == 0
+    rows = table(done.stdout)
+    assert [row[:2] for row in rows] == [["in/a.png", "dark"], ["in/deep/b.jpg", "light"]]
+    assert all(0.5 < float(row[2]) <= 1 for row in rows)
+    assert done.stderr.startswith("skipped: `picture` (in/broken.png) must be readable and intact: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_the_likeliest_come_first_and_add_up(classifier_run, shades, pictures, tmp_path, capsys):
+    output = tmp_path / "new" / "labels.csv"
+    code, out, err = said(capsys, classifier_run, pictures / "a.png", pictures / "deep", "--data-dir", shades, "--top",
+                          5, "--output", output)
+    assert (code, out, err) == (0, "", "")
+    rows = table(output.read_text())
+    assert [row[1] for row in rows] == ["dark", "light", "light", "dark"]
+    for likely, other in (rows[:2], rows[2:]):
+        assert float(likely[2]) > float(other[2])
+        assert float(likely[2]) + float(other[2]) == pytest.approx(1, abs=2e-6)
+
+
+def test_softmax_by_hand():
+    rows = list(predict.ranked(["x"], np.array([[0.0, np.log(3), 1000 * 0.0 - np.inf]]), ["a", "b", "c"], 3))
+    assert rows == [("x", "b", "0.750000"), ("x", "a", "0.250000"), ("x", "c", "0.000000")]
+
+
+def test_nothing_good_and_bad_options_are_one_line(classifier_run, shades, pictures, wgan_run, capsys):
+    for options, text in [
+        ([pictures / "broken.png"], "`picture` ("),
+        ([pictures / "note.md"], "must be a JPEG, PNG, GIF or BMP"),
+        ([pictures / "none.png"], "must be a file or folder that exists"),
+        ([], "`FILE_OR_FOLDER` (none) must be at least one file or folder, or a --text"),
+        (["--text", "hello"], "`--text` (hello) must be left out for a run of train_classifier"),
+    ]:
+        code, out, err = said(capsys, classifier_run, *options, "--data-dir", shades)
+        assert (code, out) == (2, ""), options
+        assert err.startswith("error: ") and text in err and err.count("\n") == 1, err
+    code, out, err = said(capsys, wgan_run, pictures)
+    assert (code, out) == (2, "") and "one of train_wgan_gp is for sample.py" in err
+
+
+def test_texts_from_files_a_table_and_the_command_line(text_run, reviews, unchanged, tmp_path, capsys):
+    (tmp_path / "texts").mkdir()
+    (tmp_path / "texts" / "one.txt").write_text("film 7 was lovely, I say")
+    (tmp_path / "texts" / "two.txt").write_bytes(b"\xff\xfe")
+    (tmp_path / "texts" / "three.txt").write_text("...")
+    table_file = tmp_path / "table.csv"
+    table_file.write_text('text,stars\n"film 8 was dull,\nI say",1\nfilm 9 was great,5\n')
+    with unchanged(text_run):
+        code, out, err = said(capsys, text_run, tmp_path / "texts", table_file, "--text", "it was weak", "--data-dir",
+                              reviews)
+    assert code == 0
+    rows = table(out)
+    assert [row[:2] for row in rows] == [
+        ["text", "bad"], [str(tmp_path / "texts" / "one.txt"), "good"], [f"{table_file}:2", "bad"],
+        [f"{table_file}:4", "good"]]
+    assert all(0.5 < float(row[2]) <= 1 for row in rows)
+    assert "two.txt) must be UTF-8" in err and "three.txt) must be of at least one word" in err
+    assert err.count("skipped: ") == err.count("\n") == 2
+    code, out, err = said(capsys, text_run, table_file, "--text-column", "review", "--data-dir", reviews)
+    assert (code, out) == (2, "") and "`column` (review) must be there once" in err
+
+
+def test_an_autoencoder_writes_reconstructions_of_the_training_size(autoencoder_run, unchanged, tmp_path, capsys):
+    from engine.data import catalog
+
+    images = catalog.load("fashion-mnist-10k").test["image"]
+    for place in ("in/a.png", "in/b.png", "in/deep/a.png"):
+        painted.save(tmp_path / place, images[len(place)])
+    code, _, err = said(capsys, autoencoder_run, tmp_path / "in")
+    assert code == 2 and "`--output` (none) must be a folder for the reconstructions" in err
+    out = tmp_path / "out"
+    with unchanged(autoencoder_run):
+        code, printed, err = said(capsys, autoencoder_run, tmp_path / "in", "--output", out)
+    assert (code, printed, err) == (0, f"3 reconstructions in {out}\n", "")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a-reconstruction-2.png", "a-reconstruction.png", "b-reconstruction.png"]
+    opened = reopen.reopen(autoencoder_run)
+    for name, place in (("a-reconstruction.png", "in/a.png"), ("a-reconstruction-2.png", "in/deep/a.png")):
+        source = catalog.Dataset("one", {}, {"image": images[[len(place)]]}).source(
+            "test", 1, transform=opened.job.held_out.transform)
+        expected = opened.trainer.pictures(1, source)["reconstructions"][1, ..., 0]
+        np.testing.assert_allclose(np.asarray(Image.open(out / name).convert("L")), 255 * expected, atol=1)
+    renamed = painted.save(out / "in" / "x-reconstruction.png", images[0])
+    painted.save(out / "in" / "x.png", images[1])
+    before = renamed.read_bytes()
+    code, _, err = said(capsys, autoencoder_run, out / "in", "--output", out / "in")
+    assert code == 2 and f"must be another folder: {renamed} is to be read" in err
+    assert renamed.read_bytes() == before
