@@ -5,9 +5,11 @@
   python scripts/train_text.py                            Keras's imdb.npz, where it is on this machine
 
 With 18 000 film reviews an epoch takes about a minute and a half on two cores; 0.85 of the held-out ones are right
-after the first. The vocabulary is of the training part alone, and is saved in the run's folder as vocabulary.txt.
-With --validation the test part is evaluated once, when the run is finished: summary.json then has its figures as
-test/accuracy and test/cross_entropy beside the validation's.
+after the first.
+
+The vocabulary is of the training part alone, and is saved in the run's folder as vocabulary.txt. With --validation
+the test part is evaluated once, when the run is finished: summary.json then has its figures as test/accuracy and
+test/cross_entropy beside the validation's.
 
 The run's folder then holds report.html, metrics.csv, pictures, checkpoints and TensorBoard events. The same
 command again continues the run; with more --epochs it trains on.
