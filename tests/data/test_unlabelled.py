@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import numpy as np
-import painted
 import pytest
 
 from engine import Invalid
 from engine.data import unlabelled
 from engine.data.image_file import Form
 from engine.data.text import csv_column
+from tests import painted
 
 
 def tree(root, *names):

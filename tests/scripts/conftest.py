@@ -4,9 +4,10 @@ import contextlib
 import csv
 
 import numpy as np
-import painted
 import pytest
-from test_scripts import run
+
+from tests import painted
+from tests.scripts.test_scripts import run
 
 WORDS = {"good": ("fine", "great", "lovely"), "bad": ("dull", "poor", "weak")}
 

@@ -2,9 +2,8 @@
 
 import json
 
-from test_scripts import run
-
 from engine.reporting.progress import digits
+from tests.scripts.test_scripts import run
 
 
 def stamps(folder):

@@ -5,10 +5,11 @@ import shutil
 
 import evaluate
 import numpy as np
-import painted
 import pytest
 import reopen
-from test_scripts import run
+
+from tests import painted
+from tests.scripts.test_scripts import run
 
 
 def said(capsys, *options):

@@ -6,7 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-from test_scripts import run
+
+from tests.scripts.test_scripts import run
 
 REGRESSION = ("kfold.py", "regression", "--folds", "3", "--examples", "90", "--log-every", "5")
 

@@ -3,12 +3,13 @@
 import csv
 
 import numpy as np
-import painted
 import predict
 import pytest
 import reopen
 from PIL import Image
-from test_scripts import run
+
+from tests import painted
+from tests.scripts.test_scripts import run
 
 RNG = np.random.default_rng(2)
 

@@ -6,7 +6,8 @@ import reopen
 import sample
 import tensorflow as tf
 from PIL import Image
-from test_scripts import run
+
+from tests.scripts.test_scripts import run
 
 
 def said(capsys, *options):

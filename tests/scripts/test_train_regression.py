@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
-from test_scripts import run
 
 from engine.data import synthetic
 from engine.reporting.chart import COLOURS
+from tests.scripts.test_scripts import run
 
 
 def weights(stdout):

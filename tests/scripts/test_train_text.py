@@ -6,11 +6,11 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
-from test_scripts import run
 
 from engine.data.text_dataset import csv_file
 from engine.data.vocabulary import Vocabulary
 from engine.reporting import table
+from tests.scripts.test_scripts import run
 
 OPTIONS = ("--net-option", "units=[8]", "--net-option", "embedding=8", "--net-option", "dropout=0",
            "--length", "8", "--batch-size", "16")
