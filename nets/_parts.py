@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from nets import _arguments as arguments
+from nets._norm import BatchNorm
 
 NORMALIZATIONS = ("layer", "none", "batch")
 
@@ -36,4 +37,4 @@ def critic_normalization(kind: str) -> keras.layers.Layer:
     arguments.choice("normalization", kind, NORMALIZATIONS)
     if kind == "layer":
         return keras.layers.LayerNormalization(axis=[1, 2, 3])
-    return keras.layers.BatchNormalization() if kind == "batch" else keras.layers.Identity()
+    return BatchNorm() if kind == "batch" else keras.layers.Identity()

@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._norm import BatchNorm
 from nets._parts import output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero
@@ -25,10 +26,10 @@ def _weights() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def _norm() -> keras.layers.BatchNormalization:
+def _norm() -> BatchNorm:
     """Its scales start at N(1, 0.02), as in the authors' code; a generator changes faster than a classifier: 0.9."""
     gamma = keras.initializers.RandomNormal(mean=1.0, stddev=0.02)
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)
+    return BatchNorm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)
 
 
 class DCGANGenerator(keras.Model):

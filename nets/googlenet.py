@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._blocks import STEMS
+from nets._convolutions import Conv2D
 from nets._parts import output_dtype, scaled
 
 # table 1: channels of 1x1 | 3x3 reduce, 3x3 | 5x5 reduce, 5x5 | pool proj
@@ -22,8 +23,8 @@ BLOCKS = {
 CHANNELS = 64  # of the first convolution in the paper
 
 
-def _convolution(channels: int, kernel: int, strides: int = 1) -> keras.layers.Conv2D:
-    return keras.layers.Conv2D(
+def _convolution(channels: int, kernel: int, strides: int = 1) -> Conv2D:
+    return Conv2D(
         channels, kernel, strides=strides, padding="same", activation="relu", kernel_initializer="he_normal"
     )
 

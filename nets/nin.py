@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._convolutions import Conv2D
 from nets._parts import output_dtype, scaled
 
 # (kernel, stride, channels of the convolution and of the 1x1 ones after it) of each block
@@ -55,7 +56,7 @@ class NiN(keras.Model):
                 setattr(self, f"pool{i}", keras.layers.MaxPooling2D(3, strides=2, padding="same"))
                 setattr(self, f"drop{i}", keras.layers.Dropout(dropout))
             setattr(self, f"block{i}", _mlpconv(kernel, stride, [size(count) for count in channels]))
-        self.maps = keras.layers.Conv2D(classes, 1, dtype=output_dtype())
+        self.maps = Conv2D(classes, 1, dtype=output_dtype())
         self.average = keras.layers.GlobalAveragePooling2D(dtype=output_dtype())
 
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -73,5 +74,5 @@ class NiN(keras.Model):
 def _mlpconv(kernel: int, stride: int, channels: list[int]) -> keras.Sequential:
     """A convolution and 1x1 convolutions, which are a perceptron at each place, all with ReLU."""
     same = {"padding": "same", "activation": "relu", "kernel_initializer": "he_normal"}
-    first = keras.layers.Conv2D(channels[0], kernel, strides=stride, **same)
-    return keras.Sequential([first, *(keras.layers.Conv2D(count, 1, **same) for count in channels[1:])])
+    first = Conv2D(channels[0], kernel, strides=stride, **same)
+    return keras.Sequential([first, *(Conv2D(count, 1, **same) for count in channels[1:])])

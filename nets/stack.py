@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._blocks import conv, norm
+from nets._convolutions import Conv2D
 from nets._parts import output_dtype
 
 
@@ -57,12 +58,12 @@ class ResidualStack(keras.Model):
         self.blocks, filters = arguments.whole("blocks", blocks), arguments.whole("filters", filters, least=2)
         classes, dropout = arguments.whole("classes", classes), arguments.rate("dropout", dropout)
         relu = {"activation": "relu", "kernel_initializer": "he_normal"}
-        self.conv1 = keras.layers.Conv2D(filters // 2, 3, **relu)
-        self.conv2 = keras.layers.Conv2D(filters, 3, **relu)
+        self.conv1 = Conv2D(filters // 2, 3, **relu)
+        self.conv2 = Conv2D(filters, 3, **relu)
         self.pool = keras.layers.MaxPooling2D(3)
         for i in range(self.blocks):
             setattr(self, f"block{i}", StackBlock(filters, shortcut))  # not a list: see MLP
-        self.conv3 = keras.layers.Conv2D(filters, 3, padding="same", **relu)
+        self.conv3 = Conv2D(filters, 3, padding="same", **relu)
         self.dense = keras.layers.Dense(256, **relu)
         self.drop = keras.layers.Dropout(dropout)
         self.logits = keras.layers.Dense(classes, dtype=output_dtype())

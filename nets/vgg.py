@@ -7,6 +7,8 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._convolutions import Conv2D
+from nets._norm import BatchNorm
 from nets._parts import output_dtype
 
 # depth -> convolutions per block; configurations A, B, D and E of table 1
@@ -26,7 +28,7 @@ class _Weights(NamedTuple):
         layers: list[keras.layers.Layer] = []
         for i in range(count):
             layers += [keras.layers.Dropout(dropout)] * (i > 0)
-            layers += self._relu(keras.layers.Conv2D, channels, kernel_size=3, padding="same")
+            layers += self._relu(Conv2D, channels, kernel_size=3, padding="same")
         return [*layers, keras.layers.MaxPooling2D(2, padding="same")]
 
     def dense(self, units: int, dropout: float) -> list[keras.layers.Layer]:
@@ -36,7 +38,7 @@ class _Weights(NamedTuple):
     def _relu(self, kind: type[keras.layers.Layer], size: int, **options: object) -> list[keras.layers.Layer]:
         kernel = {"kernel_initializer": "he_normal", "kernel_regularizer": self.regularizer}
         layer = kind(size, use_bias=not self.batch_norm, **kernel, **options)
-        return [layer, *[keras.layers.BatchNormalization()] * self.batch_norm, keras.layers.ReLU()]
+        return [layer, *[BatchNorm()] * self.batch_norm, keras.layers.ReLU()]
 
 
 class VGG(keras.Model):

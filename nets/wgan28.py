@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
@@ -32,9 +33,9 @@ class Generator28(keras.Model):
         options = {"strides": 2, "padding": "same"}
         self.dense = keras.layers.Dense(7 * 7 * 2 * width, use_bias=False)  # batch normalisation has the bias
         self.unflatten = keras.layers.Reshape((7, 7, 2 * width))
-        self.norm1 = keras.layers.BatchNormalization(momentum=0.9)
+        self.norm1 = BatchNorm(momentum=0.9)
         self.up1 = keras.layers.Conv2DTranspose(width, 4, use_bias=False, **options)
-        self.norm2 = keras.layers.BatchNormalization(momentum=0.9)
+        self.norm2 = BatchNorm(momentum=0.9)
         self.up2 = keras.layers.Conv2DTranspose(1, 4, activation="tanh", dtype=output_dtype(), **options)
 
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
@@ -31,9 +32,9 @@ class Generator64(keras.Model):
         self.unflatten = keras.layers.Reshape((3, 3, 512))
         # batch normalisation has the bias of the two convolutions before it
         self.up1 = Conv2DTranspose(256, 3, strides=3, padding="valid", use_bias=False)
-        self.norm1 = keras.layers.BatchNormalization()
+        self.norm1 = BatchNorm()
         self.up2 = Conv2DTranspose(128, 5, strides=2, padding="valid", use_bias=False)
-        self.norm2 = keras.layers.BatchNormalization()
+        self.norm2 = BatchNorm()
         self.up3 = Conv2DTranspose(
             3, 4, strides=3, padding="valid", activation="tanh", dtype=output_dtype()
         )

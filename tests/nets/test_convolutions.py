@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from nets import _convolutions
 from nets._convolutions import Conv2D, Conv2DTranspose
 
 
@@ -51,3 +52,45 @@ def test_the_same_numbers_as_keras(ours, theirs, shape, options, product):
     graph = tf.function(mine).get_concrete_function(tf.TensorSpec(x.shape, x.dtype)).graph
     kinds = {operation.type for operation in graph.get_operations()}
     assert ("MatMul" in kinds) == product
+
+
+@pytest.mark.parametrize("sides, kernel, strides", [
+    ((4, 4), (3, 3), (1, 1)), ((7, 7), (3, 3), (2, 2)), ((7, 5), (3, 2), (2, 3)), ((3, 6), (1, 1), (1, 1)),
+    ((2, 2), (5, 5), (1, 1)),
+])
+def test_the_gradient_of_a_kernel_as_a_product_of_patches(sides, kernel, strides):
+    """Against TensorFlow's own, in float64, to the second derivative."""
+    rng = np.random.default_rng(0)
+    x, weights = tf.constant(rng.normal(size=(3, *sides, 4))), tf.constant(rng.normal(size=(*kernel, 4, 5)))
+
+    def everything(convolve):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch([x, weights])
+            y = convolve(x, weights, strides)
+            first = tape.gradient(tf.reduce_sum(tf.sin(y)), [x, weights])
+            penalty = tf.reduce_sum(tf.square(first[0])) + tf.reduce_sum(tf.sin(first[1]))
+        return [y, *first, *tape.gradient(penalty, [x, weights])]
+
+    ours = everything(_convolutions._convolve)
+    for a, b in zip(ours, everything(lambda x, w, s: tf.nn.conv2d(x, w, s, "SAME")), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype, side, filters, kernel, product", [
+    ("mixed_bfloat16", 4, 256, 3, True), ("mixed_bfloat16", 8, 256, 3, False), ("mixed_bfloat16", 4, 64, 3, False),
+    ("mixed_bfloat16", 8, 4, 1, True), ("mixed_float16", 4, 256, 3, True), ("float32", 4, 256, 3, False),
+])
+def test_half_precision_gathers_many_channels_on_few_positions(dtype, side, filters, kernel, product):
+    layer = Conv2D(filters, kernel, padding="same", dtype=dtype)
+    layer.build((2, side, side, 128))
+
+    @tf.function
+    def gradient(x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_sum(layer(x))
+        return tape.gradient(loss, layer.kernel.value)
+
+    x = tf.random.stateless_normal((2, side, side, 128), (0, 0))
+    kinds = {operation.type for operation in gradient.get_concrete_function(x).graph.get_operations()}
+    assert ("MatMul" in kinds) == product and ("Conv2DBackpropFilter" in kinds) != product
+    assert gradient(x).dtype == tf.float32
