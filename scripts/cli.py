@@ -20,7 +20,7 @@ KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict"
             "vocabulary": "vocabulary", "degree": "degree", "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
-        "smoke"}
+        "smoke", "keep", "goal", "better", "patience"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -76,10 +76,12 @@ def parser(description: str, *, run_dir: str, epochs: float, batch_size: int, le
                        "(default: %(default)s)")
     often.add_argument("--checkpoint-every", type=positive, default=checkpoint_every, help="seconds between "
                        "checkpoints (default: %(default)s)")
-    often.add_argument("--check", action="store_true", help="run the preflight alone: say what would run, write "
-                       "nothing")
+    often.add_argument("--check", nargs="?", const=True, default=False, type=Path, metavar="PICTURE", help="try "
+                       "every update without applying it, and report on nets, losses, data, memory, time and problems; "
+                       "nothing is written but PICTURE, a PNG file of the first batch, if it is named")
     often.add_argument("--smoke", action="store_true", help="two cycles of batches of 8 through every event, in a "
                        "temporary folder")
+    _add_watch(made.add_argument_group("watch"))
     made.set_defaults(default_epochs=epochs)
     return made
 
@@ -100,8 +102,25 @@ def _add_run(run: Any, run_dir: str, epochs: float, learning_rate: float, plan: 
                      help="compute dtype; variables and losses stay float32 (default: %(default)s)")
     run.add_argument("--learning-rate", type=positive, default=learning_rate, help="of the optimizer, per update "
                      "(default: %(default)s)")
-    run.add_argument("--on-bad-update", choices=("stop", "skip"), default="stop", help="what to do when a term or "
-                     "gradient is not finite (default: %(default)s, with exit code 3)")
+    run.add_argument("--not-deterministic", action="store_true", help="let TensorFlow add in whatever order is "
+                     "ready first: the same run then gives other bits each time")
+
+
+def _add_watch(watch: Any) -> None:
+    watch.add_argument("--on-bad-update", choices=("stop", "skip", "rollback"), default="stop", help="when a term or "
+                       "gradient is not finite: stop with exit code 3; skip the update, and stop after 10 in a row; go "
+                       "back to the last checkpoint and on behind the batches read so far, with other draws, at most 3 "
+                       "times (default: %(default)s)")
+    watch.add_argument("--spike-deviations", type=weight, default=0.0, help="an update is bad too when its objective "
+                       "is so many deviations above the median of the last 100, 0 for never; 20 is a start (default: "
+                       "%(default)s)")
+    watch.add_argument("--goal", metavar="METRIC", help="a column of metrics.csv, as eval/accuracy: the checkpoint "
+                       "where it was best is kept")
+    watch.add_argument("--better", choices=("lower", "higher"), default="lower", help="values of --goal (default: "
+                       "%(default)s)")
+    watch.add_argument("--patience", type=positive, help="epochs after which training ends if --goal got no better")
+    watch.add_argument("--keep", type=number(int, "an integer of at least 2", lambda value: value >= 2), default=3,
+                       help="newest checkpoints to keep (default: %(default)s)")
 
 
 def add_data(made: argparse.ArgumentParser, kind: str) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import early
 
 
 @dataclass
@@ -58,6 +59,7 @@ def cycles(options: argparse.Namespace, source: Any, batches_per_cycle: int = 1)
 
 def run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], Job]) -> int:
     """Load the data, ``make`` the job, train it with all events. Returns the exit code (design, section 5)."""
+    early.install()
     try:
         return _run(options, make)
     except KeyboardInterrupt:  # before the first update, or a second Ctrl-C
@@ -72,33 +74,40 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         tf.config.list_physical_devices()
     from engine import BadUpdate, Every, Interrupted, Invalid, Trainer, prepare
 
+    def say(text: str) -> None:
+        if not (options.check and text.startswith("warning: ")):  # its report has them all
+            print(text, file=sys.stderr)
+
     try:
-        prepare(options.seed, options.precision)
+        prepare(options.seed, options.precision, not options.not_deterministic)
         with _smoke(options):
             job = make(options, cli.load_data(options))
             trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed,
                               run_dir=options.run_dir, config=config(options), plan=options.plan,
-                              precision=options.precision, on_bad_update=options.on_bad_update)
+                              precision=options.precision, on_bad_update=options.on_bad_update, say=say,
+                              keep=options.keep, **_watches(options))
             if options.check:
-                print("\n".join([*trainer.describe(), "preflight passed: nothing was written"]))
-                return 0
+                return _check(options, trainer)
             return _train(options, job, trainer, Every)
-    except (Invalid, OSError) as error:
+    except Invalid as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}{_intact(options.run_dir)}", file=sys.stderr)
         return 2
     except BadUpdate as error:
         print(f"error: {error}", file=sys.stderr)
         return 3
     except Interrupted as stop:
-        print(f"{stop}: a checkpoint was saved; continue with: {' '.join(_command())}", file=sys.stderr)
+        print(stop, file=sys.stderr)
         return 128 + stop.signum
 
 
 def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> int:
     from engine.reporting.recorder import Recorder, strategy_pictures
 
-    length = {"cycles": options.cycles} if options.cycles else {"epochs": options.epochs or options.default_epochs}
-    target = trainer.cycles_of(**length)
+    target = trainer.cycles_of(**_length(options))
+    trainer.open()
     job.begin(trainer)
     recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
     trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
@@ -118,6 +127,40 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
     return 0
 
 
+def _watches(options: argparse.Namespace) -> dict[str, Any]:
+    """The Trainer's ``spike``, ``goal`` and ``deterministic``."""
+    from engine import Every, Goal, Spike
+
+    spike = Spike(deviations=options.spike_deviations) if options.spike_deviations else None
+    patience = Every(epochs=options.patience) if options.patience else None
+    goal = Goal(options.goal, options.better, patience) if options.goal else None
+    return {"spike": spike, "goal": goal, "deterministic": not options.not_deterministic}
+
+
+def _length(options: argparse.Namespace) -> dict[str, Any]:
+    return {"cycles": options.cycles} if options.cycles else {"epochs": options.epochs or options.default_epochs}
+
+
+def _check(options: argparse.Namespace, trainer: Any) -> int:
+    """Print the preflight's report, and write a picture of one batch where ``--check`` names a file."""
+    from engine.errors import require
+
+    wanted = None if options.check is True else options.check
+    if wanted:
+        require(wanted.suffix == ".png", "--check", wanted, "a file name that ends in .png")
+    found = trainer.check(**_length(options))
+    print(found)
+    if wanted:
+        from engine.reporting.pictures import grid, save
+
+        require(found.pictures, "--check", wanted, "without a file: the batches hold no pictures")
+        save(grid(*found.pictures[:1], captions=found.pictures[1]), wanted)
+    require(not found.faults, "--check", f"faults: {len(found.faults)}",
+            "passed: training cannot begin, see its report")
+    print(f"check passed: {f'the first batch is in {wanted}' if wanted else 'nothing was written'}")
+    return 0
+
+
 def config(options: argparse.Namespace) -> dict[str, Any]:
     """What makes two runs the same run: the script and its options, those left out aside."""
     chosen = {name: value for name, value in sorted(vars(options).items())
@@ -125,8 +168,12 @@ def config(options: argparse.Namespace) -> dict[str, Any]:
     return {"script": Path(sys.argv[0]).stem, **chosen}
 
 
-def _command() -> Sequence[str]:
-    return ["python", *sys.argv]
+def _intact(run_dir: Path) -> str:
+    """What the disk's refusal has left."""
+    from engine.run import checkpoint
+
+    found = checkpoint.listed(run_dir / "checkpoints")
+    return f"; the checkpoint {found[-1]} is as it was: the same command continues" if found else ""
 
 
 @contextlib.contextmanager

@@ -16,6 +16,18 @@ from engine.noise import Request, key
 from engine.strategy import Phase
 
 
+class Course(NamedTuple):
+    """Where the batches come from, and how far a run that was rolled back has left its first course."""
+
+    reader: Any = ()  # of the source
+    skipped: tf.Tensor | int = 0  # int64: batches passed over
+    salt: tf.Tensor | int = 0  # int64: rollbacks; other draws after each
+
+    def moment(self, number: tf.Tensor) -> tf.Tensor:
+        """``number``, of an update or batch, as part of a draw's key."""
+        return number + self.salt * 2**40
+
+
 class Drawn(NamedTuple):
     """What one update, or one micro-batch of it, is given. For an update each tensor is [accumulate, ...]."""
 
@@ -44,31 +56,31 @@ class Draws:
         self._seed_states, self._seed, self._parts = seed_states, seed, accumulate
         self.batches = accumulate if phase.reads_batch else 0  # of the source, per update
 
-    def of(self, update: tf.Tensor, batch: tf.Tensor, reader: Any) -> Drawn:
+    def of(self, update: tf.Tensor, batch: tf.Tensor, course: Course) -> Drawn:
         """For the phase's update number ``update``, which begins to read at batch number ``batch`` (both int64)."""
-        numbers = [batch + i for i in range(self._parts)]
-        raw = [self._source.batch(number, reader) for number in numbers] if self._phase.reads_batch else [{}]
-        return Drawn(_stack(raw), *self._noise(update, numbers))
+        numbers = [batch + course.skipped + i for i in range(self._parts)]
+        raw = [self._source.batch(number, course.reader) for number in numbers] if self._phase.reads_batch else [{}]
+        return Drawn(_stack(raw), *self._noise(update, numbers, course))
 
-    def ahead(self, updates: list[tf.Tensor], batches: list[tf.Tensor], wanted: tf.Tensor, reader: Any) -> Drawn:
+    def ahead(self, updates: list[tf.Tensor], batches: list[tf.Tensor], wanted: tf.Tensor, course: Course) -> Drawn:
         """For several updates, each tensor [updates, accumulate, ...].
 
         Batches are read for the first ``wanted`` (int32) alone, so that no reader is read too far.
         """
-        numbers = [[batch + i for i in range(self._parts)] for batch in batches]
-        noise = [self._noise(update, each) for update, each in zip(updates, numbers, strict=True)]
+        numbers = [[batch + course.skipped + i for i in range(self._parts)] for batch in batches]
+        noise = [self._noise(update, each, course) for update, each in zip(updates, numbers, strict=True)]
         raw = {}
         if self._phase.reads_batch:
-            read = self._source.batches(tf.reshape(tf.stack(numbers), [-1]), wanted * self._parts, reader)
+            read = self._source.batches(tf.reshape(tf.stack(numbers), [-1]), wanted * self._parts, course.reader)
             raw = {name: tf.reshape(tensor, [len(updates), self._parts, *tensor.shape[1:]])
                    for name, tensor in read.items()}
         return Drawn(raw, *_stack(noise))
 
-    def _noise(self, update: tf.Tensor, batches: list[tf.Tensor]) -> tuple[Any, Any, tf.Tensor]:
-        data = [self._draw("data", number, self._outline.data_requests, 1) for number in batches]
+    def _noise(self, update: tf.Tensor, batches: list[tf.Tensor], course: Course) -> tuple[Any, Any, tf.Tensor]:
+        data = [self._draw("data", course.moment(number), self._outline.data_requests, 1) for number in batches]
         # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
-        loss = self._draw(self._phase.name, update, self._outline.requests, self._parts)
-        seeds = [self._seeds(update * self._parts + i) for i in range(self._parts)]
+        loss = self._draw(self._phase.name, course.moment(update), self._outline.requests, self._parts)
+        seeds = [self._seeds(course.moment(update * self._parts + i)) for i in range(self._parts)]
         return _stack(data), self._split(loss), tf.stack(seeds)
 
     @property

@@ -1,14 +1,15 @@
-"""The health watch: what happens to an update whose terms or gradients are not finite."""
+"""The health watch: what happens to an update whose terms or gradients are not finite, or whose objective leaps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import tensorflow as tf
 
 from engine.errors import require
 
 # on_bad_update -> how many bad updates in a row end the training
-POLICIES = {"stop": 1, "skip": 10}
+POLICIES = {"stop": 1, "skip": 10, "rollback": 1}
 
 
 def limit(on_bad_update: str) -> int:
@@ -18,8 +19,51 @@ def limit(on_bad_update: str) -> int:
 
 
 @dataclass(frozen=True)
+class Spike:
+    """When an objective that is finite counts as bad: far above what it was in the last updates of its phase.
+
+    Attributes:
+      window: Updates that it is compared with; before there are as many, none is a spike.
+      deviations: Above the window's median, in deviations: 1.4826 times the median distance from the median, which
+        for normal values is their standard deviation, and at least a thousandth of the median.
+    """
+
+    window: int = 100
+    deviations: float = 20.0
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.window, int) and self.window >= 2, "window", self.window, "an integer of at least 2")
+        require(self.deviations > 0, "deviations", self.deviations, "above 0")
+
+
+class SpikeWatch:
+    """The objectives of a phase's last applied updates."""
+
+    def __init__(self, spike: Spike) -> None:
+        self._spike = spike
+        self.values = tf.Variable(tf.zeros([spike.window]), trainable=False, name="objectives")
+        self.count = tf.Variable(0, dtype=tf.int64, trainable=False, name="noted")
+
+    def limit(self) -> tf.Tensor:
+        """The highest objective that is no spike."""
+        middle = self._spike.window // 2
+        values = self.values.read_value()
+        median = tf.sort(values)[middle]
+        deviation = 1.4826 * tf.sort(tf.abs(values - median))[middle]
+        bound = median + self._spike.deviations * tf.maximum(deviation, 1e-3 * tf.abs(median))
+        return tf.where(self.count.read_value() < self._spike.window, np.float32(np.inf), bound)
+
+    def note(self, objective: tf.Tensor) -> None:
+        """After an update that was applied."""
+        count = self.count.read_value()
+        place = tf.one_hot(count % self._spike.window, self._spike.window, on_value=True, off_value=False)
+        self.values.assign(tf.where(place, objective, self.values.read_value()))
+        self.count.assign(count + 1)
+
+
+@dataclass(frozen=True)
 class Fault:
-    """A bad update: where it was, and the terms that were not finite."""
+    """A bad update: where it was, and the terms that were not finite; of a spike, the objective."""
 
     cycle: int
     phase: str
@@ -31,10 +75,11 @@ class Fault:
         """From the checked vector of an update. The objective is blamed only if no term is bad."""
         bad = {name: float(value) for name, value in zip(names, values, strict=True) if not np.isfinite(value)}
         causes = {name: value for name, value in bad.items() if name != "objective"}
-        return cls(cycle, phase, update, causes or bad)
+        return cls(cycle, phase, update, causes or bad or {"objective": float(values[0])})
 
     def __str__(self) -> str:
-        terms = ", ".join(f"{self.phase}/{name} is {value}" for name, value in self.terms.items())
+        terms = ", ".join(f"{self.phase}/{name} is {value}{', a spike' * bool(np.isfinite(value))}"
+                          for name, value in self.terms.items())
         return f"cycle {self.cycle}, phase {self.phase}, update {self.update}: {terms}"
 
 

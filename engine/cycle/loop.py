@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.cycle.draws import Drawn
+from engine.cycle.draws import Course, Drawn
 from engine.cycle.order import Order
 from engine.cycle.phase_step import PhaseStep
 
@@ -21,23 +21,23 @@ class Loop:
     def __init__(self, steps: list[PhaseStep], order: Order, limit: int) -> None:
         self.steps, self.order, self.limit = steps, order, limit
 
-    def run(self, start: tf.Tensor, target: tf.Tensor, streak: tf.Tensor, reader: Any) -> State:
+    def run(self, start: tf.Tensor, target: tf.Tensor, streak: tf.Tensor, course: Course) -> State:
         """From position ``start`` to ``target`` (int64 scalars), or to a stop."""
         state = {
             "position": start, "streak": streak, "fault_at": tf.constant(-1, tf.int64),
             "rejected": [tf.constant(0, tf.int64)] * len(self.steps),
-            "sums": [tf.zeros([len(step.names)], tf.float64) for step in self.steps],
+            "sums": [tf.zeros([2, len(step.names)], tf.float64) for step in self.steps],
             "fault": [tf.zeros([len(step.names)]) for step in self.steps]}
-        return tf.while_loop(self.going(target), lambda state: [self.forward(state, target, reader)], [state])[0]
+        return tf.while_loop(self.going(target), lambda state: [self.forward(state, target, course)], [state])[0]
 
     def going(self, target: tf.Tensor) -> Callable[[State], tf.Tensor]:
         """The condition of a loop that ends at ``target``."""
         return lambda state: (state["position"] < target) & (state["streak"] < self.limit)
 
-    def forward(self, state: State, target: tf.Tensor, reader: Any) -> State:
+    def forward(self, state: State, target: tf.Tensor, course: Course) -> State:
         """One update."""
         return self.one(state, lambda phase, update: self.steps[phase].draws.of(
-            update, self.order.first_batch(phase, update), reader), self._advance)
+            update, self.order.first_batch(phase, update), course), self._advance)
 
     def one(self, state: State, drawn: Callable[[int, tf.Tensor], Drawn],
             advance: Callable[[int, tf.Tensor, State, Drawn], State]) -> State:
@@ -85,11 +85,11 @@ class BlockLoop(Loop):
         return sum(v.shape.num_elements() * v.dtype.size for step in steps for v in step.updater.variables
                    ) <= SNAPSHOT_BYTES
 
-    def forward(self, state: State, target: tf.Tensor, reader: Any) -> State:
+    def forward(self, state: State, target: tf.Tensor, course: Course) -> State:
         """One block of updates."""
         start = state["position"]
         end = tf.minimum(start + self._updates, target)
-        ahead = [self._ahead(phase, start, end, reader) for phase in range(len(self.steps))]
+        ahead = [self._ahead(phase, start, end, course) for phase in range(len(self.steps))]
 
         def alone(state: State) -> tuple[State, tf.Tensor]:
             return self.one(state, self._drawn(start, ahead), self._advance), tf.constant(-1, tf.int64)
@@ -120,14 +120,14 @@ class BlockLoop(Loop):
             variable.assign(tf.where(bad < 0, variable.read_value(), value))
         return tf.nest.map_structure(lambda old, new: tf.where(bad < 0, new, old), state, after), bad
 
-    def _ahead(self, phase: int, start: tf.Tensor, end: tf.Tensor, reader: Any) -> Drawn:
+    def _ahead(self, phase: int, start: tf.Tensor, end: tf.Tensor, course: Course) -> Drawn:
         """Draws of the phase for the updates from ``start`` to ``end``."""
         first = self.order.updates(phase, start)
         count = self._updates // self.order.updates_per_cycle * self.order.repeats[phase]
         updates = [first + i for i in range(count)]
         batches = [self.order.first_batch(phase, update) for update in updates]
         wanted = tf.cast(self.order.updates(phase, end) - first, tf.int32)
-        return self.steps[phase].draws.ahead(updates, batches, wanted, reader)
+        return self.steps[phase].draws.ahead(updates, batches, wanted, course)
 
     def _drawn(self, start: tf.Tensor, ahead: list[Drawn]) -> Callable[[int, tf.Tensor], Drawn]:
         def drawn(phase: int, update: tf.Tensor) -> Drawn:

@@ -40,16 +40,17 @@ class PhaseStep:
 
     def _advance(self, update: tf.Tensor, progress: Progress, drawn: Drawn) -> Progress:
         """Run update number ``update`` (int64) on what was drawn for it, if it is good; ``progress`` after it."""
-        return self._settle(self._measure(update, drawn), progress)
+        return self._settle(self.measure(update, drawn), progress)
 
     def _rush(self, update: tf.Tensor, progress: Progress, drawn: Drawn) -> tuple[Progress, tf.Tensor]:
         """The same, good or bad. Returns ``progress`` and whether it was good; if not, whoever calls undoes it."""
-        measured = self._measure(update, drawn)
+        measured = self.measure(update, drawn)
         after = {**progress, "position": progress["position"] + 1, "streak": tf.zeros_like(progress["streak"]),
                  "sums": self._commit(measured, progress)}
-        return after, _finite(measured.vector)
+        return after, _finite(measured.vector) & ~self._leaps(measured.vector)
 
-    def _measure(self, update: tf.Tensor, drawn: Drawn) -> Measured:
+    def measure(self, update: tf.Tensor, drawn: Drawn) -> Measured:
+        """Terms and gradients of update number ``update``; applies nothing."""
         scale = self.updater.scale()
         if self.gradients.accumulate == 1:
             total = self._sum(update, scale, self._buffers(), drawn.micro(0))
@@ -79,16 +80,17 @@ class PhaseStep:
     def _settle(self, measured: Measured, progress: Progress) -> Progress:
         """Apply the update if all of it is finite, and count."""
         vector = measured.vector
-        good = _finite(vector)
+        leaps = self._leaps(vector)
+        good = _finite(vector) & ~leaps
 
         def reject() -> tf.Tensor:
-            if self.updater.loss_scale is not None:
+            if self.updater.loss_scale is not None:  # a spike shrinks it too, which is harmless
                 self.updater.loss_scale.shrink()
             return progress["sums"]
 
         fault = ~good
         if self.updater.loss_scale is not None:  # gradients that overflow in float16 are no fault
-            fault &= ~(_finite(vector[:-1]) & (self.updater.scale() > 1.0))
+            fault &= leaps | ~(_finite(vector[:-1]) & (self.updater.scale() > 1.0))
         streak = tf.where(fault, progress["streak"] + 1, tf.zeros_like(progress["streak"]))
         return {"position": progress["position"] + tf.cast(streak < self._limit, tf.int64), "streak": streak,
                 "fault_at": tf.where(fault, progress["position"], progress["fault_at"]),
@@ -96,9 +98,25 @@ class PhaseStep:
                 "sums": tf.cond(good, lambda: self._commit(measured, progress), reject),
                 "fault": tf.where(fault, vector, progress["fault"])}
 
+    def _leaps(self, vector: tf.Tensor) -> tf.Tensor:
+        """Whether the objective is a spike."""
+        spikes = self.updater.spikes
+        return tf.constant(False) if spikes is None else vector[0] > spikes.limit()
+
     def _commit(self, measured: Measured, progress: Progress) -> tf.Tensor:
-        self.updater.commit(measured.gradients, measured.vector[-1], measured.buffers)
-        return progress["sums"] + tf.cast(measured.vector, tf.float64)
+        self.updater.commit(measured.gradients, measured.vector[0], measured.vector[-1], measured.buffers)
+        return _added(progress["sums"], tf.cast(measured.vector, tf.float64))
+
+
+def _added(sums: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
+    """``sums`` [2, n] with ``vector`` [n] added: the rounded sums, and what the roundings left out (Knuth's TwoSum).
+
+    Exact, so that a mean over many updates has the same bits however they were parted into calls.
+    """
+    high, low = tf.unstack(sums)
+    total = high + vector
+    added = total - high
+    return tf.stack([total, low + ((high - (total - added)) + (vector - added))])
 
 
 def _finite(vector: tf.Tensor) -> tf.Tensor:

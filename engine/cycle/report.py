@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from engine.cycle import health
 from engine.cycle.order import Order
 from engine.cycle.phase_step import PhaseStep
 
-Totals = dict[str, dict[str, tuple[float, int]]]  # phase -> term -> (sum, count)
+Totals = dict[str, dict[str, tuple[Fraction, int]]]  # phase -> term -> (exact sum over examples, their number)
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Report:
             # The update at which the loop stopped is rejected without being behind the position.
             here = stopped and order.phase_at(end) == i
             applied = order.updates(i, end) - order.updates(i, start) - rejected[name] + here
-            counts = [applied * examples for examples in step.examples(batch_size)]
-            totals[name] = {term: (float(mean * count / max(applied, 1)), count) for term, mean, count in
-                            zip(step.names, state["sums"][i], counts, strict=True)}
+            sums = [Fraction(high) + Fraction(low) for high, low in state["sums"][i].T.tolist()]  # of means
+            totals[name] = {term: (total * examples, applied * examples) for term, total, examples in
+                            zip(step.names, sums, step.examples(batch_size), strict=True)}
         return cls(totals, rejected, _fault(steps, order, state), stopped)
 
 

@@ -1,7 +1,8 @@
 """StepEngine: all phases of a strategy as one compiled cycle, and many cycles in one call.
 
 A single integer says where a run stands: ``position``, the number of updates behind it. Cycle, phase,
-update counts, batch numbers, schedules and random keys all follow from it.
+update counts, batch numbers, schedules and random keys all follow from it; and, in a run that was rolled back, from
+two more: ``skipped``, the batches passed over, and ``salt``, the number of rollbacks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle import health
+from engine.cycle.draws import Course
 from engine.cycle.gradients import PhaseGradients
 from engine.cycle.loop import BlockLoop, Loop
 from engine.cycle.order import Order
@@ -34,15 +36,19 @@ class StepEngine:
       source: Of the training batches.
       seed: Of all random draws.
       plan: "eager", "graph" or "xla".
-      on_bad_update: "stop" or "skip"; ``skip`` stops after 10 bad updates in a row.
+      on_bad_update: "stop", "rollback" (which stops too: see ``detour``) or "skip", which stops after 10 bad updates
+        in a row.
       half: Train with dynamic loss scaling (float16).
+      spike: Which finite objectives are bad too; None for none.
     """
 
     def __init__(self, phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update], source: Source, *,
-                 seed: int = 0, plan: str = "graph", on_bad_update: str = "stop", half: bool = False) -> None:
+                 seed: int = 0, plan: str = "graph", on_bad_update: str = "stop", half: bool = False,
+                 spike: health.Spike | None = None) -> None:
         self.phases, self.source, self.plan = list(phases), source, Plan(plan)
         self.position = 0
         self.streak = 0  # bad updates in a row, up to now
+        self.skipped = self.salt = 0
         self._limit = health.limit(on_bad_update)
         self._replicas = Replicas(source.batch_size)
         self._steps: list[PhaseStep] = []
@@ -50,12 +56,23 @@ class StepEngine:
             update = updates[phase.name]
             gradients = PhaseGradients(phase, outline(phase, nets, source), nets, source, self._replicas, seed,
                                        update.accumulate, self.plan.halves)
-            updater = Updater(update, gradients.variables, gradients.outline.buffers, self._replicas, half)
+            updater = Updater(update, gradients.variables, gradients.outline.buffers, self._replicas, half,
+                              spike)
             self._steps.append(PhaseStep(gradients, updater, self.plan, self._replicas, self._limit))
         self.order = Order([phase.repeats for phase in self.phases], [step.draws.batches for step in self._steps])
         require(self.order.batches_per_cycle, "phases", [phase.name for phase in self.phases],
                 "with one that reads_batch")
         self._loop = self.plan.loop(self._make_loop().run)
+
+    @property
+    def steps(self) -> dict[str, PhaseStep]:
+        """Each phase as the loop runs it, by name, in the order of the cycle."""
+        return {step.phase.name: step for step in self._steps}
+
+    @property
+    def replicas(self) -> Replicas:
+        """Where the cycle runs."""
+        return self._replicas
 
     @property
     def outlines(self) -> dict[str, Any]:
@@ -80,7 +97,16 @@ class StepEngine:
     def updates_done(self, position: int) -> dict[str, int]:
         """Updates of each phase, and batches (under the key ""), behind ``position``."""
         done = {phase.name: self.order.updates(i, position) for i, phase in enumerate(self.phases)}
-        return {**done, "": self.order.batches(position)}
+        return {**done, "": self.batches(position)}
+
+    def batches(self, position: int) -> int:
+        """Batches of the data behind ``position``, those passed over included."""
+        return self.order.batches(position) + self.skipped
+
+    def detour(self, position: int) -> None:
+        """Go on from ``position``, whose state was put back, behind the batches read so far, with other draws."""
+        self.skipped = self.batches(self.position + 1) - self.order.batches(position)
+        self.position, self.streak, self.salt = position, 0, self.salt + 1
 
     def run(self, cycles: int) -> Report:
         """Run to the end of ``cycles`` more cycles, or to the first update that the health watch stops.
@@ -89,13 +115,14 @@ class StepEngine:
         """
         start = self.position
         target = (self.order.cycle(start) + cycles) * self.order.updates_per_cycle
-        reader = self.source.open(self.order.batches(start))
+        course = Course(self.source.open(self.batches(start)), *(tf.constant(number, tf.int64)
+                                                                 for number in (self.skipped, self.salt)))
         with self._replicas.strategy.scope():
             state = self._loop(tf.constant(start, tf.int64), tf.constant(target, tf.int64),
-                               tf.constant(min(self.streak, self._limit - 1), tf.int64), reader)
+                               tf.constant(min(self.streak, self._limit - 1), tf.int64), course)
         state = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)
         self.position, self.streak = int(state["position"]), int(state["streak"])
         stopped = self.streak >= self._limit
         if not stopped:
-            self.source.left_at(self.order.batches(self.position))
+            self.source.left_at(self.batches(self.position))
         return Report.read(self._steps, self.order, self.source.batch_size, start, state, stopped)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from engine.cycle.health import Spike, SpikeWatch
 from engine.cycle.replicas import Replicas
 from engine.errors import require
 
@@ -81,14 +82,15 @@ class LossScale:
 
 
 class Updater:
-    """The state that one phase's updates need beside the nets: slots, averages, loss scale."""
+    """The state that one phase's updates need beside the nets: slots, averages, loss scale, last objectives."""
 
     def __init__(self, update: Update, variables: Sequence[Any], buffers: Sequence[Any], replicas: Replicas,
-                 half: bool) -> None:
+                 half: bool, spike: Spike | None = None) -> None:
         self.update, self._variables, self._buffers, self._replicas = update, list(variables), buffers, replicas
         with replicas.strategy.scope():
             update.optimizer.build(self._variables)
             self.loss_scale = LossScale() if half else None
+            self.spikes = SpikeWatch(spike) if spike else None
             self.averages = [
                 (v, tf.Variable(v.value, trainable=False, name="average"))
                 for v in (self._variables if update.average else [])]
@@ -97,6 +99,7 @@ class Updater:
     def variables(self) -> list[tf.Variable]:
         """All that ``commit`` assigns."""
         own = [] if self.loss_scale is None else [self.loss_scale.scale, self.loss_scale.good]
+        own += [] if self.spikes is None else [self.spikes.values, self.spikes.count]
         keras_variables = [*self._variables, *self._buffers, *self.update.optimizer.variables]
         return [*(v.value for v in keras_variables), *(average for _, average in self.averages), *own]
 
@@ -104,8 +107,9 @@ class Updater:
         """The factor of the objective."""
         return 1.0 if self.loss_scale is None else self.loss_scale.scale.read_value()
 
-    def commit(self, gradients: Sequence[tf.Tensor], norm: tf.Tensor, buffers: Sequence[tf.Tensor]) -> None:
-        """Apply one update. ``norm`` is the global norm of ``gradients``, both finite."""
+    def commit(self, gradients: Sequence[tf.Tensor], objective: tf.Tensor, norm: tf.Tensor,
+               buffers: Sequence[tf.Tensor]) -> None:
+        """Apply one update. ``norm`` is the global norm of ``gradients``; all is finite."""
         clip = self.update.clip_norm
         if clip is not None:
             factor = tf.minimum(1.0, clip / tf.maximum(norm, 1e-30))
@@ -117,6 +121,8 @@ class Updater:
         self._average()
         if self.loss_scale is not None:
             self.loss_scale.grow()
+        if self.spikes is not None:
+            self.spikes.note(objective)
 
     def _apply(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
         # Keras sums over replicas inside apply: each hands in an equal share of what is reduced already.

@@ -52,6 +52,7 @@ class Recorder:
         self._row: dict[str, float] = {}
         self.metrics: dict[str, float] = {}  # the newest evaluation
         trainer.say = self._progress.line
+        trainer.keep("row", lambda: self._row, self._rewind)
 
     def events(self, log: Every, evaluate: Every, checkpoint: Every) -> list[Event]:
         """The events, in the order in which they must run: the checkpoint sees complete rows."""
@@ -83,6 +84,7 @@ class Recorder:
         self._note(means)
         if not self._progress.on_terminal:
             self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
+        trainer.note(means)
 
     def _evaluate(self, trainer: Trainer, means: Mapping[str, float]) -> None:
         self.metrics = trainer.evaluate(self._held_out)
@@ -93,10 +95,18 @@ class Recorder:
         for name, image in drawn.items():
             pictures.save(image, self._path / "pictures" / f"{name}-{trainer.counters.cycles}.png")
         self._board.images(trainer.counters.cycles, {name: np.asarray(image) for name, image in drawn.items()})
+        trainer.note(values)
 
     def _checkpoint(self, trainer: Trainer, means: Mapping[str, float]) -> None:
         self._flush()
         trainer.save()
+
+    def _rewind(self, row: dict[str, float] | None) -> None:
+        """Go on from a checkpoint whose open row was ``row``."""
+        self._row = dict(row or {})
+        cycles = self._trainer.counters.cycles
+        self._table.rewind(int(self._row["cycle"]) - 1 if self._row else cycles)
+        self._board.rewind(cycles)
 
     def _note(self, values: Mapping[str, float]) -> None:
         counters = self._trainer.counters

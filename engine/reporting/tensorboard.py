@@ -1,5 +1,6 @@
 """TensorBoard: scalars and pictures of a run as event files."""
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,21 @@ class TensorBoard:
             for name, grid in grids.items():
                 tf.summary.image(name, grid[np.newaxis])
         self._writer.flush()
+
+    def rewind(self, cycle: int) -> None:
+        """Tell TensorBoard that what was written for the cycles after ``cycle`` no longer holds."""
+        self.close()
+        there = sorted(self.folder.glob("events.out.tfevents.*"))
+        if not there:
+            return
+        now, log = time.time(), tf.compat.v1.SessionLog
+        start = tf.compat.v1.Event(wall_time=now, step=cycle + 1, session_log=log(status=log.START))
+        version = tf.compat.v1.Event(wall_time=now, file_version="brain.Event:2")
+        moment = there[-1].name.split(".")[3]  # files are read in the order of their names: after all that are there
+        name = f"events.out.tfevents.{moment}.~{time.time_ns()}"
+        with tf.io.TFRecordWriter(str(self.folder / name)) as file:
+            file.write(version.SerializeToString())
+            file.write(start.SerializeToString())
 
     def close(self) -> None:
         """Finish the event file; a later value opens another one."""

@@ -1,15 +1,18 @@
 """Checkpoints: complete, atomic, verified; tensors in, tensors out.
 
-``checkpoints/<cycle>/state.npz`` holds every variable by name, ``manifest.json`` everything else: the
-position (one integer), counters, each variable's shape and dtype, and the SHA-256 of the state file.
-Both are readable with NumPy alone; nothing in them is ever executed or unpickled.
+``checkpoints/<cycle>/`` holds ``state.npz``, every variable by name, and ``manifest.json``, everything else: the
+position (one integer), counters, each variable's shape and dtype, size and SHA-256 of the state's file, and its own
+SHA-256. Both are readable with NumPy alone; nothing in them is ever executed or unpickled. A second checkpoint of
+one cycle (after a stop in the middle of the next, or a rollback) is ``<cycle>.1`` and takes the place of the first.
 """
 
 import hashlib
 import json
 import os
+import re
 import shutil
-from collections.abc import Callable, Mapping
+import zipfile
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +21,51 @@ import numpy as np
 from engine.errors import Invalid
 
 KEEP = 3  # newest checkpoints kept; two survive a fault in the newest
+STATE, MANIFEST = "state.npz", "manifest.json"
+MANIFEST_BYTES = 2**26  # most that is read of a manifest
+HEADER_BYTES = 2**12  # most that an array's header takes
+
+State = dict[str, np.ndarray]
 
 
-def save(folder: Path, cycle: int, variables: Mapping[str, Any], facts: Mapping[str, Any], keep: int = KEEP) -> Path:
+def copied(variables: Mapping[str, Any]) -> State:
+    """The values of ``variables`` now, in memory of their own."""
+    return {name: np.array(variable.numpy()) for name, variable in variables.items()}
+
+
+def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mapping[str, Any], keep: int = KEEP,
+         also: Collection[int] = ()) -> Path:
     """Write ``folder/<cycle>``: into a partial folder, synced to disk, then renamed.
 
+    A kill between any two of its steps leaves the checkpoints that were there, or them and this one.
+
     Args:
-      variables: {name: variable}: the complete state.
+      state: {name: array}: the complete state.
       facts: JSON values that a continued run needs (position, seconds ...).
+      keep: Newest checkpoints to keep, at least 2.
+      also: Cycles of others to keep.
     """
-    final, partial = folder / str(cycle), folder / f".partial-{cycle}"
-    for stale in folder.glob(".partial-*"):  # of a save that a kill or a full disk ended
-        shutil.rmtree(stale)
+    before = [path for path in listed(folder) if cycle_of(path) == cycle]
+    revision = max((_order(path)[1] for path in before), default=-1) + 1
+    final, partial = folder / (f"{cycle}.{revision}" if revision else str(cycle)), folder / f".partial-{cycle}"
+    _sweep(folder)
     partial.mkdir(parents=True)
-    arrays = {name: variable.numpy() for name, variable in variables.items()}
-    with (partial / "state.npz").open("wb") as file:
-        np.savez(file, **arrays)
+    with (partial / STATE).open("wb") as file:
+        np.savez(file, **{name: _plain(array) for name, array in state.items()})  # type: ignore[arg-type]
         _sync(file)
-    described = {name: [list(array.shape), str(array.dtype)] for name, array in arrays.items()}
-    manifest = {**facts, "variables": described, "sha256": _digest(partial / "state.npz")}
-    with (partial / "manifest.json").open("w") as file:
-        json.dump(manifest, file, indent=1)
+    described = {name: [list(array.shape), str(array.dtype)] for name, array in state.items()}
+    size = {"bytes": (partial / STATE).stat().st_size, "sha256": _digest(partial / STATE)}
+    manifest = {**facts, "cycle": cycle, "revision": revision, "variables": described, "files": {STATE: size}}
+    with (partial / MANIFEST).open("w") as file:
+        json.dump({**manifest, "sha256": _seal(manifest)}, file, indent=1)
         _sync(file)
-    if final.exists():  # a stop by the health watch in the middle of this cycle: the newer state counts
-        shutil.rmtree(final)
+    _sync_folder(partial)
     partial.rename(final)
     _sync_folder(folder)
-    for old in listed(folder)[:-keep]:
-        shutil.rmtree(old)
+    others = [path for path in listed(folder) if path not in before]
+    for old in [*before, *(path for path in others[:-keep] if cycle_of(path) not in also)]:
+        old.rename(folder / f".removed-{old.name}")
+    _sweep(folder)
     return final
 
 
@@ -53,17 +73,84 @@ def listed(folder: Path) -> list[Path]:
     """The checkpoints of a run, oldest first."""
     if not folder.is_dir():
         return []
-    return sorted((path for path in folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
+    return sorted((path for path in folder.iterdir() if re.fullmatch(r"\d+(\.\d+)?", path.name)), key=_order)
 
 
-def newest(folder: Path, say: Callable[[str], None]) -> Path | None:
-    """The newest checkpoint that verifies; each one rejected is named with its fault."""
+def cycle_of(path: Path) -> int:
+    """The cycle of a checkpoint, by its name."""
+    return _order(path)[0]
+
+
+def _order(path: Path) -> tuple[int, int]:
+    cycle, _, revision = path.name.partition(".")
+    return int(cycle), int(revision or 0)
+
+
+def newest(folder: Path, say: Callable[[str], None], config: Mapping[str, Any] | None = None) -> Path | None:
+    """The newest checkpoint that verifies; each one rejected is named with its fault.
+
+    Args:
+      config: Of the run; a checkpoint of another one is rejected. None takes any.
+    """
     for path in reversed(listed(folder)):
-        fault = _fault(path)
+        fault = fault_of(path)
+        if fault is None and config is not None and manifest_of(path).get("config") != config:
+            fault = "it is of a run of another configuration"
         if fault is None:
             return path
         say(f"checkpoint {path} is passed over: {fault}")
     return None
+
+
+def manifest_of(path: Path) -> dict[str, Any]:
+    """A checkpoint's manifest. Raises OSError or ValueError if it cannot be read or is not what was written."""
+    if (path / MANIFEST).stat().st_size > MANIFEST_BYTES:
+        raise ValueError(f"{MANIFEST} has more than {MANIFEST_BYTES} bytes")
+    manifest = json.loads((path / MANIFEST).read_bytes())
+    if not isinstance(manifest, dict):
+        raise ValueError(f"{MANIFEST} is no JSON object")
+    if manifest.pop("sha256", None) != _seal(manifest):
+        raise ValueError(f"{MANIFEST} is not what was written (SHA-256)")
+    return manifest
+
+
+def fault_of(path: Path) -> str | None:
+    """Why a checkpoint cannot be loaded; None if it verifies."""
+    try:
+        manifest = manifest_of(path)
+        if (manifest["cycle"], manifest["revision"]) != _order(path):
+            return f"{MANIFEST} is of cycle {manifest['cycle']}.{manifest['revision']}"
+        for name, wanted in manifest["files"].items():
+            size = (path / name).stat().st_size
+            if size != wanted["bytes"]:
+                return f"{name} has {size} bytes and not the {wanted['bytes']} that the manifest says"
+            if _digest(path / name) != wanted["sha256"]:
+                return f"{name} is not what the manifest says (SHA-256)"
+        state_of(path, manifest, read=False)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+def state_of(path: Path, manifest: Mapping[str, Any], read: bool = True) -> State:
+    """The arrays of a checkpoint; sizes are checked before any memory is taken. Raises ValueError.
+
+    Args:
+      read: False checks the sizes alone.
+    """
+    forms = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in manifest["variables"].items()}
+    with zipfile.ZipFile(path / STATE) as file:
+        sizes = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
+    if set(sizes) != set(forms):
+        raise ValueError(f"{STATE} does not hold the variables of the manifest")
+    for name, (shape, dtype) in forms.items():
+        wanted, info = int(np.prod(shape, dtype=object)) * dtype.itemsize, sizes[name]
+        if info.compress_type != zipfile.ZIP_STORED or not wanted <= info.file_size <= wanted + HEADER_BYTES:
+            raise ValueError(f"{name} has {info.file_size} bytes in {STATE}, the manifest says {wanted}")
+    if not read:
+        return {}
+    with np.load(path / STATE, allow_pickle=False) as arrays:
+        return {name: arrays[name].view(dtype).reshape(shape) for name, (shape, dtype) in forms.items()}
 
 
 def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,7 +159,7 @@ def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
       Invalid: if names, shapes or dtypes differ; nothing is restored then.
     """
-    manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+    manifest = manifest_of(path)
     there = {name: (tuple(shape), dtype) for name, (shape, dtype) in manifest["variables"].items()}
     here = {name: (tuple(v.shape), np.dtype(_dtype(v)).name) for name, v in variables.items()}
     if there != here:
@@ -80,27 +167,38 @@ def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
                  for name in sorted({*there, *here}) if there.get(name) != here.get(name)]
         raise Invalid(f"`checkpoint` ({path}) must be of the same variables: " + "; ".join(lines[:8])
                       + (f"; and {len(lines) - 8} more" if len(lines) > 8 else ""))
-    with np.load(path / "state.npz", allow_pickle=False) as arrays:
-        for name, variable in variables.items():
-            variable.assign(arrays[name])
+    state = state_of(path, manifest)
+    for name, variable in variables.items():
+        variable.assign(state[name])
     return manifest
 
 
-def _fault(path: Path) -> str | None:
-    try:
-        manifest = json.loads((path / "manifest.json").read_text())
-        if _digest(path / "state.npz") != manifest["sha256"]:
-            return "state.npz is not what the manifest says (SHA-256)"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return f"{type(error).__name__}: {error}"
-    return None
+def _sweep(folder: Path) -> None:
+    """Remove what was removed, or what a kill or a full disk left of an earlier save."""
+    for stale in [*folder.glob(".partial-*"), *folder.glob(".removed-*")]:
+        shutil.rmtree(stale)
+
+
+def _plain(array: np.ndarray) -> np.ndarray:
+    """The same bytes in a dtype that a .npy file can name: bfloat16 as uint16."""
+    return np.asarray(array).view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of a manifest's values, whatever its spaces and order."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(file)
+
+
+def _slow(file: Any) -> str:
+    """``hashlib.file_digest``, which Python 3.10 does not have."""
+    digest = hashlib.sha256()
+    while block := file.read(1 << 20):
+        digest.update(block)
     return digest.hexdigest()
 
 

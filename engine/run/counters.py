@@ -13,7 +13,7 @@ class Counters:
     Attributes:
       cycles: Whole cycles.
       updates: Updates per phase, the ones that the health watch rejected included.
-      batches: Training batches drawn.
+      batches: Training batches drawn, those that a rollback passed over included.
       epoch: ``batches / batches_per_epoch``, a float.
     """
 

@@ -7,30 +7,44 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.data.source import DatasetSource, Source
 from engine.errors import require
 
 # --precision -> Keras policy
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
 
-def deterministic() -> None:
+def deterministic(on: bool = True) -> None:
     """Same program, same bits.
 
     TensorFlow's arithmetic optimizer rewrites sums into accumulators that add in whatever order their
     inputs arrive, also under ``enable_op_determinism``; it is switched off. On CPUs that is all it takes; GPUs
     need ``enable_op_determinism``, which on CPUs would only make XLA refuse the gradient of max pooling.
     """
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-    if tf.config.list_physical_devices("GPU"):
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": not on})
+    if on and tf.config.list_physical_devices("GPU"):
         tf.config.experimental.enable_op_determinism()
 
 
-def prepare(seed: int = 0, precision: str = "float32") -> None:
+def doubts(source: Source) -> list[str]:
+    """Why a run on ``source`` may give other bits in a repeat; nothing if it does not."""
+    found = []
+    if tf.config.optimizer.get_experimental_options().get("arithmetic_optimization", True):
+        found.append("TensorFlow's arithmetic optimizer is on: it adds in whatever order is ready first")
+        if tf.config.list_physical_devices("GPU"):
+            found.append("operations on the GPU may add in any order")
+    if isinstance(source, DatasetSource):
+        found.append("the data are a tf.data.Dataset of the user's own, whose order may differ")
+    return found
+
+
+def prepare(seed: int = 0, precision: str = "float32", deterministically: bool = True) -> None:
     """Set the process up for a run: determinism, GPU memory growth, Keras's dtype policy, initial weights' seed.
 
     Args:
       seed: Of the nets' initial weights; at least 0.
       precision: "float32", or "bfloat16" or "float16" for compute in half precision on float32 variables.
+      deterministically: Whether a repeat must give the same bits.
 
     Raises:
       Invalid: for a seed or precision out of range.
@@ -39,7 +53,7 @@ def prepare(seed: int = 0, precision: str = "float32") -> None:
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    deterministic()
+    deterministic(deterministically)
     keras.config.set_dtype_policy(POLICIES[precision])
     keras.utils.set_random_seed(seed)
 

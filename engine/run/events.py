@@ -1,8 +1,9 @@
 """Events: *when* (``Every``) and *what* (a callable) are apart."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from engine.cycle.report import Report
@@ -10,21 +11,29 @@ from engine.errors import require
 
 
 class Means:
-    """Totals of terms over any number of calls: sums and counts, divided once, at the edge."""
+    """Totals of terms over any number of calls: exact sums and counts, divided once, at the edge."""
 
     def __init__(self) -> None:
-        self.totals: dict[str, tuple[float, int]] = {}
+        self.totals: dict[str, tuple[Fraction, int]] = {}
 
     def add(self, report: Report) -> None:
         """Count in one call of the compiled loop."""
         for phase, terms in report.totals.items():
             for term, (total, count) in terms.items():
-                before = self.totals.get(f"{phase}/{term}", (0.0, 0))
+                before = self.totals.get(f"{phase}/{term}", (Fraction(), 0))
                 self.totals[f"{phase}/{term}"] = before[0] + total, before[1] + count
 
     def means(self) -> dict[str, float]:
         """{"phase/term": mean}; NaN where no update was applied."""
-        return {name: total / count if count else math.nan for name, (total, count) in self.totals.items()}
+        return {name: float(total / count) if count else math.nan for name, (total, count) in self.totals.items()}
+
+    def saved(self) -> dict[str, tuple[str, int]]:
+        """The totals as JSON values."""
+        return {name: (str(total), count) for name, (total, count) in self.totals.items()}
+
+    def restore(self, saved: Mapping[str, tuple[str, int]]) -> None:
+        """Go on from what ``saved`` gave."""
+        self.totals = {name: (Fraction(total), count) for name, (total, count) in saved.items()}
 
     def clear(self) -> None:
         """Start a new interval."""

@@ -21,6 +21,7 @@ class RunFolder:
 
     def __init__(self, path: Path | str, config: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        self._made = False
         self.config = json.loads(json.dumps(dict(config)))
         require(not self.path.exists() or self.path.is_dir(), "run_dir", self.path, "a folder")
         known = self._file.exists()
@@ -39,10 +40,21 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def create(self) -> None:
-        """Make the folder and write config.json."""
+        """Make the folder and write config.json, once.
+
+        Raises:
+          Invalid: if it was made and is gone.
+        """
+        self.check()
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._file.exists():
             self.write("config.json", self.config)
+        self._made = True
+
+    def check(self) -> None:
+        """Raises ``Invalid`` if the folder was made and is gone: nothing is written beside what was there."""
+        require(not self._made or self._file.exists(), "run_dir", self.path,
+                "left in place while a process trains in it: its config.json is gone")
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Write one JSON file, whole or not at all."""

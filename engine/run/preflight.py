@@ -6,7 +6,6 @@ from typing import Any
 import keras
 
 from engine.cycle.outline import Outline, survey
-from engine.cycle.step import StepEngine
 from engine.cycle.update import Update, as_update
 from engine.data.source import Source
 from engine.errors import require
@@ -78,28 +77,11 @@ def check_outlines(phases: Sequence[Phase], nets: Mapping[str, Any], outlines: M
             require(len(missing) < len(mine), f"updates of phase {phase.name}", name,
                     "a net that the loss depends on: none of its variables gets a gradient")
             if missing:
-                warnings.append(f"phase {phase.name}: no gradient reaches {', '.join(missing)} of net {name}")
+                warnings.append(f"phase {phase.name}: no gradient reaches {', '.join(missing)} of net {name}: "
+                                "let the loss use them, or set their trainable to False")
             statistics = {id(v) for v in nets[name].non_trainable_variables}
             if outline.inner_gradient and any(id(v) in statistics for v in outline.buffers):
                 warnings.append(
                     f"phase {phase.name}: net {name} uses batch normalisation under a gradient penalty, which makes "
                     "the penalty of one example depend on the others; use layer normalisation (Gulrajani et al. 2017)")
     return warnings
-
-
-def describe(engine: StepEngine, nets: Mapping[str, Any]) -> list[str]:
-    """What a run would do, in lines to read: data, nets, phases."""
-    source = engine.source
-    lines = [f"data: {source.size} examples, {source.batches_per_epoch} batches of {source.batch_size} per epoch: "
-             + ", ".join(f"{name} {spec.dtype.name}{list(spec.shape)}" for name, spec in source.spec.items())]
-    for name, net in nets.items():
-        count = sum(int(v.shape.num_elements() or 1) for v in net.trainable_variables)
-        lines.append(f"net {name}: {type(net).__name__}, {len(net.trainable_variables)} trained variables, "
-                     f"{count:,} parameters, policy {net.dtype_policy.name}")
-    for phase in engine.phases:
-        outline, update = engine.outlines[phase.name], engine.updaters[phase.name].update
-        terms = ", ".join(f"{name} ({'per example' if each else 'per update'})" for name, each in outline.terms.items())
-        lines.append(f"phase {phase.name}: {phase.repeats} per cycle, moves {', '.join(phase.updates)} "
-                     f"by {type(update.optimizer).__name__}; terms {terms}; "
-                     f"draws {', '.join(outline.requests) or 'none'}")
-    return lines

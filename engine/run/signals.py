@@ -1,35 +1,98 @@
-"""SIGINT and SIGTERM: served between two calls of the compiled loop, never inside one."""
+"""SIGINT and SIGTERM: served between two calls of the compiled loop, and in time."""
 
 import contextlib
+import os
 import signal
-from collections.abc import Iterator
-from typing import Any
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+PATIENCE = 4.0  # seconds that the main thread has to serve a signal by itself
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
     """Training ended by a signal, after a checkpoint. ``signum`` is its number."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
+        super().__init__(farewell(signum, "a checkpoint was saved"))
         self.signum = signum
 
 
-@contextlib.contextmanager
-def collected() -> Iterator[list[int]]:
-    """Collects SIGINT and SIGTERM; a second one of either leaves at once."""
-    caught: list[int] = []
+def farewell(signum: int, what: str) -> str:
+    """The line that a person reads: what happened, and the command that goes on."""
+    return f"{signal.Signals(signum).name}: {what}; continue with: {' '.join(['python', *sys.argv])}"
 
-    def handle(signum: int, frame: Any) -> None:
-        if caught:
+
+def leave(signum: int, what: str) -> NoReturn:
+    """End the process now, from whatever thread, with the exit code of ``signum``."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os.write(2, f"\n{farewell(signum, what)}\n".encode())
+    os._exit(128 + signum)
+
+
+class Watch:
+    """Collects signals while the main thread trains; a second one leaves at once, by ``KeyboardInterrupt``.
+
+    Python runs a handler only when the main thread is back in Python, which may be in a minute when TensorFlow
+    compiles. So a thread listens too: if a signal is not served within ``PATIENCE``, it calls ``overdue``; if a
+    second one is not within a second, it ends the process.
+
+    Attributes:
+      caught: The number of the first signal, or None.
+    """
+
+    def __init__(self, overdue: Callable[[int], None]) -> None:
+        self.caught: int | None = None
+        self._overdue = overdue
+        self._served = threading.Event()
+        self._receiver, self._sender = socket.socketpair()
+        self._sender.setblocking(False)
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator["Watch"]:
+        """Signals are collected inside; outside they do what they did before."""
+        try:
+            before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS}
+        except ValueError:  # not the main thread: signals are not ours
+            yield self
+            return
+        wakeup = signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        thread = threading.Thread(target=self._listen, name="signals", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._served.set()
+            signal.set_wakeup_fd(wakeup)
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+            self._sender.close()  # ends the thread
+            thread.join()
+            self._receiver.close()
+
+    def _handle(self, signum: int, frame: Any) -> None:
+        if self.caught:
             raise KeyboardInterrupt
-        caught.append(signum)
+        self.caught = signum
 
-    try:
-        before = {signum: signal.signal(signum, handle) for signum in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread: signals are not ours
-        before = {}
-    try:
-        yield caught
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    def _listen(self) -> None:
+        count = 0
+        while data := self._receiver.recv(64):
+            for signum in data:
+                if signum in SIGNALS:
+                    count += 1
+                    press = self._press if count == 1 else self._end
+                    threading.Thread(target=press, args=(signum,), daemon=True).start()
+
+    def _press(self, signum: int) -> None:
+        if not self._served.wait(PATIENCE):
+            self._overdue(signum)
+
+    def _end(self, signum: int) -> None:
+        if not self._served.wait(1.0):
+            leave(signum, "nothing was saved since the last checkpoint")

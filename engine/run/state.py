@@ -18,6 +18,8 @@ def variables_of(nets: Nets, engine: StepEngine) -> dict[str, Any]:
         groups[f"averages/{phase}"] = [average for _, average in updater.averages]
         if updater.loss_scale is not None:
             groups[f"loss_scales/{phase}"] = [updater.loss_scale.scale, updater.loss_scale.good]
+        if updater.spikes is not None:
+            groups[f"spikes/{phase}"] = [updater.spikes.values, updater.spikes.count]
     return {f"{group}/{place:03d}.{_kind(variable)}": variable
             for group, variables in groups.items() for place, variable in enumerate(variables)
             if variable.name != "seed_generator_state"}
@@ -26,7 +28,8 @@ def variables_of(nets: Nets, engine: StepEngine) -> dict[str, Any]:
 def _kind(variable: Any) -> str:
     """kernel, bias, momentum ...: a name without the layers' numbers, which Keras puts before a slot's kind."""
     name: str = variable.name.split(":")[0]
-    return name if name in ("learning_rate", "loss_scale", "good_updates") else name.rsplit("_", 1)[-1]
+    whole = ("learning_rate", "loss_scale", "good_updates", "objectives", "noted")
+    return name if name in whole else name.rsplit("_", 1)[-1]
 
 
 def averages_of(engine: StepEngine) -> list[tuple[Any, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.draws import Course
 from engine.cycle.gradients import PhaseGradients
 from engine.cycle.outline import outline, survey
 from engine.cycle.replicas import Replicas
@@ -48,7 +49,7 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     replicas = Replicas(source.batch_size)
     measuring = PhaseGradients(chosen, outline(chosen, named, source), named, source, replicas, seed, 1)
     number = tf.constant(update, tf.int64)
-    drawn = measuring.draws.of(number, tf.constant(0, tf.int64), ()).micro(0)
+    drawn = measuring.draws.of(number, tf.constant(0, tf.int64), Course()).micro(0)
     drawn = drawn._replace(raw=source.arrays if chosen.reads_batch else {})
     buffers = [tf.convert_to_tensor(v.value) for v in measuring.outline.buffers]
     measured = measuring.finish(measuring.gradients(number, 1.0, buffers, drawn), 1.0)

@@ -65,7 +65,7 @@ def test_the_first_bad_update_is_named_and_leaves_no_trace(where, terms, plan):
     assert other.position == hit
     np.testing.assert_array_equal(toys.bits(made, nets), toys.bits(other, others))
     assert report.totals["fit"]["error"][1] == hit * 8
-    assert np.isfinite(report.totals["fit"]["error"][0])
+    assert np.isfinite(float(report.totals["fit"]["error"][0]))
 
 
 def test_a_fault_in_the_middle_of_a_cycle_stops_there():

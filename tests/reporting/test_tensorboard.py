@@ -59,3 +59,23 @@ def test_another_shape_or_type_is_refused(tmp_path: Path, picture: np.ndarray) -
     with pytest.raises(Invalid, match=r"`samples` \(.*\) must be a picture, uint8 \[h, w, 3\]"):
         TensorBoard(tmp_path).images(1, {"samples": picture})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_rewound_run_tells_tensorboard_to_forget(tmp_path):
+    """A START event, read between the old file and the new one: what came before it from its step on is void."""
+    board = TensorBoard(tmp_path)
+    board.rewind(3)
+    assert not list(tmp_path.iterdir())  # there is nothing to forget
+    for cycle in (3, 4):
+        board.scalars(cycle, {"fit/loss": float(cycle)})
+    board.close()
+    (file,) = tmp_path.iterdir()
+    file.rename(tmp_path / ".".join([*file.name.split(".")[:3], "1700000000", *file.name.split(".")[4:]]))  # of old
+    board.rewind(3)
+    board.scalars(4, {"fit/loss": 40.0})
+    board.close()
+    records = [event_pb2.Event.FromString(record.numpy()) for path in sorted(map(str, tmp_path.iterdir()))
+               for record in tf.data.TFRecordDataset(path)]
+    starts = [event.session_log.status == event_pb2.SessionLog.START for event in records]
+    assert [(event.step, start) for event, start in zip(records, starts, strict=True) if event.step] == [
+        (3, False), (4, False), (4, True), (4, False)]

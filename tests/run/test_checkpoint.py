@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from engine import Invalid, LossStrategy, Phase, Trainer, Update, prepare
 from engine.run import checkpoint
+from engine.run.checkpoint import copied
 from engine.run.state import variables_of
 from tests import toys
 
@@ -28,14 +29,14 @@ def numbers(state):
 
 
 def cycles(folder):
-    return [int(path.name) for path in checkpoint.listed(folder)]
+    return [checkpoint.cycle_of(path) for path in checkpoint.listed(folder)]
 
 
 @pytest.fixture
 def saved(tmp_path):
     """A folder with the checkpoints 5 and 10, of the values 5 and 10."""
     for cycle in (5, 10):
-        checkpoint.save(tmp_path, cycle, variables(cycle), {"position": 3 * cycle})
+        checkpoint.save(tmp_path, cycle, copied(variables(cycle)), {"position": 3 * cycle})
     return tmp_path
 
 
@@ -89,7 +90,10 @@ def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
             assert manifest["variables"][name] == [list(state[name].shape), str(state[name].dtype)]
         assert state["optimizers/fit/000.iteration"] == 6 - trainer.rejected["fit"]
         assert (state["nets/net/004.mean"] != 0).any()
-    assert manifest["sha256"] == hashlib.sha256((path / "state.npz").read_bytes()).hexdigest()
+    data = (path / "state.npz").read_bytes()
+    assert manifest["files"] == {"state.npz": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}}
+    seal = manifest.pop("sha256")
+    assert seal == hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     assert (manifest["position"], manifest["updates"], manifest["batches"]) == (12, {"fit": 6, "head": 6}, 12)
     assert manifest["config"] == {
         "seed": 0, "plan": "graph", "precision": "float16", "batch_size": 8, "examples": 200,
@@ -117,7 +121,7 @@ def test_a_partial_folder_is_ignored_and_swept_by_the_next_save(saved):
     (saved / "notes").mkdir()
     assert cycles(saved) == [5, 10]
     assert checkpoint.newest(saved, pytest.fail) == saved / "10"
-    checkpoint.save(saved, 20, variables(20), {})
+    checkpoint.save(saved, 20, copied(variables(20)), {})
     assert sorted(path.name for path in saved.iterdir()) == ["10", "20", "5", "notes"]
 
 
@@ -137,19 +141,21 @@ def test_a_save_that_fails_leaves_the_older_ones_intact(saved, monkeypatch, plac
         with monkeypatch.context() as patch:
             patch.setattr(place, name, fault)
             with pytest.raises(OSError, match="No space left"):
-                checkpoint.save(saved, cycle, variables(99), {})
+                checkpoint.save(saved, cycle, copied(variables(99)), {})
         assert cycles(saved) == [5, 10]
         assert {path: path.read_bytes() for path in before} == before
         assert checkpoint.newest(saved, pytest.fail) == saved / "10"
-    checkpoint.save(saved, 15, variables(15), {})  # there is space again
+    checkpoint.save(saved, 15, copied(variables(15)), {})  # there is space again
     assert cycles(saved) == [5, 10, 15] and not list(saved.glob(".partial-*"))
 
 
 def test_a_second_save_at_one_cycle_replaces_the_first(saved):
-    checkpoint.save(saved, 10, variables(11), {"position": 31})
+    checkpoint.save(saved, 10, copied(variables(11)), {"position": 31})
     state = variables()
-    assert checkpoint.load(saved / "10", state)["position"] == 31
-    assert numbers(state) == numbers(variables(11)) and cycles(saved) == [5, 10]
+    assert checkpoint.load(saved / "10.1", state)["position"] == 31
+    assert numbers(state) == numbers(variables(11))
+    checkpoint.save(saved, 10, copied(variables(12)), {})
+    assert [path.name for path in checkpoint.listed(saved)] == ["5", "10.2"]
 
 
 def flip(path):
@@ -159,13 +165,33 @@ def flip(path):
     path.write_bytes(data)
 
 
+def edit(path, **changes):
+    """Change values of a manifest, as an editor would."""
+    values = json.loads((path / "manifest.json").read_text())
+    (path / "manifest.json").write_text(json.dumps({**values, **changes}))
+
+
+def swap(path, name):
+    """Put a file of the checkpoint 5 in the place of this one's."""
+    shutil.copy(path.parent / "5" / name, path / name)
+
+
 @pytest.mark.parametrize("harm, named", [
     (lambda path: flip(path / "state.npz"), "state.npz is not what the manifest says (SHA-256)"),
-    (lambda path: os.truncate(path / "state.npz", 100), "state.npz is not what the manifest says (SHA-256)"),
+    (lambda path: os.truncate(path / "state.npz", 100), "state.npz has 100 bytes and not the "),
+    (lambda path: os.truncate(path / "state.npz", 0), "state.npz has 0 bytes and not the "),
     (lambda path: (path / "state.npz").unlink(), "FileNotFoundError"),
+    (lambda path: swap(path, "state.npz"), "state.npz is not what the manifest says (SHA-256)"),
+    (lambda path: swap(path, "manifest.json"), "manifest.json is of cycle 5.0"),
+    (lambda path: (swap(path, "manifest.json"), swap(path, "state.npz")), "manifest.json is of cycle 5.0"),
     (lambda path: (path / "manifest.json").unlink(), "FileNotFoundError"),
     (lambda path: os.truncate(path / "manifest.json", 50), "JSONDecodeError"),
-    (lambda path: (path / "manifest.json").write_text("{}"), "KeyError"),
+    (lambda path: os.truncate(path / "manifest.json", 0), "JSONDecodeError"),
+    (lambda path: (path / "manifest.json").write_text("{}"), "manifest.json is not what was written (SHA-256)"),
+    (lambda path: (path / "manifest.json").write_text("[1]"), "manifest.json is no JSON object"),
+    (lambda path: edit(path, position=99), "manifest.json is not what was written (SHA-256)"),
+    (lambda path: edit(path, sha256="0" * 64), "manifest.json is not what was written (SHA-256)"),
+    (lambda path: os.truncate(path / "manifest.json", 2**27), "manifest.json has more than 67108864 bytes"),
 ])
 def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, named):
     harm(saved / "10")
@@ -217,7 +243,7 @@ def test_a_long_difference_is_cut(saved):
 
 def test_the_newest_three_are_kept(tmp_path):
     for cycle in (1, 2, 9, 10, 11):
-        checkpoint.save(tmp_path, cycle, variables(cycle), {})
+        checkpoint.save(tmp_path, cycle, copied(variables(cycle)), {})
     assert cycles(tmp_path) == [9, 10, 11]
     state = variables()
     checkpoint.load(tmp_path / "9", state)

@@ -33,7 +33,7 @@ def test_nothing_is_written_before_create(tmp_path):
 def test_a_trainer_writes_nothing_before_its_first_save(tmp_path):
     trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path / "run",
                       config={"dataset": "points"})
-    trainer.describe()
+    trainer.check()
     assert list(tmp_path.iterdir()) == []
     trainer.save()
     assert json.loads((tmp_path / "run" / "config.json").read_text()) == {

@@ -211,17 +211,6 @@ def test_variables_out_of_reach_of_the_loss_are_warned_of():
             return self.used(x) + tf.stop_gradient(self.idle(x))
 
     (warning,) = trainer(nets={"net": Partly()}).warnings
-    assert warning.startswith("phase fit: no gradient reaches ") and warning.endswith(" of net net")
+    assert warning.startswith("phase fit: no gradient reaches ")
+    assert warning.endswith(" of net net: let the loss use them, or set their trainable to False")
     assert warning.count("idle/") == 2 and "idle/kernel" in warning and "idle/bias" in warning
-
-
-def test_a_sound_run_is_described_and_nothing_is_warned_of():
-    made = gan()
-    assert made.warnings == []
-    assert made.describe() == [
-        "data: 200 examples, 25 batches of 8 per epoch: x float32[8, 6], index int32[8]",
-        "net generator: Sequential, 4 trained variables, 182 parameters, policy float32",
-        "net critic: Sequential, 4 trained variables, 129 parameters, policy float32",
-        "phase critic: 5 per cycle, moves critic by Adam; terms wasserstein (per example), penalty (per example); "
-        "draws z, mix",
-        "phase generator: 1 per cycle, moves generator by Adam; terms wasserstein (per example); draws z"]

@@ -102,7 +102,7 @@ def test_events_and_cycles_per_call_change_no_bit(whole, tmp_path):
     assert made.counters.cycles == CYCLES
     np.testing.assert_array_equal(bits(made), whole[0])
     assert [cycle for cycle, _, _ in seen] == [2, 4, 5, 6, 8, 10, 12, 13]
-    assert [int(path.name) for path in checkpoint.listed(tmp_path / "checkpoints")] == [6, 12, 13]
+    assert [checkpoint.cycle_of(path) for path in checkpoint.listed(tmp_path / "checkpoints")] == [6, 12, 13]
     assert [cycle for cycle, _ in log.rows] == [4, 5, 8, 12, 13]
     same_rows(log.rows[3:], whole[1][2:])
     assert made.engine.plan.traces == 1
@@ -225,7 +225,7 @@ def test_a_bad_update_stops_with_a_checkpoint_of_the_last_good_state(tmp_path):
     assert (raised.value.fault.cycle, raised.value.in_a_row) == (hit, 1)
     assert made.counters.cycles == hit and log.rows == []
     for message in ("the same process", "a new one"):  # going on meets the same update again, and ends again
-        assert [path.name for path in checkpoint.listed(tmp_path / "checkpoints")] == [str(hit)], message
+        assert [checkpoint.cycle_of(path) for path in checkpoint.listed(tmp_path / "checkpoints")] == [hit], message
         with pytest.raises(BadUpdate, match=f"at cycle {hit}, phase fit, update {hit}: "):
             made.train(cycles=50)
         made = fit(tmp_path, [Event(Every(cycles=50), log)], Poisoned(), cycles_per_call=4)

@@ -64,12 +64,36 @@ def test_smoke_goes_through_every_event_and_keeps_nothing(script, options, tmp_p
     assert not list(tmp_path.iterdir())
 
 
-def test_check_says_what_would_run_and_writes_nothing(tmp_path):
+def test_check_reports_and_writes_only_the_picture_that_is_asked_for(tmp_path):
     done = run("train_wgan_gp.py", "--check", "--normalization", "batch", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "phase critic: 5 per cycle, moves critic by Adam" in done.stdout
-    assert "uses batch normalisation under a gradient penalty" in done.stderr
+    assert done.stderr == ""
+    assert "phase critic: 5 per cycle; moves critic by Adam" in done.stdout
+    assert re.search(r"^  warning  phase critic: net critic uses batch normalisation under a gradient penalty",
+                     done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("check passed: nothing was written\n")
     assert not list(tmp_path.iterdir())
+
+    done = run("train_classifier.py", "--check", "batch.png", "--net", "mlp", "--cycles", "70", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r" per epoch, [^,]* for 70 cycles; ", done.stdout)
+    assert done.stdout.endswith("no problems found\ncheck passed: the first batch is in batch.png\n")
+    assert list(tmp_path.iterdir()) == [tmp_path / "batch.png"]
+    with Image.open(tmp_path / "batch.png") as picture:  # 64 of 28 pixels, doubled, with captions
+        assert picture.size == (8 * 58 + 2, 8 * 73 + 2)
+        assert np.asarray(picture).std() > 50
+
+
+def test_check_of_a_run_that_cannot_train_exits_with_2(tmp_path):
+    images, labels = np.full([40, 8, 8, 1], 255, np.uint8), np.arange(40) % 3
+    np.savez(tmp_path / "data.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    done = run("train_vae.py", "--dataset", "npz", "--data-dir", "data.npz", "--beta", "3e38", "--batch-size", "8",
+               "--plan", "graph", "--check", cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr == "error: `--check` (faults: 1) must be passed: training cannot begin, see its report\n"
+    assert "  fault    phase elbo: objective is not finite at the first update" in done.stdout
+    assert "  warning  image is 255 in all 40 examples looked at" in done.stdout
+    assert list(tmp_path.iterdir()) == [tmp_path / "data.npz"]
 
 
 @pytest.mark.parametrize("options, line", [

@@ -1,0 +1,138 @@
+"""Every phase, tried on the batch and the draws of its next update. Nothing is applied."""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from engine.cycle.draws import Course, Drawn
+from engine.cycle.gradients import Measured
+from engine.cycle.phase_step import PhaseStep
+from engine.cycle.plan import Plan
+from engine.cycle.step import StepEngine
+from engine.run.check_data import course as course_from
+from engine.strategy import Nets
+
+SECONDS = 1.5  # of timing, per phase
+MOST = 200  # updates timed, per phase
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one phase gives at its next update.
+
+    Attributes:
+      means: The objective, every term, the regularization.
+      norms: Norm of the gradient, by net.
+      bad: Terms, and paths of variables whose gradient is not finite.
+      at_zero: The same when every weight that the phase moves is 0; None where that cannot be tried,
+        as on several replicas.
+      seconds: Of one update's draws and gradients.
+      compiling: Seconds until the first was there.
+      error: Why it could not be run, in one line.
+    """
+
+    phase: str
+    means: dict[str, float] = field(default_factory=dict)
+    norms: dict[str, float] = field(default_factory=dict)
+    bad: list[str] = field(default_factory=list)
+    at_zero: list[str] | None = None
+    seconds: float = 0.0
+    compiling: float = 0.0
+    error: str = ""
+
+
+def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float] = time.perf_counter) -> Trial:
+    """Try the phase ``name``: its values, its gradients, both again with all its weights at 0, and its time."""
+    step, place = engine.steps[name], list(engine.steps).index(name)
+    update = engine.order.updates(place, engine.position)
+    batch = engine.order.first_batch(place, update)
+    run = _compiled(engine, step)
+    weights = [tf.convert_to_tensor(v.value) for v in step.gradients.variables]
+
+    def measured(values: Sequence[tf.Tensor], updates: int = 1) -> Measured:
+        with engine.replicas.strategy.scope():
+            found: Measured = run(tf.constant(update, tf.int64), tf.constant(batch, tf.int64), tf.constant(updates),
+                                  list(values), course_from(engine, batch))
+            found.vector.numpy()  # waits for it
+            return found
+
+    began = clock()
+    try:
+        found = measured(weights)
+        ready, at_zero = clock(), None
+        with contextlib.suppress(tf.errors.OpError):  # an assertion in the loss
+            zero = measured([tf.zeros_like(v) for v in weights])
+            at_zero = _bad(step, zero) if engine.replicas.count == 1 else None
+        seconds = _time(lambda updates: measured(weights, updates), clock() - ready, clock)
+    except tf.errors.OpError as error:
+        return Trial(name, error=one_line(error))
+    return Trial(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=False)),
+                 _norms(step, nets, found.gradients), _bad(step, found), at_zero, seconds,
+                 max(0.0, ready - began - seconds))
+
+
+def one_line(error: tf.errors.OpError) -> str:
+    """What went wrong, without TensorFlow's account of where."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    told = [line for line in lines if line and not line.startswith(("[[", "Stack trace", "tf2xla"))]
+    text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]|\s*name:\s*$", "", (told or [type(error).__name__])[-1]).strip()
+    return text if len(text) <= 200 else text[:199] + "…"
+
+
+def _compiled(engine: StepEngine, step: PhaseStep) -> Callable[..., Measured]:
+    """``run(update, batch, updates, weights, course)``: ``updates`` updates, one after another, all at ``weights``."""
+    plan, alone = Plan(engine.plan.name), engine.replicas.count == 1
+    variables, buffers = step.gradients.variables, step.gradients.outline.buffers
+
+    def measured(update: tf.Tensor, drawn: Drawn, weights: list[tf.Tensor]) -> Measured:
+        with keras.StatelessScope(list(zip(variables, weights, strict=True))):
+            return step.measure(update, drawn)
+
+    part = plan.part(measured) if alone else lambda update, drawn, weights: step.measure(update, drawn)
+
+    def run(update: tf.Tensor, batch: tf.Tensor, updates: tf.Tensor, weights: list[tf.Tensor], course: Course
+            ) -> Measured:
+        def one(done: tf.Tensor, last: Measured) -> tuple[tf.Tensor, Measured]:
+            number = tf.cast(done, tf.int64)
+            drawn = step.draws.of(update + number, batch + number * step.draws.batches, course)
+            return done + 1, part(update + number, drawn, weights)
+
+        nothing = Measured(tf.zeros([len(step.names)]), [tf.zeros(v.shape, v.dtype) for v in variables],
+                           [tf.zeros(v.shape, v.dtype) for v in buffers])
+        return tf.while_loop(lambda done, _: done < updates, one, [tf.constant(0), nothing])[1]
+
+    return plan.loop(run)
+
+
+def _time(run: Callable[[int], object], once: float, clock: Callable[[], float]) -> float:
+    """Seconds of one update, of as many as fit into ``SECONDS``; ``once`` is what one took."""
+    updates = int(min(SECONDS / max(once, 1e-9), MOST))
+    if updates < 2:
+        return once
+    began = clock()
+    run(updates)
+    return (clock() - began) / updates
+
+
+def _bad(step: PhaseStep, found: Measured) -> list[str]:
+    """Names of what is not finite: terms, or the objective if none of them is to blame; variables."""
+    means = dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=False))
+    terms = [name for name, mean in means.items() if not np.isfinite(mean)]
+    terms = [name for name in terms if name != "objective"] or terms
+    if step.updater.loss_scale is not None:  # gradients that overflow in float16 are no fault
+        return terms
+    return terms + [v.path for v, gradient in zip(step.gradients.variables, found.gradients, strict=True)
+                    if not np.isfinite(gradient.numpy()).all()]
+
+
+def _norms(step: PhaseStep, nets: Nets, gradients: Sequence[tf.Tensor]) -> dict[str, float]:
+    squares = {id(v): float(np.sum(np.square(gradient.numpy(), dtype=np.float64)))
+               for v, gradient in zip(step.gradients.variables, gradients, strict=True)}
+    return {net: float(np.sqrt(sum(squares[id(v)] for v in nets[net].trainable_variables)))
+            for net in step.phase.updates}

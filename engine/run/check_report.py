@@ -1,0 +1,134 @@
+"""The sections of ``--check``'s report: data, nets, phases, cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from engine.cycle.phase_step import PhaseStep
+from engine.cycle.step import StepEngine
+from engine.run import environment
+from engine.run.check_data import Column
+from engine.run.check_phases import Trial
+from engine.run.check_text import duration, figure, shortened, size, table
+from engine.run.cost import parameters
+from engine.strategy import Nets
+
+
+def of_data(engine: StepEngine, stored: Mapping[str, Column], given: Mapping[str, Column]) -> list[str]:
+    """Type, shape, range of every key; balance of every label."""
+    source, examples = engine.source, max(column.examples for column in stored.values())
+    rows = [["data", "type", "shape", "min", "mean", "max"]]
+    for title, columns in ((f"as stored, {examples:,} examples", stored), ("as the nets get it, one batch", given)):
+        rows += [[f"  {title}", *[""] * 5], *([f"    {name}", *_column(column)] for name, column in columns.items())]
+    return [*table(rows, left=(0, 1, 2), indent=""),
+            *(line for name, column in stored.items() for line in _classes(name, column)),
+            f"  {source.size:,} examples: {source.batches_per_epoch:,} batches of {source.batch_size:,} per epoch"]
+
+
+def _column(column: Column) -> list[str]:
+    known = column.is_number and column.low <= column.high
+    return [column.dtype.name, " x ".join(map(str, column.shape)) or "-",
+            *([figure(each) for each in (column.low, column.mean, column.high)] if known else ["-"] * 3)]
+
+
+def _classes(name: str, column: Column) -> list[str]:
+    classes = column.classes
+    if not classes:
+        return []
+    few, many = min(classes.values()), max(classes.values())
+    shares = [f"{label}: {count / column.examples:.1%}" for label, count in classes.items()] if many > 2 * few else []
+    return [f"  {name}: {len(classes):,} classes from {min(classes)} to {max(classes)}, of {few:,} to {many:,} examples"
+            + f" ({shortened(shares)})" * bool(shares)]
+
+
+def of_nets(engine: StepEngine, nets: Nets) -> list[str]:
+    """Variables and numbers that training moves, and the memory of weights, optimizers' slots and averages."""
+    rows = [["nets", "", "variables", "parameters", "weights", "optimizer", "averages", "in all"]]
+    numbers = []
+    for name, net in nets.items():
+        memory = _memory(engine, nets, name)
+        numbers.append([len(net.trainable_variables), parameters(net), *memory, sum(memory)])
+        rows.append([f"  {name}", type(net).__name__, *_numbers(numbers[-1])])
+    if len(nets) > 1:
+        rows.append(["  all", "", *_numbers([sum(column) for column in zip(*numbers, strict=True)])])
+    return table(rows, left=(0, 1), indent="")
+
+
+def _numbers(row: Sequence[int]) -> list[str]:
+    return [f"{row[0]:,}", f"{row[1]:,}", *(size(each) if each else "-" for each in row[2:])]
+
+
+def _memory(engine: StepEngine, nets: Nets, name: str) -> list[int]:
+    """Bytes of weights, slots and averages. Slots of an optimizer of several nets are shared by their parameters."""
+    mine, slots, averages = {id(v) for v in nets[name].trainable_variables}, 0, 0
+    for step in engine.steps.values():
+        moved = step.gradients.variables
+        share = _bytes([v for v in moved if id(v) in mine]) / max(1, _bytes(moved))
+        slots += round(share * _bytes(step.updater.update.optimizer.variables))
+        averages += _bytes([average for v, average in step.updater.averages if id(v) in mine])
+    return [_bytes(nets[name].variables), slots, averages]
+
+
+def _bytes(variables: Sequence[Any]) -> int:
+    values = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+    return sum(value.shape.num_elements() * value.dtype.size for value in values)
+
+
+def of_phase(engine: StepEngine, step: PhaseStep, trial: Trial) -> list[str]:
+    """What the phase does, and what it gave."""
+    phase, update, outline = step.phase, step.updater.update, step.gradients.outline
+    how = [f"{phase.repeats:,} per cycle", f"moves {', '.join(phase.updates)} by {type(update.optimizer).__name__}"]
+    how += [f"mean of {update.accumulate:,} batches"] * (update.accumulate > 1)
+    how += [f"gradient norm at most {figure(update.clip_norm)}"] if update.clip_norm else []
+    how += [f"weights at most {figure(update.clip_weights)}"] if update.clip_weights else []
+    how += [f"draws {', '.join(outline.requests)}"] if outline.requests else []
+    lines = [f"phase {phase.name}: {'; '.join(how)}"]
+    if trial.error:
+        return [*lines, f"  it cannot run: {trial.error}"]
+    lines += table([["  term", "value", "weight", "mean over"], *_terms(engine, step, trial)], left=(0, 3), indent="")
+    lines += [f"  gradient norm of {net}: {figure(norm)}" for net, norm in trial.norms.items()]
+    if outline.without_gradient:
+        lines.append(f"  without gradient: {shortened([v.path for v in outline.without_gradient])}")
+    lines.append(f"  finite: {_finite(trial.bad)}")
+    if trial.at_zero is not None:
+        lines.append(f"  finite with all weights of {', '.join(phase.updates)} at 0: {_finite(trial.at_zero)}")
+    return lines
+
+
+def _terms(engine: StepEngine, step: PhaseStep, trial: Trial) -> list[list[str]]:
+    place = list(engine.steps).index(step.phase.name)
+    update, rows = engine.order.updates(place, engine.position), []
+    for name, value in trial.means.items():
+        weight = step.phase.weights.get(name, 1.0)
+        told = figure(float(weight(update) if callable(weight) else weight))
+        each = step.gradients.outline.terms.get(name)
+        rows.append([f"  {name}", figure(value), "watched" if name in step.phase.watch else told,
+                     "examples" if each else "the batch"])
+    first, *terms = rows
+    return [*terms, [first[0], first[1], "", ""]]
+
+
+def _finite(bad: Sequence[str]) -> str:
+    return f"no: {shortened(bad)}" if bad else "yes"
+
+
+def of_cost(engine: StepEngine, nets: Nets, trials: Sequence[Trial], cycles: int) -> list[str]:
+    """Memory and time."""
+    state = sum(sum(_memory(engine, nets, name)) for name in nets)
+    gradients = max(_bytes(step.gradients.variables) for step in engine.steps.values())
+    arrays = getattr(engine.source, "arrays", {}).values()
+    data = sum(array.shape.num_elements() * array.dtype.size for array in arrays)
+    parts = [f"{size(state)} nets and optimizers", f"{size(gradients)} gradients", *[f"{size(data)} data"] * bool(data)]
+    lines = ["estimate", f"  memory  at least {size(environment.peak_memory())}, the most of this check",
+             f"          ({', '.join(parts)}, the rest activations and libraries)"]
+    if any(trial.error for trial in trials):
+        return [*lines, "  time    unknown"]
+    cycle = sum(step.phase.repeats * trial.seconds for step, trial in zip(engine.steps.values(), trials, strict=True))
+    epoch = cycle * engine.source.batches_per_epoch / engine.order.batches_per_cycle
+    left = max(0, cycles - engine.order.cycle(engine.position))
+    compiling = sum(trial.compiling for trial in trials)
+    compiled = f"; and {duration(compiling)} to compile" if engine.plan.name != "eager" else ""
+    return [*lines, f"  time    {duration(cycle)} per cycle, {duration(epoch)} per epoch, {duration(left * cycle)} for "
+            f"{left:,} cycles{compiled}",
+            "          (of draws and gradients; optimizers, evaluations, pictures and checkpoints come on top)"]

@@ -1,0 +1,68 @@
+"""What a run is to reach: the best checkpoint is kept, and training ends when nothing gets better."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.errors import require
+from engine.run.counters import Counters
+from engine.run.events import Every
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure by which a run is judged.
+
+    Attributes:
+      metric: A column of metrics.csv: "eval/<metric>" or "<phase>/<term>".
+      better: "lower" or "higher".
+      patience: Training stops when the figure has not got better for that long, on the counter that it names; None
+        for never.
+      least: How much better counts.
+    """
+
+    metric: str
+    better: str = "lower"
+    patience: Every | None = None
+    least: float = 0.0
+
+    def __post_init__(self) -> None:
+        require(self.better in ("lower", "higher"), "better", self.better, "lower or higher")
+        require(self.least >= 0, "least", self.least, "at least 0")
+
+
+class Best:
+    """The best value so far, and when it was.
+
+    Attributes:
+      facts: {"value", "cycle", "epoch", "seconds"}; empty before the first value. Saved with each checkpoint.
+    """
+
+    def __init__(self, goal: Goal) -> None:
+        self.goal = goal
+        self.facts: dict[str, Any] = {}
+
+    def note(self, figures: Mapping[str, float], counters: Counters, seconds: float) -> bool:
+        """Whether ``figures`` hold the goal's metric, and it is the best so far."""
+        value = figures.get(self.goal.metric)
+        if value is None or value != value:
+            return False
+        gain = self.facts.get("value", 0.0) - value
+        gain = -gain if self.goal.better == "higher" else gain
+        if self.facts and not gain > self.goal.least:
+            return False
+        self.facts = {"metric": self.goal.metric, "value": float(value), "cycle": counters.cycles,
+                      "epoch": counters.epoch, "seconds": seconds}
+        return True
+
+    def exhausted(self, counters: Counters, seconds: float) -> str:
+        """Why training should end, if the patience is over; else nothing."""
+        patience = self.goal.patience
+        if not self.facts or patience is None:
+            return ""
+        passed = {"cycles": counters.cycles - self.facts["cycle"], "epochs": counters.epoch - self.facts["epoch"],
+                  "seconds": seconds - self.facts["seconds"]}[patience.unit]
+        if passed < patience.amount - 1e-9:
+            return ""
+        return (f"{self.goal.metric} has not got better than {self.facts['value']:.6g} for {patience.amount:g} "
+                f"{patience.unit}, since cycle {self.facts['cycle']}")

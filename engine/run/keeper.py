@@ -1,0 +1,112 @@
+"""Keeper: a run's checkpoints, as the Trainer sees them: saved behind the training, restored, locked to one process."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.errors import require
+from engine.run import checkpoint
+from engine.run.folder import RunFolder
+from engine.run.lock import Lock
+from engine.run.writer import Writer
+
+Facts = dict[str, Any]  # JSON values: all of a run's state that is no tensor
+
+
+class Keeper:
+    """Saves and restores the complete state of a run.
+
+    Args:
+      folder: Of the run; None keeps nothing.
+      variables: {name: variable}: the tensors of the state.
+      keep: Newest checkpoints to keep.
+      say: Takes lines for people.
+
+    Raises:
+      Invalid: if ``keep`` is below 2.
+    """
+
+    def __init__(self, folder: RunFolder | None, variables: Mapping[str, Any], keep: int,
+                 say: Callable[[str], None]) -> None:
+        require(isinstance(keep, int) and keep >= 2, "keep", keep, "an integer of at least 2: one may be damaged")
+        self._folder, self._variables, self._keep, self._say = folder, variables, keep, say
+        self._writer = Writer()
+        self._lock = Lock(folder.path) if folder else None
+        self._read: list[Path] = []  # the checkpoints that were there when the run was restored
+
+    def open(self) -> bool:
+        """Make the folder and lock it, once. Returns whether it was not locked before.
+
+        Raises:
+          Invalid: if another process has it, or has trained in it since it was read.
+          OSError: if it cannot be made.
+        """
+        if not (self._folder and self._lock):
+            return False
+        self._folder.create()
+        if not self._lock.take():
+            return False
+        require(checkpoint.listed(self._folder.checkpoints) == self._read, "run_dir", self._folder.path,
+                "left alone between reading and training: another process has trained in it; start again")
+        return True
+
+    def close(self) -> None:
+        """Wait for the writer, then unlock. Raises the writer's error."""
+        try:
+            self._writer.wait()
+        finally:
+            if self._folder and self._lock:
+                self._lock.release()
+                self._read = checkpoint.listed(self._folder.checkpoints)
+
+    def check(self) -> None:
+        """Raise the writer's error, if it had one; ``Invalid`` if the folder is gone."""
+        self._writer.check()
+        if self._folder:
+            self._folder.check()
+
+    def save(self, cycle: int, facts: Facts, also: set[int], wait: bool = True) -> Path | None:
+        """A checkpoint of the state now; None without a folder.
+
+        Training stops for one copy of the state in memory; a writer puts it on the disk.
+
+        Args:
+          also: Cycles whose checkpoints are kept beside the newest.
+          wait: Until it is on the disk.
+
+        Raises:
+          OSError: if the disk refuses; without ``wait`` at the next ``check``, ``save`` or ``close``.
+        """
+        if self._folder is None:
+            return None
+        alone = self.open()  # not in training
+        self._writer.wait()  # never two at once, and no third copy of the state
+        try:
+            return self.write(cycle, self.copied(), facts, also, wait or alone)
+        finally:
+            if alone:
+                self.close()
+
+    def copied(self) -> checkpoint.State:
+        """The tensors of the state now, in memory of their own."""
+        return checkpoint.copied(self._variables)
+
+    def write(self, cycle: int, state: checkpoint.State, facts: Facts, also: set[int], wait: bool = True) -> Path:
+        """The same of a ``state`` that was copied before."""
+        assert self._folder is not None
+        self._folder.check()
+        folder, keep = self._folder.checkpoints, self._keep
+        facts = {**facts, "config": self._folder.config}
+        self._writer.start(lambda: checkpoint.save(folder, cycle, state, facts, keep, also))
+        if wait:
+            self._writer.wait()
+        return folder / str(cycle)
+
+    def restore(self) -> Facts | None:
+        """Put the newest good checkpoint back; its facts, or None if there is none."""
+        if self._folder is None:
+            return None
+        self._writer.wait()
+        self._read = checkpoint.listed(self._folder.checkpoints)
+        found = checkpoint.newest(self._folder.checkpoints, self._say, self._folder.config)
+        return checkpoint.load(found, self._variables) if found else None

@@ -1,0 +1,19 @@
+"""Ctrl-C and SIGTERM while nothing is being trained: there is nothing to save, so the process ends at once."""
+
+import os
+import signal
+import sys
+from typing import Any
+
+
+def install() -> None:
+    """Until the Trainer collects signals, and after it: one line, and the exit code of the signal."""
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, _leave)
+
+
+def _leave(signum: int, frame: Any) -> None:
+    sys.stdout.flush()
+    name, command = signal.Signals(signum).name, " ".join(["python", *sys.argv])
+    os.write(2, f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n".encode())
+    os._exit(128 + signum)  # not an exception: those that pass through an import or a C++ callback may be swallowed
