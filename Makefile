@@ -1,5 +1,6 @@
 # make demo   set up, train a classifier, a VAE and a WGAN-GP on the shipped images, show them in runs/demo/index.html
 # make test   set up, lint, type-check, test
+# make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
 # make lint   ruff and mypy alone
 # make clean  remove the environment, caches and runs
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND := tensorflow
 
-.PHONY: demo test lint clean setup bench
+.PHONY: demo test faults lint clean setup bench
 
 setup: $(VENV)/.ready
 
@@ -27,6 +28,9 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+faults: setup
+	$(BIN)/python -m pytest -m fault -n 2 --dist loadfile tests/faults
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

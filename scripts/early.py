@@ -5,6 +5,8 @@ import signal
 import sys
 from typing import Any
 
+STDERR = 2  # while wiring.quiet holds standard error back: what it was
+
 
 def install() -> None:
     """Until the Trainer collects signals, and after it: one line, and the exit code of the signal."""
@@ -15,5 +17,5 @@ def install() -> None:
 def _leave(signum: int, frame: Any) -> None:
     sys.stdout.flush()
     name, command = signal.Signals(signum).name, " ".join(["python", *sys.argv])
-    os.write(2, f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n".encode())
+    os.write(STDERR, f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n".encode())
     os._exit(128 + signum)  # not an exception: those that pass through an import or a C++ callback may be swallowed

@@ -107,9 +107,9 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
     from engine.reporting.recorder import Recorder, strategy_pictures
 
     target = trainer.cycles_of(**_length(options))
+    recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
     trainer.open()
     job.begin(trainer)
-    recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
     trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
                                      every(seconds=options.checkpoint_every))
     if trainer.continued:
@@ -130,7 +130,9 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
 def _watches(options: argparse.Namespace) -> dict[str, Any]:
     """The Trainer's ``spike``, ``goal`` and ``deterministic``."""
     from engine import Every, Goal, Spike
+    from engine.errors import require
 
+    require(options.goal or not options.patience, "--patience", options.patience, "left out without --goal")
     spike = Spike(deviations=options.spike_deviations) if options.spike_deviations else None
     patience = Every(epochs=options.patience) if options.patience else None
     goal = Goal(options.goal, options.better, patience) if options.goal else None
@@ -181,7 +183,7 @@ def quiet() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print on standard error while they load; shown if they fail."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
-    kept = os.dup(2)
+    kept = early.STDERR = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
@@ -191,6 +193,7 @@ def quiet() -> Iterator[None]:
             os.write(kept, held.read())
             raise
         finally:
+            early.STDERR = 2
             os.dup2(kept, 2)
             os.close(kept)
 

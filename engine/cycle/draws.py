@@ -55,6 +55,7 @@ class Draws:
         self._phase, self._outline, self._source = phase, outline, source
         self._seed_states, self._seed, self._parts = seed_states, seed, accumulate
         self.batches = accumulate if phase.reads_batch else 0  # of the source, per update
+        self.in_sequence = source.in_sequence
 
     def of(self, update: tf.Tensor, batch: tf.Tensor, course: Course) -> Drawn:
         """For the phase's update number ``update``, which begins to read at batch number ``batch`` (both int64)."""

@@ -81,9 +81,10 @@ class BlockLoop(Loop):
 
     @staticmethod
     def suits(steps: list[PhaseStep]) -> bool:
-        """Whether the variables are few enough to be put back."""
-        return sum(v.shape.num_elements() * v.dtype.size for step in steps for v in step.updater.variables
-                   ) <= SNAPSHOT_BYTES
+        """Whether the variables are few enough to be put back, and the batches can be read phase by phase."""
+        reading = [step for step in steps if step.draws.batches]
+        return (len(reading) <= 1 or not any(step.draws.in_sequence for step in reading)) and sum(
+            v.shape.num_elements() * v.dtype.size for step in steps for v in step.updater.variables) <= SNAPSHOT_BYTES
 
     def forward(self, state: State, target: tf.Tensor, course: Course) -> State:
         """One block of updates."""

@@ -48,6 +48,11 @@ class Source:
         """What the compiled loop is handed to read from ``batch`` on: tensors or an iterator."""
         return ()
 
+    @property
+    def in_sequence(self) -> bool:
+        """Whether batches must be read one after the other: so it is if there is a reader to open."""
+        return type(self).open is not Source.open
+
     def left_at(self, batch: int) -> None:
         """Told after a call of the compiled loop: the next batch to be read is ``batch``."""
 

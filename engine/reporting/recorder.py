@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from engine.data.source import Source
+from engine.errors import require
 from engine.reporting import pictures
 from engine.reporting.progress import Progress, describe
 from engine.reporting.report import write_report
@@ -45,25 +46,34 @@ class Recorder:
         self._path: Path = trainer.folder.path
         terms = [f"{phase}/{name}" for phase, names in trainer.term_names.items() for name in names]
         evaluated = [f"eval/{name}" for name in trainer.metric_names(held_out)]
-        self._table = Table(self._path / "metrics.csv", ["cycle", "batches", "epoch", "seconds", *terms, *evaluated])
-        self._table.rewind(trainer.counters.cycles)
+        if trainer.best:
+            require(trainer.best.goal.metric in (*terms, *evaluated), "goal", trainer.best.goal.metric,
+                    f"one of {', '.join([*evaluated, *terms])}")
+        self._columns = ["cycle", "batches", "epoch", "seconds", *terms, *evaluated]
+        self._table: Table | None = None
         self._board = TensorBoard(self._path / "tensorboard")
         self._progress = Progress(target, initial=trainer.counters.cycles)
         self._row: dict[str, float] = {}
         self.metrics: dict[str, float] = {}  # the newest evaluation
         trainer.say = self._progress.line
-        trainer.keep("row", lambda: self._row, self._rewind)
 
     def events(self, log: Every, evaluate: Every, checkpoint: Every) -> list[Event]:
-        """The events, in the order in which they must run: the checkpoint sees complete rows."""
+        """The events, in the order in which they must run: the checkpoint sees complete rows. Opens metrics.csv."""
+        self._table = Table(self._path / "metrics.csv", self._columns)
+        self._table.rewind(self._trainer.counters.cycles)
+        self._trainer.keep("row", lambda: self._row, self._rewind)
         return [Event(Every(seconds=0.2), self._advance), Event(log, self._log), Event(evaluate, self._evaluate),
                 Event(checkpoint, self._checkpoint)]
 
     def close(self, finished: bool) -> None:
-        """Write what is open and report.html; of a finished run, summary.json too."""
-        self._flush()
+        """Write what is open and report.html; of a finished run, summary.json too. Nothing if the folder is gone."""
         self._board.close()
         self._progress.close()
+        if finished:
+            self._check()
+        elif not (self._path / "config.json").exists():
+            return
+        self._flush()
         assert self._trainer.folder is not None
         summary = self._trainer.folder.read("summary.json")
         if finished and summary.get("cycles") == self._trainer.counters.cycles:
@@ -74,8 +84,7 @@ class Recorder:
                 found = self._trainer.evaluate(source)
                 self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
             self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary()})
-        if (self._path / "config.json").exists():
-            write_report(self._path)
+        write_report(self._path)
 
     def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:
         self._progress.update(trainer.counters.cycles, trainer.counters.epoch, means)
@@ -92,6 +101,7 @@ class Recorder:
         self._note(values)
         self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
         drawn = self._draw(trainer)
+        self._check()
         for name, image in drawn.items():
             pictures.save(image, self._path / "pictures" / f"{name}-{trainer.counters.cycles}.png")
         self._board.images(trainer.counters.cycles, {name: np.asarray(image) for name, image in drawn.items()})
@@ -105,10 +115,12 @@ class Recorder:
         """Go on from a checkpoint whose open row was ``row``."""
         self._row = dict(row or {})
         cycles = self._trainer.counters.cycles
+        assert self._table is not None
         self._table.rewind(int(self._row["cycle"]) - 1 if self._row else cycles)
         self._board.rewind(cycles)
 
     def _note(self, values: Mapping[str, float]) -> None:
+        self._check()
         counters = self._trainer.counters
         if self._row.get("cycle") != counters.cycles:
             self._flush()
@@ -117,7 +129,12 @@ class Recorder:
         self._row.update(values)
         self._board.scalars(counters.cycles, values)
 
+    def _check(self) -> None:
+        """Raises ``Invalid`` if the folder was removed: what is written would make it again."""
+        assert self._trainer.folder is not None
+        self._trainer.folder.check()
+
     def _flush(self) -> None:
-        if self._row:
+        if self._row and self._table is not None:
             self._table.write(self._row)
         self._row = {}

@@ -49,7 +49,8 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
     revision = max((_order(path)[1] for path in before), default=-1) + 1
     final, partial = folder / (f"{cycle}.{revision}" if revision else str(cycle)), folder / f".partial-{cycle}"
     _sweep(folder)
-    partial.mkdir(parents=True)
+    folder.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
+    partial.mkdir()
     with (partial / STATE).open("wb") as file:
         np.savez(file, **{name: _plain(array) for name, array in state.items()})  # type: ignore[arg-type]
         _sync(file)
@@ -120,6 +121,8 @@ def fault_of(path: Path) -> str | None:
         manifest = manifest_of(path)
         if (manifest["cycle"], manifest["revision"]) != _order(path):
             return f"{MANIFEST} is of cycle {manifest['cycle']}.{manifest['revision']}"
+        if set(manifest["files"]) != {STATE}:
+            return f"{MANIFEST} does not name {STATE} alone"
         for name, wanted in manifest["files"].items():
             size = (path / name).stat().st_size
             if size != wanted["bytes"]:
@@ -127,7 +130,7 @@ def fault_of(path: Path) -> str | None:
             if _digest(path / name) != wanted["sha256"]:
                 return f"{name} is not what the manifest says (SHA-256)"
         state_of(path, manifest, read=False)
-    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # whatever damage makes a reader raise: the checkpoint before it is there
         return f"{type(error).__name__}: {error}"
     return None
 

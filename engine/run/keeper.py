@@ -1,5 +1,6 @@
 """Keeper: a run's checkpoints, as the Trainer sees them: saved behind the training, restored, locked to one process."""
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ class Keeper:
         require(isinstance(keep, int) and keep >= 2, "keep", keep, "an integer of at least 2: one may be damaged")
         self._folder, self._variables, self._keep, self._say = folder, variables, keep, say
         self._writer = Writer()
+        self._saving = threading.Lock()  # a signal that is overdue is served by another thread
         self._lock = Lock(folder.path) if folder else None
         self._read: list[Path] = []  # the checkpoints that were there when the run was restored
 
@@ -59,6 +61,10 @@ class Keeper:
                 self._lock.release()
                 self._read = checkpoint.listed(self._folder.checkpoints)
 
+    def wait(self) -> None:
+        """Until nothing is being written. Raises the writer's error."""
+        self._writer.wait()
+
     def check(self) -> None:
         """Raise the writer's error, if it had one; ``Invalid`` if the folder is gone."""
         self._writer.check()
@@ -79,13 +85,14 @@ class Keeper:
         """
         if self._folder is None:
             return None
-        alone = self.open()  # not in training
-        self._writer.wait()  # never two at once, and no third copy of the state
-        try:
-            return self.write(cycle, self.copied(), facts, also, wait or alone)
-        finally:
-            if alone:
-                self.close()
+        with self._saving:
+            alone = self.open()  # not in training
+            self._writer.wait()  # never two at once, and no third copy of the state
+            try:
+                return self.write(cycle, self.copied(), facts, also, wait or alone)
+            finally:
+                if alone:
+                    self.close()
 
     def copied(self) -> checkpoint.State:
         """The tensors of the state now, in memory of their own."""
@@ -93,14 +100,22 @@ class Keeper:
 
     def write(self, cycle: int, state: checkpoint.State, facts: Facts, also: set[int], wait: bool = True) -> Path:
         """The same of a ``state`` that was copied before."""
-        assert self._folder is not None
-        self._folder.check()
-        folder, keep = self._folder.checkpoints, self._keep
-        facts = {**facts, "config": self._folder.config}
-        self._writer.start(lambda: checkpoint.save(folder, cycle, state, facts, keep, also))
+        folder, keep = self._folder, self._keep
+        assert folder is not None
+        folder.check()
+        facts = {**facts, "config": folder.config}
+
+        def job() -> None:
+            try:
+                checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also)
+            except OSError:
+                folder.check()  # the clearer error, if it was removed meanwhile
+                raise
+
+        self._writer.start(job)
         if wait:
             self._writer.wait()
-        return folder / str(cycle)
+        return folder.checkpoints / str(cycle)
 
     def restore(self) -> Facts | None:
         """Put the newest good checkpoint back; its facts, or None if there is none."""

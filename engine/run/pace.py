@@ -15,10 +15,11 @@ class Pace:
         return self._done / self._spent if self._spent else 0.0
 
     def ran(self, cycles: int, seconds: float) -> None:
-        """Count in one call."""
+        """Count in one call. A clock that goes backwards gives less than no seconds."""
+        seconds = max(seconds, 1e-9)
         if not self.first_call:
             self.first_call = seconds
             return
         self._done, self._spent = self._done + cycles, self._spent + seconds
-        fitting = int(0.5 * cycles / max(seconds, 1e-9))
+        fitting = int(0.5 * cycles / seconds)
         self.cycles = max(1, min(fitting, 4 * self.cycles, 10_000))

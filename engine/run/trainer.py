@@ -163,18 +163,26 @@ class Trainer:
         elif self.folder and not self.continued:
             self._unbegun = self.counters.cycles, self._keeper.copied(), self._facts()
         self._start_events(self._restored)
-        began, before = self._clock(), self.seconds
+        now = self._clock()
         while self._pending or (self.counters.cycles < target and not self.stopped):
             if not self._pending:
                 with self._training:
                     self._call(target)
-                self.seconds = max(before + self._clock() - began, self.seconds)  # a clock may go backwards
-            self._fire(ending=self.counters.cycles >= target)
-            if self.stopped:
-                self._fire(ending=True)
+                    now = self._passed(now)
+                    ending = self.counters.cycles >= target
+                    self._pending = [event for event in self.events if event.due(self.counters.cycles, self.seconds)
+                                     or (event.at_end and ending)]
+            acted = list(self._pending)
+            self._fire()
+            if self.stopped:  # the others see the end, too
+                self._pending = [event for event in self.events if event.at_end and all(event is not each for each in acted)]
+                self._fire()
             if watch.caught:
-                self.save()
-                raise Interrupted(watch.caught)
+                break
+        self._keeper.wait()  # a signal now would lose the last checkpoint
+        if watch.caught:
+            self.save()
+            raise Interrupted(watch.caught)
 
     def open(self) -> None:
         """Make the run's folder and lock it; ``train`` does, and gives it free at its end.
@@ -233,7 +241,7 @@ class Trainer:
 
     def note(self, figures: Mapping[str, float]) -> None:
         """Hand in figures by their column in metrics.csv: the goal is judged by them."""
-        if self.best is None:
+        if self.best is None or self.best.goal.metric not in figures:
             return
         if self.best.note(figures, self.counters, self.seconds):
             self.save()
@@ -295,6 +303,12 @@ class Trainer:
                 self._pending.append(event)
         self._restored = {}
 
+    def _passed(self, before: float) -> float:
+        """Count the seconds since ``before``, none if the clock went backwards; the clock now."""
+        now = self._clock()
+        self.seconds += max(0.0, now - before)
+        return now
+
     def _overdue(self, signum: int) -> None:
         """A signal was not served in time: leave from here if the state is consistent, else let the main thread."""
         if not self._training.acquire(blocking=False):
@@ -313,20 +327,19 @@ class Trainer:
                                                   averages=averages_of(self.engine))
         return self._evaluations[place]
 
-    def _fire(self, ending: bool) -> None:
-        """Let the events that are due act, one after the other, and save what they want saved."""
+    def _fire(self) -> None:
+        """Let the pending events act, one after the other, and save what they want saved."""
         self._keeper.check()
-        due = [event for event in self.events if event.due(self.counters.cycles, self.seconds)
-               or (event.at_end and ending)]
-        self._pending = self._pending or due
-        while self._pending:
-            event = self._pending[0]
-            self._acting = event, event.interval.saved()
-            means, self._pending = event.interval.means(), self._pending[1:]
-            event.interval.clear()
-            event.start(self.counters.cycles, self.cycles_per_epoch, self.seconds)
-            event.what(self, means)
-        self._acting = None
+        try:
+            while self._pending:
+                event = self._pending[0]
+                self._acting = event, event.interval.saved()
+                means, self._pending = event.interval.means(), self._pending[1:]
+                event.interval.clear()
+                event.start(self.counters.cycles, self.cycles_per_epoch, self.seconds)
+                event.what(self, means)
+        finally:
+            self._acting = None
         if self._save_wanted:
             self._save_wanted = False
             self.save(wait=False)

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from engine import DatasetSource
 from engine.cycle import loop
+from engine.cycle.draws import Course
 from engine.cycle.order import Order
 from tests import toys
 from tests.cycle.test_health import poisoned
@@ -93,10 +94,10 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
     draws, order = made._steps[0].draws, made.order
     updates = [tf.constant(update, tf.int64) for update in range(23, 29)]  # over the end of an epoch of 50 batches
     batches = [order.first_batch(0, update) for update in updates]
-    ahead = draws.ahead(updates, batches, tf.constant(4), source.open(46))
+    ahead = draws.ahead(updates, batches, tf.constant(4), Course(source.open(46)))
     reader = source.open(46)
     for place in range(4):
-        single = draws.of(updates[place], batches[place], reader)
+        single = draws.of(updates[place], batches[place], Course(reader))
         for many, one in zip(tf.nest.flatten(ahead), tf.nest.flatten(single), strict=True):
             np.testing.assert_array_equal(many[place], one)
     if kind == "dataset":

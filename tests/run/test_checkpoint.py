@@ -191,6 +191,10 @@ def swap(path, name):
     (lambda path: (path / "manifest.json").write_text("[1]"), "manifest.json is no JSON object"),
     (lambda path: edit(path, position=99), "manifest.json is not what was written (SHA-256)"),
     (lambda path: edit(path, sha256="0" * 64), "manifest.json is not what was written (SHA-256)"),
+    (lambda path: (path / "manifest.json").write_text('{"a":' * 100_000), "RecursionError"),
+    (lambda path: (path / "manifest.json").write_text(json.dumps(
+        {"cycle": 10, "revision": 0, "files": {}, "sha256": checkpoint._seal({"cycle": 10, "revision": 0, "files": {}})}
+    )), "manifest.json does not name state.npz alone"),
     (lambda path: os.truncate(path / "manifest.json", 2**27), "manifest.json has more than 67108864 bytes"),
 ])
 def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, named):

@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import threading
+import time
 
 import keras
 import numpy as np
@@ -294,6 +296,27 @@ def test_a_second_signal_leaves_at_once(tmp_path):
         made.train(cycles=9)
     assert checkpoint.listed(tmp_path / "checkpoints") == []
     assert handlers() == before
+
+
+def test_a_signal_while_the_last_checkpoint_is_being_written_does_not_lose_it(tmp_path, monkeypatch):
+    save, began = checkpoint.save, threading.Event()
+
+    def slowly(*args):
+        if not began.is_set():
+            began.set()
+            time.sleep(0.3)  # training is over now, and only waits for this
+            os.kill(os.getpid(), signal.SIGTERM)
+        return save(*args)
+
+    monkeypatch.setattr(checkpoint, "save", slowly)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # and if it were served by nobody ...
+    try:
+        made = fit(tmp_path, [Event(Every(cycles=4), lambda trainer, _: trainer.save(wait=False))])
+        with pytest.raises(Interrupted):
+            made.train(cycles=4)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert fit(tmp_path).counters.cycles == 4
 
 
 def test_a_signal_without_a_run_folder_ends_training_too():
