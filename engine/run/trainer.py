@@ -172,10 +172,10 @@ class Trainer:
                     ending = self.counters.cycles >= target
                     self._pending = [event for event in self.events if event.due(self.counters.cycles, self.seconds)
                                      or (event.at_end and ending)]
-            acted = list(self._pending)
+            acted = {id(event) for event in self._pending}
             self._fire()
             if self.stopped:  # the others see the end, too
-                self._pending = [event for event in self.events if event.at_end and all(event is not each for each in acted)]
+                self._pending = [event for event in self.events if event.at_end and id(event) not in acted]
                 self._fire()
             if watch.caught:
                 break
