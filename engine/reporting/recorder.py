@@ -135,6 +135,10 @@ class Recorder:
         self._trainer.folder.check()
 
     def _flush(self) -> None:
-        if self._row and self._table is not None:
-            self._table.write(self._row)
-        self._row = {}
+        row, self._row = self._row, {}
+        if row and self._table is not None:
+            try:
+                self._table.write(row)
+            except FileNotFoundError:
+                self._check()
+                raise

@@ -39,12 +39,12 @@ class Table:
 
         Raises:
           Invalid: for a column that the table does not have, or a row without ``cycle``.
+          FileNotFoundError: if its folder is gone; it is not made again.
         """
         unknown = [name for name in row if name not in self.columns]
         require(not unknown, "row", ",".join(unknown), f"one of the columns {','.join(self.columns)}")
         require("cycle" in row, "row", ",".join(row), "a row with its `cycle`")
         text = _line(_number(row[name]) if name in row else "" for name in self.columns)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "ab") as file:  # closing it flushes
             file.write(text if file.tell() else _line(self.columns) + text)
 

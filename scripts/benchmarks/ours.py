@@ -84,7 +84,8 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
         before = [variable.numpy() for variable in variables]
         engine = StepEngine([alone], nets, {phase.name: Update(optimizer)}, source, plan=settings["plan"])
         totals = engine.run(1).totals[phase.name]
-        figures[phase.name] = {name: float(total / count) for name, (total, count) in totals.items() if name != "objective"}
+        figures[phase.name] = {name: float(total / count) for name, (total, count) in totals.items()
+                               if name != "objective"}
         figures[phase.name]["step"] = plain_tf.moved(variables, before)
         held.update(_draws(workload, phase.name))
     _write(exchange / f"{workload.name}.npz", held)

@@ -22,6 +22,10 @@ def filled(path: Path, rows: int = 3) -> Table:
 def test_nothing_is_written_before_the_first_row(tmp_path: Path) -> None:
     table = Table(tmp_path / "run" / "metrics.csv", COLUMNS)
     assert not list(tmp_path.iterdir())
+    with pytest.raises(FileNotFoundError):  # a folder that was removed is not made again
+        table.write({"cycle": 1})
+    assert not list(tmp_path.iterdir())
+    table.path.parent.mkdir()
     table.write({"cycle": 1})
     assert table.path.read_text() == "cycle,epoch,elbo/kl,eval/accuracy\n1,,,\n"
 
