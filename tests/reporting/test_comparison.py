@@ -10,6 +10,7 @@ from engine.reporting.table import Table
 
 def run_of(folder, accuracies):
     """A run that was evaluated every half epoch; NaN for a row without an evaluation."""
+    folder.mkdir()
     table = Table(folder / "metrics.csv", ["cycle", "batches", "epoch", "seconds", "eval/accuracy"])
     for i, accuracy in enumerate(accuracies, start=1):
         table.write({"cycle": i, "batches": i, "epoch": i / 2, "seconds": i,
