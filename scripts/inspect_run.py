@@ -12,6 +12,7 @@ divided by that of the first value. Exit code 2, with one line, for a folder tha
 
 import argparse
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _line(path: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, Any] | 
     manifest = checkpoint.manifest_of(path)
     size = sum(file.stat().st_size for file in path.iterdir())
     shapes = manifest["variables"]
-    held = sum(_size(shape) for name, (shape, _) in shapes.items() if name.startswith("nets/"))
+    held = sum(math.prod(shape) for name, (shape, _) in shapes.items() if name.startswith("nets/"))
     other = "" if manifest.get("config") == config else ", but is of a run of another configuration"
     return f"  {path.name:>12}  {size:,} bytes, {len(shapes)} variables, {held:,} numbers in nets, verifies{other}", (
         None if other else manifest)
@@ -161,13 +162,6 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
                 change = new.astype(np.float64) - old.astype(np.float64)
                 share = np.linalg.norm(change) / np.linalg.norm(old.astype(np.float64))
             yield f"  {name} {forms[0]}: largest difference {np.abs(change).max():.3g}, relative norm {share:.3g}"
-
-
-def _size(shape: list[int]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

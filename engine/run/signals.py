@@ -14,10 +14,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupted(Exception):
-    """Training ended by a signal, after a checkpoint. ``signum`` is its number."""
+    """Training ended by a signal, after a checkpoint if the run has a folder. ``signum`` is its number."""
 
-    def __init__(self, signum: int) -> None:
-        super().__init__(farewell(signum, "a checkpoint was saved"))
+    def __init__(self, signum: int, what: str = "a checkpoint was saved") -> None:
+        super().__init__(farewell(signum, what))
         self.signum = signum
 
 

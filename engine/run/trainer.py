@@ -170,8 +170,9 @@ class Trainer:
                     self._call(target)
                     now = self._passed(now)
                     ending = self.counters.cycles >= target
-                    self._pending = [event for event in self.events if event.due(self.counters.cycles, self.seconds)
-                                     or (event.at_end and ending)]
+                    self._pending = self._pending or [  # a rollback may have brought some back
+                        event for event in self.events if event.due(self.counters.cycles, self.seconds)
+                        or (event.at_end and ending)]
             acted = {id(event) for event in self._pending}
             self._fire()
             if self.stopped:  # the others see the end, too
@@ -182,7 +183,7 @@ class Trainer:
         self._keeper.wait()  # a signal now would lose the last checkpoint
         if watch.caught:
             self.save()
-            raise Interrupted(watch.caught)
+            raise Interrupted(watch.caught, self._kept_safe())
 
     def open(self) -> None:
         """Make the run's folder and lock it; ``train`` does, and gives it free at its end.
@@ -314,11 +315,24 @@ class Trainer:
         if not self._training.acquire(blocking=False):
             if self._pace.first_call:
                 return  # within one call
-            if self._unbegun:  # it compiles, for as long as that takes
-                self._keeper.write(*self._unbegun, set())
+            save = self._save_beginning  # it compiles, for as long as that takes
         else:
-            self._keeper.save(self.counters.cycles, self._facts(again=True), self._worth_keeping())
-        signals.leave(signum, "a checkpoint was saved")
+            save = self._save_before_event
+        try:
+            save()
+        except Exception as error:  # the main thread may be blocked for good: leave all the same
+            signals.leave(signum, f"no checkpoint could be saved ({error}), the last one stands")
+        signals.leave(signum, self._kept_safe())
+
+    def _save_beginning(self) -> None:
+        if self._unbegun:  # of a continued run the checkpoint is there
+            self._keeper.write(*self._unbegun, set())
+
+    def _save_before_event(self) -> None:
+        self._keeper.save(self.counters.cycles, self._facts(again=True), self._worth_keeping())
+
+    def _kept_safe(self) -> str:
+        return "a checkpoint was saved" if self.folder else "the run has no folder, nothing was saved"
 
     def _evaluation(self, function: Loss, source: Source) -> Evaluation:
         place = id(source), function

@@ -413,3 +413,28 @@ def test_pictures_show_the_same_latents_at_every_moment():
             != before["z"]).all()
     np.testing.assert_array_equal(made.pictures(13, toys.points(4))["first"][..., 0, 0], toys.POINTS[:13])
     assert len(made.pictures(999)["z"]) == 200
+
+
+def test_a_signal_that_is_overdue_ends_the_process_even_if_nothing_can_be_saved(tmp_path, monkeypatch):
+    """Otherwise the main thread would wait for ever for the lock that the watch holds."""
+    made, left = fit(tmp_path), []
+
+    def leave(signum, what):
+        left.append((signum, what))
+        raise SystemExit
+
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.run.signals.leave", leave)
+    monkeypatch.setattr(made._keeper, "save", full)
+    with pytest.raises(SystemExit):
+        made._overdue(signal.SIGTERM)
+    assert left == [(signal.SIGTERM, "no checkpoint could be saved ([Errno 28] No space left on device), the last one "
+                     "stands")]
+
+
+def test_a_run_without_a_folder_does_not_say_that_it_saved():
+    made = fit(events=[Event(Every(cycles=2), send(signal.SIGTERM))])
+    with pytest.raises(Interrupted, match="the run has no folder, nothing was saved"):
+        made.train(cycles=9)
