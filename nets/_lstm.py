@@ -5,8 +5,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Scan = tuple[tf.Tensor, tf.Tensor]
-
 
 class LSTM(keras.layers.Layer):
     """As ``keras.layers.LSTM(units, use_cudnn=False)``, with its weights, time first.
@@ -28,7 +26,6 @@ class LSTM(keras.layers.Layer):
     def __init__(self, units: int, *, return_sequences: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self.units, self.return_sequences = units, return_sequences
-        self.supports_masking = True
 
     def build(self, shape: Any) -> None:
         """[T, B, E], time first."""

@@ -64,7 +64,7 @@ def _recorded(run_dir: Path, names: list[str]) -> Settings | None:
 def _kept_or_measured(chosen: argparse.Namespace, measure: Measure, say: Callable[[str], None]) -> Settings:
     model, flags = processor()
     options = candidates(chosen, flags)
-    if len(options) == 1:
+    if len(options) == 1 or chosen.check or chosen.smoke:  # those train nothing that would be faster
         return options[0]
     place, path = _place(chosen, model), kept_in()
     kept = _read(path)

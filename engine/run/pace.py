@@ -1,5 +1,6 @@
 """How long a call of the compiled loop should be, how fast the run is, and where its time goes."""
 
+
 class Pace:
     """How many cycles make about half a second, so that events and signals are never far away.
 

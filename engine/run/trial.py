@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from engine.cycle.plan import COMPILED
 from engine.cycle.step import Program, StepEngine
+from engine.run.check_phases import one_line
 from engine.run.cost import operations
 
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
@@ -125,8 +126,8 @@ class Trial:
         try:
             self._seconds(1)
             once = self._seconds(1)
-        except (tf.errors.OpError, NotImplementedError) as error:
-            self._left_out[plan] = f"it cannot be compiled ({type(error).__name__})"
+        except tf.errors.OpError as error:
+            self._left_out[plan] = f"it cannot be compiled: {one_line(error)}"
             return
         for _ in range(ROUNDS):  # in turns, for the machine drifts
             self._time(plan, once, 1)

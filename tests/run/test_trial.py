@@ -98,7 +98,7 @@ def test_a_plan_that_cannot_be_compiled_is_left_out(monkeypatch):
     monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
     monkeypatch.setattr(StepEngine, "run", failing)
     choice = chosen(machine)
-    assert choice.plan == "graph" and choice.left_out["xla"] == "it cannot be compiled (InvalidArgumentError)"
+    assert choice.plan == "graph" and choice.left_out["xla"] == "it cannot be compiled: Detected unsupported operations"
 
 
 def test_a_bad_first_update_ends_the_trial_and_is_named_by_the_training(monkeypatch):

@@ -73,6 +73,12 @@ def test_bfloat16_is_tried_only_where_the_cpu_computes_in_it(monkeypatch, tmp_pa
     assert settled(alone, []) == ([], []) and alone.precision == "float32"
 
 
+@pytest.mark.parametrize("option", ["--smoke", "--check"])
+def test_what_trains_nothing_measures_nothing(tmp_path, option):
+    chosen = options(tmp_path, "--threads", "auto", option)
+    assert settled(chosen, []) == ([], []) and chosen.threads is None and not auto.kept_in().exists()
+
+
 def test_a_continued_run_keeps_its_own(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text(json.dumps(
