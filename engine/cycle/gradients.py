@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from engine.cycle.converted import converted
 from engine.cycle.draws import Drawn, Draws
 from engine.cycle.outline import Outline, seed_states, trainable
 from engine.cycle.replicas import Replicas
@@ -38,6 +39,8 @@ class PhaseGradients:
         self._nets, self._source, self._replicas = nets, source, replicas
         self.variables = trainable(phase, nets)
         self._states = seed_states(nets)
+        self._loss, self._transform = converted(phase.loss, nets.values()), converted(source.transform)
+        self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}
         self.draws = Draws(phase, outline, source, len(self._states), seed, accumulate)
         self._lanes, self._examples = 1, source.batch_size // replicas.count
         self.names = ["objective", *outline.terms, *["regularization"] * outline.regularized, "gradient_norm"]
@@ -83,8 +86,8 @@ class PhaseGradients:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             with keras.StatelessScope(state, collect_losses=True) as scope:
-                batch = self._source.transform(raw, Noise(examples=self._examples, drawn=data)) if raw else {}
-                terms = self.phase.loss(self._nets, batch, Noise(examples=self._examples, drawn=loss))
+                batch = self._transform(raw, Noise(examples=self._examples, drawn=data)) if raw else {}
+                terms = self._loss(self._nets, batch, Noise(examples=self._examples, drawn=loss))
                 means = self._means(terms, update)
             share = means[0] * scale / self._replicas.count
         gradients = tape.gradient(share, values, unconnected_gradients="zero")
@@ -100,8 +103,9 @@ class PhaseGradients:
         return [tf.add_n(counted), *means.values()]
 
     def _weight(self, name: str, update: tf.Tensor) -> Any:
-        weight = self.phase.weights.get(name, 1.0)
-        return tf.cast(weight(update), tf.float32) if callable(weight) else weight
+        if name in self._schedules:
+            return tf.cast(self._schedules[name](update), tf.float32)
+        return self.phase.weights.get(name, 1.0)
 
     def finish(self, parts: Measured, scale: tf.Tensor | float) -> Measured:
         """Mean over micro-batches, gradients without the loss scale, and their norm into the vector."""

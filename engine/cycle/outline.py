@@ -4,15 +4,16 @@ The trace tells the engine which draws to make, which terms come out in which fo
 (batch normalisation) the nets update, and which variables have a gradient at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
+from engine.cycle.converted import converted
 from engine.data.source import Source
-from engine.errors import Invalid, require
+from engine.errors import require
 from engine.noise import Noise, Request
 from engine.strategy import RESERVED_TERMS, Loss, Nets, Phase
 
@@ -39,22 +40,7 @@ def symbolic_batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, R
     """In a graph: a transformed batch of placeholders, and the draws of the transform."""
     noise = Noise(phase="data", examples=source.batch_size)
     raw = {name: tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape) for name, spec in source.spec.items()}
-    return _converted(source.transform)(raw, noise), noise.requests
-
-
-def _converted(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` as a plan compiles it: AutoGraph turns Python's ``if`` and ``while`` on tensors into graph."""
-    read = tf.__internal__.autograph.tf_convert(function, tf.__internal__.autograph.control_status_ctx())
-
-    def call(*args: Any) -> Any:
-        try:
-            return read(*args)
-        except Exception as error:
-            if isinstance(error.__context__, Invalid):  # AutoGraph wraps it in many lines
-                raise error.__context__ from None
-            raise
-
-    return call
+    return converted(source.transform)(raw, noise), noise.requests
 
 
 class Survey(NamedTuple):
@@ -70,7 +56,7 @@ def survey(function: Loss, nets: Nets, source: Source, place: str, reads_batch: 
     noise = Noise(phase=place, examples=source.batch_size)
     with keras.StatelessScope(), tf.__internal__.FuncGraph(f"survey_{place}").as_default():
         batch, data_requests = symbolic_batch(source)
-        results = _converted(function)(nets, batch if reads_batch else {}, noise)
+        results = converted(function, nets.values())(nets, batch if reads_batch else {}, noise)
         require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
         shapes = {name: tuple(tf.convert_to_tensor(value).shape) for name, value in results.items()}
     return Survey(shapes, noise.requests, data_requests)
@@ -87,7 +73,7 @@ def outline(phase: Phase, nets: Nets, source: Source) -> Outline:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(values)
             with keras.StatelessScope(list(zip(trained, values, strict=True)), collect_losses=True) as scope:
-                terms = _converted(phase.loss)(nets, batch if phase.reads_batch else {}, noise)
+                terms = converted(phase.loss, nets.values())(nets, batch if phase.reads_batch else {}, noise)
                 form = _check_terms(phase, terms, source.batch_size)
                 penalties = [loss for name in phase.updates for loss in nets[name].losses]
                 counted = [tf.reduce_sum(tf.cast(terms[name], tf.float32)) for name in form if name not in phase.watch]

@@ -41,10 +41,10 @@ class Plan:
         return Plan(self.phases.get(phase, self.name))
 
     def part(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A part of an update: a unit of XLA; the place where AutoGraph reads the user's loss."""
+        """A part of an update: a unit of XLA."""
         if self.name == "eager":
             return function
-        return tf.function(function, jit_compile=True if self.name == "xla" else None)
+        return tf.function(function, jit_compile=True if self.name == "xla" else None, autograph=False)
 
     @property
     def halves(self) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engine.data.folds import holdout, k_folds
+from engine.data.memory import aligned
 from engine.data.source import ArraySource, Transform, unchanged
 from engine.errors import require
 
@@ -23,6 +24,11 @@ class Dataset:
     train: Split
     test: Split  # held out: as train, with other examples
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; none for regression
+
+    def __post_init__(self) -> None:
+        for part in ("train", "test"):  # so that sources need no copy
+            held = {name: aligned(array) for name, array in getattr(self, part).items()}
+            object.__setattr__(self, part, held)
 
     def source(self, part: str, batch_size: int, seed: int = 0, transform: Transform = unchanged,
                names: tuple[str, ...] | None = None) -> ArraySource:

@@ -9,9 +9,10 @@ from engine.data.file_source import FileSource, Reads
 from engine.data.folds import holdout, k_folds
 from engine.data.image_file import Form
 from engine.data.image_listing import scan
+from engine.data.kept_pictures import KeptPictures, has_room
 from engine.data.picture_cache import CachedPictures
 from engine.data.picture_files import PictureFiles, report, survey
-from engine.data.source import Transform, unchanged
+from engine.data.source import ArraySource, Source, Transform, unchanged
 from engine.errors import require
 
 
@@ -37,13 +38,16 @@ class ImageFolder:
     name: str = "image-folder"
 
     def source(self, part: str, batch_size: int, seed: int = 0, transform: Transform = unchanged,
-               names: tuple[str, ...] | None = None) -> FileSource:
+               names: tuple[str, ...] | None = None) -> Source:
         """Batches {"image": uint8 [B, h, w, c], "label": int32 [B]} of the part ``train`` or ``test``.
 
         ``names`` is there for the likeness with ``Dataset.source``; both are always given.
         """
         numbers = self._numbers(part)
         batch_size = min(batch_size, max(len(numbers), 1)) if part == "test" else batch_size
+        if isinstance(self.pictures, KeptPictures):
+            kept = {"image": self.pictures.array, "label": self.labels}
+            return ArraySource(kept, batch_size, seed, transform, numbers)
         return FileSource(self.pictures, self.form.shape, numbers, self.labels[numbers], batch_size, seed, transform)
 
     @property
@@ -72,10 +76,12 @@ class ImageFolder:
 
 
 def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit: str = "crop", strict: bool = False,
-                 validation: float = 0.2, seed: int = 0, cache: str | Path | None = None) -> ImageFolder:
+                 validation: float = 0.2, seed: int = 0, cache: str | Path | None = None, keep: bool = True
+                 ) -> ImageFolder:
     """The pictures of a folder, each brought to one size.
 
     Every file is read once at the start, unless there is a cache; a bad one is named on standard error and skipped.
+    Without a cache up to a gibibyte of pictures stays in memory; more are read from their files again and again.
 
     Args:
       path: A folder of pictures, or of a folder per class.
@@ -84,16 +90,21 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
       validation: Share that is held out as the part ``test``, of each class alike, in [0, 1).
       seed: Of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
+      keep: Whether the pictures may stay in memory.
 
     Raises:
       Invalid: one line, for an option out of range, a folder without pictures, or more than 1 % bad files.
     """
     form = Form(size, channels, fit)
+    pictures: PictureFiles | CachedPictures | KeptPictures
     require(0 <= validation < 1, "validation", validation, "at least 0 and below 1")
     listing = scan(path)
     files = PictureFiles(listing.files, form)
-    pictures = files if cache is None else CachedPictures(files, cache, strict)
-    bad = pictures.bad if isinstance(pictures, CachedPictures) else survey(files, strict)
+    if cache is not None:
+        pictures = CachedPictures(files, cache, strict)
+    else:
+        pictures = KeptPictures(files, strict) if keep and has_room(files) else files
+    bad = survey(files, strict) if isinstance(pictures, PictureFiles) else pictures.bad
     report(bad)
     good = np.setdiff1d(np.arange(len(files)), list(bad))
     for label, name in enumerate(listing.classes):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.data import memory
 from engine.errors import require
 from engine.noise import Noise, fingerprint
 
@@ -90,23 +91,26 @@ class ArraySource(Source):
     Example ``i`` of epoch ``e`` is a keyed permutation of ``i``, so a resume needs one integer.
 
     Args:
-      arrays: {name: array}, all of one length in the first axis.
+      arrays: {name: array}, all of one length in the first axis. Those that may only be read, as mapped files, are
+        not copied (see ``memory``).
       batch_size: Examples per batch, at most their number.
       seed: Of the order of the epochs.
       transform: ``transform(batch, noise) -> batch``, run in the graph.
+      only: Positions in the arrays of the examples that there are; None for all.
 
     Raises:
       Invalid: for no arrays, unequal lengths, or a batch larger than the data.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], batch_size: int, seed: int = 0,
-                 transform: Transform = unchanged) -> None:
+                 transform: Transform = unchanged, only: np.ndarray | None = None) -> None:
         require(arrays, "arrays", dict(arrays), "at least one array")
         lengths = {name: len(array) for name, array in arrays.items()}
         require(len(set(lengths.values())) == 1, "arrays", lengths, "of one length")
-        super().__init__(next(iter(lengths.values())), batch_size, seed, transform)
+        super().__init__(next(iter(lengths.values())) if only is None else len(only), batch_size, seed, transform)
+        self._only = None if only is None else tf.constant(only, tf.int64)
         with tf.device("CPU:0"):
-            self.arrays = {name: tf.convert_to_tensor(array) for name, array in arrays.items()}
+            self.arrays = {name: memory.tensor(np.asanyarray(array)) for name, array in arrays.items()}
         self.spec = {name: tf.TensorSpec([self.batch_size, *array.shape[1:]], array.dtype)
                      for name, array in self.arrays.items()}
         # As tf.random.experimental.index_shuffle, which cannot take an epoch for each position.
@@ -131,6 +135,7 @@ class ArraySource(Source):
         return self._take(tf.minimum(positions, self.size - 1)), weights
 
     def _take(self, positions: tf.Tensor) -> Batch:
+        positions = positions if self._only is None else tf.gather(self._only, positions)
         return {name: tf.gather(array, positions) for name, array in self.arrays.items()}
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.converted import converted
 from engine.cycle.outline import survey
 from engine.cycle.plan import Plan
 from engine.data.source import Source
@@ -25,7 +26,8 @@ class Evaluation:
 
     def __init__(self, function: Loss, nets: Nets, source: Source, *, seed: int, plan: str,
                  averages: Sequence[tuple[Any, Any]] = (), place: str = "evaluation") -> None:
-        self.source, self._function, self._nets, self._averages = source, function, nets, averages
+        self.source, self._nets, self._averages = source, nets, averages
+        self._function, self._transform = converted(function, nets.values()), converted(source.transform)
         self._seed, self._place = seed, place
         self._survey = survey(function, nets, source, place)
         for name, shape in self._survey.shapes.items():
@@ -63,7 +65,7 @@ class Evaluation:
     def _values_of(self, raw: Any, data_draws: Any, draws: Any) -> dict[str, tf.Tensor]:
         examples = self.source.batch_size
         with keras.StatelessScope([(v, tf.convert_to_tensor(average)) for v, average in self._averages]):
-            batch = self.source.transform(raw, Noise(examples=examples, drawn=data_draws))
+            batch = self._transform(raw, Noise(examples=examples, drawn=data_draws))
             return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=draws)))
 
     def _batch(self, number: tf.Tensor, reader: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:

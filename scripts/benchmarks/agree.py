@@ -59,12 +59,12 @@ class Check:
     """Compares peers with ours on one workload; ours is run once.
 
     Args:
-      plan: Of ours; None for the workload's own.
+      settings: Of ours; None for a graph.
     """
 
-    def __init__(self, workers: Workers, workload: str, plan: str | None = None) -> None:
+    def __init__(self, workers: Workers, workload: str, settings: Settings | None = None) -> None:
         self._workers, self._workload = workers, workload
-        self._ours = self._figures("ours", {"plan": plan, "threads": None} if plan else None)
+        self._ours = self._figures("ours", settings)
 
     def of(self, peer: str, settings: Settings | None = None) -> float:
         """The largest relative difference of ``peer``, at its first candidate by default. Raises ``Differs``."""

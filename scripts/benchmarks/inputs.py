@@ -1,7 +1,7 @@
 """The data of all workloads, written to files once: the images that are shipped, and random tokens."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,25 @@ def prepare(folder: Path, names: Sequence[str]) -> None:
     Images and labels are Fashion-MNIST's (the shipped 10 000, training part), resized where a workload says so; there
     are as many sequences of tokens, with random labels.
     """
+    for each, array in _made(dict.fromkeys(each for name in names for each in WORKLOADS[name].inputs.values())).items():
+        np.save(folder / each.file, array)
+
+
+def made(workload: Workload) -> dict[str, np.ndarray]:
+    """{name in a batch: all examples}, without a file."""
+    arrays = _made(workload.inputs.values())
+    return {name: arrays[each] for name, each in workload.inputs.items()}
+
+
+def _made(wanted: Iterable[Input]) -> dict[Input, np.ndarray]:
     from engine.data.catalog import load
 
     train, random = load("fashion-mnist-10k").train, np.random.default_rng(0)
     count = len(train["label"])
-    made = {each: lambda each=each: resized(train["image"], each.shape) for each in IMAGES.values()}
-    made |= {LABELS: lambda: train["label"], SENTIMENTS: lambda: random.integers(0, 2, count, np.int32),
-             TOKENS: lambda: random.integers(1, VOCABULARY, [count, *TOKENS.shape], np.int32)}
-    for each in dict.fromkeys(each for name in names for each in WORKLOADS[name].inputs.values()):
-        np.save(folder / each.file, made[each]())
+    makers = {each: lambda each=each: resized(train["image"], each.shape) for each in IMAGES.values()}
+    makers |= {LABELS: lambda: train["label"], SENTIMENTS: lambda: random.integers(0, 2, count, np.int32),
+               TOKENS: lambda: random.integers(1, VOCABULARY, [count, *TOKENS.shape], np.int32)}
+    return {each: makers[each]() for each in wanted}
 
 
 def resized(images: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -62,7 +62,7 @@ def _model(workload: Workload) -> Any:
     class Model(keras.Model):
         def __init__(self) -> None:
             super().__init__()
-            self.nets = plain_tf.make_nets(workload)
+            self.nets = plain_tf.make_nets(workload, stock=True)
             self.adam = plain_tf.make_optimizers(workload, self.nets)
             self.built = True
 
@@ -93,7 +93,8 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
 
     from benchmarks import plain_tf
 
-    return plain_tf.verify(workload, exchange, lambda update: tf.function(update, jit_compile=settings["jit"]))
+    return plain_tf.verify(workload, exchange, lambda update: tf.function(update, jit_compile=settings["jit"]),
+                           stock=True)
 
 
 if __name__ == "__main__":

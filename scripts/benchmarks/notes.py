@@ -19,7 +19,7 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     from benchmarks import plain_tf
 
     plain_tf.set_threads(settings["threads"])
-    nets = plain_tf.make_nets(workload)
+    nets = plain_tf.make_nets(workload, stock=True)
     optimizers = plain_tf.make_optimizers(workload, nets)
     dataset = tf.data.Dataset.from_tensor_slices(arrays).shuffle(len(next(iter(arrays.values())))).repeat()
     batches = iter(dataset.batch(workload.batch_size).prefetch(tf.data.AUTOTUNE))
@@ -39,7 +39,7 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
     """See ``worker.Contestant``."""
     from benchmarks import plain_tf
 
-    return plain_tf.verify(workload, exchange, lambda update: update)
+    return plain_tf.verify(workload, exchange, lambda update: update, stock=True)
 
 
 if __name__ == "__main__":

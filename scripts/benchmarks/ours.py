@@ -1,4 +1,8 @@
-"""phaseloop with everything on: health watch, keyed draws, a log each 100 cycles, a checkpoint each minute."""
+"""phaseloop with everything on: health watch, keyed draws, a log each 100 cycles, a checkpoint each minute.
+
+Its plan is what plan="auto" finds for a run of an hour, its threads what --threads auto would: both in the trial of
+settings. The pairs run with what was found, as a continued run does.
+"""
 
 import os
 import tempfile
@@ -11,14 +15,15 @@ import numpy as np
 
 from benchmarks import worker
 from benchmarks.worker import Arrays, Figures, Loop, Settings
-from benchmarks.workloads import PENALTY_WEIGHT, PLANS, Workload, draw_shapes
+from benchmarks.workloads import PENALTY_WEIGHT, Workload, draw_shapes
 
 CHECKPOINT_SECONDS = 60.0
+PLANNED_SECONDS = 3600.0  # of the run for which a plan is chosen
 
 
 def candidates(workload: Workload) -> list[Settings]:
-    """One: the plan is given."""
-    return [{"plan": PLANS.get(workload.name, "graph"), "threads": None}]
+    """The plan is chosen by a trial within the process; where updates are small, one thread is tried too."""
+    return [{"plan": "auto", "threads": threads} for threads in ((None, 1) if workload.small else (None,))]
 
 
 def strategy(workload: Workload) -> Any:
@@ -29,7 +34,8 @@ def strategy(workload: Workload) -> Any:
             "wgan-gp": lambda: WGANGP(workload.latent_dim, PENALTY_WEIGHT)}[workload.loss]()
 
 
-def _source(workload: Workload, arrays: Arrays) -> Any:
+def source(workload: Workload, arrays: Arrays) -> Any:
+    """What ours reads."""
     from engine import ArraySource
     from engine.data.augment import scale
     from engine.data.source import unchanged
@@ -49,9 +55,10 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     prepare(0, workload.precision)
     nets = plain_tf.make_nets(workload)
     folder = tempfile.TemporaryDirectory()
-    trainer = Trainer(strategy(workload), nets, plain_tf.make_optimizers(workload, nets), _source(workload, arrays),
-                      run_dir=Path(folder.name) / "run", plan=settings["plan"], precision=workload.precision)
-    held_out = _source(workload, {name: array[:workload.batch_size] for name, array in arrays.items()})
+    trainer = Trainer(strategy(workload), nets, plain_tf.make_optimizers(workload, nets), source(workload, arrays),
+                      run_dir=Path(folder.name) / "run", precision=workload.precision,
+                      plan="graph" if settings["plan"] == "auto" else settings["plan"])
+    held_out = source(workload, {name: array[:workload.batch_size] for name, array in arrays.items()})
     recorder = Recorder(trainer, held_out, lambda trainer: {}, target=10**9)
     events = recorder.events(Every(cycles=100), Every(epochs=10**6), Every(seconds=CHECKPOINT_SECONDS))
     trainer.events = [Event(event.when, event.what, at_end=False) for event in events]
@@ -60,6 +67,9 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
         trainer.train(cycles=trainer.counters.cycles + cycles)
         return cycles
 
+    if settings["plan"] == "auto":
+        settings = {**settings, "plan": _chosen(trainer.engine)}
+
     def rare() -> float:
         began = time.perf_counter()
         trainer.save()
@@ -67,18 +77,35 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
         folder.cleanup()
         return spent / (CHECKPOINT_SECONDS + spent)
 
-    return Loop(run, rare)
+    def facts() -> dict[str, Any]:
+        from benchmarks.multiply_adds import cycle_multiply_adds
+
+        return {"settings": settings, "multiply_adds": cycle_multiply_adds(trainer.engine)}
+
+    return Loop(run, rare, facts)
+
+
+def _chosen(engine: Any) -> str:
+    """The plan that a trial finds."""
+    from engine.run.trial import Trial
+
+    engine.run(1)
+    began = time.perf_counter()
+    engine.run(1)
+    cycles = round(PLANNED_SECONDS / (time.perf_counter() - began))
+    return Trial(engine, cycles, time.perf_counter).choose().plan
 
 
 def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
     """See ``worker.Contestant``. Each phase is run alone, so that all of them start from the same weights."""
     from benchmarks import inputs, plain_tf
     from engine import StepEngine, Update, prepare
+    from engine.cycle.plan import Plan
 
     prepare(0, workload.precision)
-    source = _source(workload, inputs.read(exchange, workload))
+    data = source(workload, inputs.read(exchange, workload))
     weights = plain_tf.weights_of(plain_tf.make_nets(workload))
-    batch = source.batch(0, ())
+    batch = data.batch(0, ())
     held: dict[str, np.ndarray] = {**weights, **{f"batch.{name}": batch[name].numpy() for name in workload.inputs}}
     figures = {}
     for phase in strategy(workload).phases():
@@ -88,7 +115,8 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
         optimizer = plain_tf.make_optimizers(workload, nets)[phase.name]
         variables = nets[workload.moves[phase.name]].trainable_variables
         before = [variable.numpy() for variable in variables]
-        engine = StepEngine([alone], nets, {phase.name: Update(optimizer)}, source, plan=settings["plan"])
+        plan = "graph" if settings["plan"] == "auto" else Plan(settings["plan"]).of(phase.name).name
+        engine = StepEngine([alone], nets, {phase.name: Update(optimizer)}, data, plan=plan)
         totals = engine.run(1).totals[phase.name]
         figures[phase.name] = {name: float(total / count) for name, (total, count) in totals.items()
                                if name not in ("objective", *phase.watch)}

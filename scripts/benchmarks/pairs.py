@@ -6,7 +6,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.worker import Settings
+from benchmarks import program
+from benchmarks.ceiling import share
+from benchmarks.trial import Settings
 
 Result = Mapping[str, Any]  # a contestant's JSON line
 
@@ -29,34 +31,50 @@ class Clock:
         self.say(f"[{self._done}/{self._total}] {text}; about {left / 60:.0f} min left")
 
 
-def run_pairs(time_ours: Callable[[], Result], time_peer: Callable[[], Result], count: int,
-              told: Callable[[int, float, float], None]) -> list[dict[str, Any]]:
-    """``count`` pairs; every other one begins with the peer, so that a drift favours neither."""
-    pairs = []
+def run_rounds(timers: Mapping[str, Callable[[], Result]], count: int, told: Callable[[int, dict[str, float]], None]
+               ) -> dict[str, list[dict[str, Any]]]:
+    """``count`` pairs of ours with each peer. Returns {peer: pairs}.
+
+    A round times ours once, between the peers, so that each pair is nearly back to back; every other round runs
+    backwards, so that a drift favours nobody.
+
+    Args:
+      timers: "ours" and each peer -> runs it in a fresh process.
+      told: Takes the number of a round and everybody's cycles per second.
+    """
+    peers = [name for name in timers if name != "ours"]
+    half = (len(peers) + 1) // 2
+    order = [*peers[:half], "ours", *peers[half:]]
+    pairs: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
     for number in range(count):
-        if number % 2:
-            peer, ours = time_peer(), time_ours()
-        else:
-            ours, peer = time_ours(), time_peer()
-        ratio = ours["cycles_per_second"] / peer["cycles_per_second"]
-        pairs.append({"ours": ours, "peer": peer, "ratio": ratio})
-        told(number + 1, ours["cycles_per_second"], peer["cycles_per_second"])
+        results = {name: timers[name]() for name in (order[::-1] if number % 2 else order)}
+        rates = {name: results[name]["cycles_per_second"] for name in order}
+        for peer in peers:
+            pairs[peer].append({"ours": results["ours"], "peer": results[peer], "ratio": rates["ours"] / rates[peer]})
+        told(number + 1, rates)
     return pairs
 
 
-def summary(workload: str, precision: str, peer: str, settings: Settings, pairs: Sequence[Mapping[str, Any]]
-            ) -> dict[str, Any]:
-    """One row of the table: medians over the pairs, and the pairs themselves."""
-    ratios = [pair["ratio"] for pair in pairs]
+def summary(workload: str, precision: str, peer: str, settings: Settings, pairs: Sequence[Mapping[str, Any]],
+            ceiling: float | None = None) -> dict[str, Any]:
+    """One row of the table: medians over the pairs, and the pairs themselves.
 
+    Args:
+      ceiling: GFLOP/s of the machine's matrix product in this precision, if it was measured.
+    """
     def middle(side: str, name: str) -> float:
         return statistics.median(pair[side][name] for pair in pairs)
 
+    first = pairs[0]["ours"]
     row: dict[str, Any] = {"workload": workload, "precision": precision, "peer": peer, "settings": settings,
-                           "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}}
+                           "our_settings": first["settings"], "share_of_ceiling": None,
+                           "ratio": program.spread([pair["ratio"] for pair in pairs])}
     for side in ("ours", "peer"):
         row[f"{side}_figures"] = {name: middle(side, name) for name in
                                   ("cycles_per_second", "setup_seconds", "peak_memory_bytes")}
+    if ceiling and "multiply_adds" in first:
+        row["share_of_ceiling"] = {side: share(first["multiply_adds"], row[f"{side}_figures"]["cycles_per_second"],
+                                               ceiling) for side in ("ours", "peer")}
     return {**row, "pairs": list(pairs)}
 
 
@@ -75,21 +93,20 @@ def _first(row: Mapping[str, Any]) -> str:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as text, in columns."""
-    head = ["workload", "precision", "peer", "peer's settings", "ours, cycles/s", "peer, cycles/s",
-            "ours : peer (min..max)", "set-up, s (ours : peer)", "peak memory, MiB (ours : peer)"]
-    lines = [head]
-    for row in rows:
-        first = [row["workload"], row["precision"], row["peer"]]
-        if "missing" in row:
-            lines.append([*first, row["missing"], *["-"] * 5])
-            continue
-        ours, peer, ratio = row["ours_figures"], row["peer_figures"], row["ratio"]
-        lines.append([*first, words(row["settings"]),
-                      f"{ours['cycles_per_second']:.4g}", f"{peer['cycles_per_second']:.4g}",
-                      f"{ratio['median']:.2f} ({ratio['min']:.2f}..{ratio['max']:.2f})",
-                      f"{ours['setup_seconds']:.1f} : {peer['setup_seconds']:.1f}{_first(row)}",
-                      f"{ours['peak_memory_bytes'] / 2**20:.0f} : {peer['peak_memory_bytes'] / 2**20:.0f}"])
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    lines.insert(1, ["-" * width for width in widths])
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-                     for line in lines)
+    head = ["workload", "precision", "our settings", "peer", "its settings", "ours, cycles/s", "peer, cycles/s",
+            "ours : peer (min..max)", "of the ceiling, % (ours : peer)", "set-up, s (ours : peer)",
+            "peak memory, MiB (ours : peer)"]
+    return program.columns(head, [_line(row, len(head)) for row in rows])
+
+
+def _line(row: Mapping[str, Any], columns: int) -> list[str]:
+    first = [row["workload"], row["precision"]]
+    if "missing" in row:
+        return [*first, "-", row["peer"], row["missing"], *["-"] * (columns - 5)]
+    ours, peer = row["ours_figures"], row["peer_figures"]
+    share = row["share_of_ceiling"]
+    return [*first, words(row["our_settings"]), row["peer"], words(row["settings"]),
+            f"{ours['cycles_per_second']:.4g}", f"{peer['cycles_per_second']:.4g}", program.shown(row["ratio"]),
+            f"{100 * share['ours']:.0f} : {100 * share['peer']:.0f}" if share else "-",
+            f"{ours['setup_seconds']:.1f} : {peer['setup_seconds']:.1f}{_first(row)}",
+            f"{ours['peak_memory_bytes'] / 2**20:.0f} : {peer['peak_memory_bytes'] / 2**20:.0f}"]

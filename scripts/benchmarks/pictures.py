@@ -40,29 +40,31 @@ def prepared(side: str, folder: Path, batch: int, calls: int, cache: Path) -> Ru
     if side == "torch":
         return _torch(folder, batch)
     if side.startswith("ours"):
-        return _ours(folder, batch, cache if side == "ours-cache" else None)
-    return _tf_data(folder, batch, calls, side == "tf.data-smooth", cache if side == "tf.data-cache" else None)
+        return _ours(folder, batch, cache if side == "ours-cache" else None, side == "ours")
+    return _tf_data(folder, batch, calls, side == "tf.data-smooth",
+                    {"tf.data-cache": str(cache), "tf.data-memory": ""}.get(side))
 
 
-def _ours(folder: Path, batch: int, cache: Path | None) -> Run:
+def _ours(folder: Path, batch: int, cache: Path | None, kept: bool) -> Run:
     from engine.data.image_folder import image_folder
 
-    source = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache).source("train", batch)
+    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, keep=kept)
+    source = folder.source("train", batch)
     return _compiled(source.open(0), lambda reader: source.batch(0, reader)["image"])
 
 
-def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: Path | None) -> Run:
+def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: str | None) -> Run:
     import tensorflow as tf
 
     def read(path: Any) -> Any:
         image = tf.io.decode_image(tf.io.read_file(path), channels=3, expand_animations=False)
         image = tf.image.resize(image, [SIDE, SIDE], antialias=smooth)  # float32
-        return tf.cast(tf.round(image), tf.uint8) if cache else image
+        return tf.cast(tf.round(image), tf.uint8) if cache is not None else image
 
     paths = _files(folder)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
-    if cache:  # shuffled behind it, or each epoch would have one order
-        dataset = dataset.map(read, num_parallel_calls=calls).cache(str(cache))
+    if cache is not None:  # shuffled behind it, or each epoch would have one order
+        dataset = dataset.map(read, num_parallel_calls=calls).cache(cache)
         for _ in dataset.batch(batch):  # a cache is whole after a whole epoch
             pass
         dataset = dataset.shuffle(len(paths))

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import nets as architectures
+from benchmarks import stock as layers
 from benchmarks.inputs import batch_of
 from benchmarks.plain_losses import LOSSES, Batch, Draws, Nets, Terms
 from benchmarks.worker import Figures
@@ -23,11 +24,12 @@ def set_threads(count: int | None) -> None:
         tf.config.threading.set_intra_op_parallelism_threads(count)
 
 
-def make_nets(workload: Workload) -> Nets:
-    """The nets of ``workload``, built, in its precision."""
+def make_nets(workload: Workload, stock: bool = False) -> Nets:
+    """The nets of ``workload``, built, in its precision; ``stock``: of Keras's own layers."""
     keras.config.set_dtype_policy(POLICIES[workload.precision])
     keras.utils.set_random_seed(0)
-    made = {name: architectures.create(kind, **options) for name, (kind, options) in workload.nets.items()}
+    create = layers.create if stock else architectures.create
+    made = {name: create(kind, **options) for name, (kind, options) in workload.nets.items()}
     reads = next(iter(workload.inputs.values()))
     example = tf.zeros([1, *reads.shape], "float32" if reads.dtype == "uint8" else reads.dtype)
     for name, net in made.items():
@@ -81,13 +83,13 @@ def moved(variables: list[Any], before: list[np.ndarray]) -> float:
     return float(np.sqrt(sum(np.square(each, dtype=np.float64).sum() for each in steps)))
 
 
-def verify(workload: Workload, exchange: Path, compiled: Callable[[Any], Any]) -> Figures:
+def verify(workload: Workload, exchange: Path, compiled: Callable[[Any], Any], stock: bool = False) -> Figures:
     """One update of each phase from the exchanged weights; ``compiled`` makes the step what it is when timed."""
     held = dict(np.load(exchange / f"{workload.name}.npz"))
     batch = {name: tf.constant(array) for name, array in batch_of(held, workload.inputs).items()}
     figures = {}
     for phase, moving in workload.moves.items():
-        nets = make_nets(workload)
+        nets = make_nets(workload, stock)
         load_weights(nets, held)
         optimizer, variables = make_optimizers(workload, nets)[phase], nets[moving].trainable_variables
         before = [variable.numpy() for variable in variables]

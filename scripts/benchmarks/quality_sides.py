@@ -37,18 +37,17 @@ def _data(point: dict[str, Any]) -> Any:
     return dataclasses.replace(dataset, **parts)
 
 
-def _net(point: dict[str, Any], dataset: Any) -> Any:
-    import nets
-
+def _net(point: dict[str, Any], dataset: Any, create: Callable[..., Any]) -> Any:
     if point["workload"] == "convnet":
-        return nets.create("convnet", classes=len(dataset.classes))
-    return nets.create("dense-vae", latent_dim=LATENT_DIM, image_shape=dataset.image_shape)
+        return create("convnet", classes=len(dataset.classes))
+    return create("dense-vae", latent_dim=LATENT_DIM, image_shape=dataset.image_shape)
 
 
 def _ours(point: dict[str, Any], score: Score) -> None:
     import keras
     import train_classifier
 
+    import nets
     from engine import Event, Every, Trainer, Update, prepare
     from engine.data.augment import scale
     from engine.reporting.recorder import Recorder, strategy_pictures
@@ -64,7 +63,7 @@ def _ours(point: dict[str, Any], score: Score) -> None:
         return train_classifier.pictures(trainer, strategy, held_out, dataset.classes)
 
     with tempfile.TemporaryDirectory(prefix="phaseloop-quality-") as folder:
-        trainer = Trainer(strategy, {net: _net(point, dataset)},
+        trainer = Trainer(strategy, {net: _net(point, dataset, nets.create)},
                           Update(keras.optimizers.Adam(RATE), average=point["average"] or None),
                           dataset.source("train", BATCH, point["seed"], scale, names), seed=point["seed"],
                           run_dir=Path(folder, "run"), plan=point["plan"])
@@ -84,10 +83,13 @@ def _ours(point: dict[str, Any], score: Score) -> None:
 def _keras(point: dict[str, Any], score: Score) -> None:
     import keras
 
+    from benchmarks import stock
+
     keras.utils.set_random_seed(point["seed"])
     dataset, classify = _data(point), point["workload"] == "convnet"
     train, test = ({**part, "image": part["image"].astype("float32") / 255} for part in (dataset.train, dataset.test))
-    model = _net(point, dataset) if classify else _vae(_net(point, dataset))
+    net = _net(point, dataset, stock.create)
+    model = net if classify else _vae(net)
     model.compile(keras.optimizers.Adam(RATE), steps_per_execution=point["steps"],
                   jit_compile={"auto": "auto", "yes": True, "no": False}[point["jit"]],
                   **({"loss": keras.losses.SparseCategoricalCrossentropy(from_logits=True),

@@ -33,10 +33,12 @@ class Loop:
     Attributes:
       run: Takes a number of cycles, runs about so many and returns how many.
       rare: The share of time that goes to what is too rare to be in the window, as a checkpoint each minute.
+      facts: What else goes into the line; asked at the very end.
     """
 
     run: Callable[[int], int]
     rare: Callable[[], float] = lambda: 0.0
+    facts: Callable[[], dict[str, Any]] = dict
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,10 @@ def _time(contestant: Contestant, workload: Workload, settings: Settings, option
     loop.run(1)
     setup = time.monotonic() - BEGAN
     rate, cycles = measure(loop.run, options.seconds)
+    memory, rate = peak_memory(), rate * (1.0 - loop.rare())
     return {"contestant": contestant.name, "workload": workload.name, "precision": workload.precision,
-            "settings": settings, "cycles_per_second": rate * (1.0 - loop.rare()), "setup_seconds": setup,
-            "peak_memory_bytes": peak_memory(), "cycles": cycles}
+            "settings": settings, "cycles_per_second": rate, "setup_seconds": setup, "peak_memory_bytes": memory,
+            "cycles": cycles, **loop.facts()}
 
 
 def peak_memory() -> int:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-# What ours compiles with, unless told otherwise: "graph" if not named.
-PLANS = {"mlp": "xla", "vae": "xla"}
 PRECISIONS = ("float32", "bfloat16")
 
 

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from engine import ArraySource, Trainer, prepare
+from engine.data import kept_pictures
+from engine.data.file_source import FileSource
 from engine.data.image_folder import image_folder
 from tests import toys
 from tests.painted import class_folder
@@ -18,10 +20,10 @@ def root(tmp_path_factory):
     return class_folder(tmp_path_factory.mktemp("pictures"), {"cat": 15, "dog": 14})
 
 
-@pytest.fixture(scope="module", params=["decoded", "cached"])
+@pytest.fixture(scope="module", params=["decoded", "cached", "kept"])
 def folder(request, root, tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache") / "pictures.npy" if request.param == "cached" else None
-    return image_folder(root, (1, 2), cache=cache)
+    return image_folder(root, (1, 2), cache=cache, keep=request.param == "kept")
 
 
 def as_numbers(batch, noise):
@@ -67,8 +69,8 @@ def test_batch_k_is_the_same_after_reopening_at_k(folder):
         same(read(one, first, count), whole[first:first + count])
 
 
-def test_a_call_goes_on_with_what_was_read_ahead(folder):
-    source = files(folder)
+def test_a_call_goes_on_with_what_was_read_ahead(root):
+    source = files(image_folder(root, (1, 2), keep=False))
     reader = source.open(0)
     next(reader)
     source.left_at(1)
@@ -76,8 +78,14 @@ def test_a_call_goes_on_with_what_was_read_ahead(folder):
 
 
 def test_seeds_differ(folder):
-    labels = [folder.source("train", SIZE, seed=seed).open(0) for seed in (0, 1)]
-    assert (next(labels[0])["image"] != next(labels[1])["image"]).numpy().any()
+    first, other = (read(folder.source("train", SIZE, seed=seed), 0, 1)[0]["image"] for seed in (0, 1))
+    assert (first != other).any()
+
+
+def test_pictures_without_room_are_read_from_their_files(root, monkeypatch):
+    assert isinstance(files(image_folder(root, (1, 2))), ArraySource)
+    monkeypatch.setattr(kept_pictures, "ROOM", 29 * 6 - 1)
+    assert isinstance(files(image_folder(root, (1, 2))), FileSource)
 
 
 def test_in_order_every_picture_counts_once(folder):

@@ -11,7 +11,7 @@ from typing import ClassVar
 import benchmark
 import numpy as np
 import pytest
-from benchmarks import agree, inputs, layouts, pairs, processes, trial, worker, workloads
+from benchmarks import agree, bars, inputs, known, layouts, pairs, processes, trial, worker, workloads
 
 ROOT = Path(__file__).parents[2]
 FIGURES = {"elbo": {"reconstruction": 592.0, "kl": 6.6, "gradient_norm": 202.0, "step": 0.448}}
@@ -58,26 +58,65 @@ def test_measure_takes_the_median_over_chunks() -> None:
     assert worker.measure(run, 12.0, machine.clock)[0] == pytest.approx(100.0)
 
 
-def _result(rate: float) -> dict[str, float]:
-    return {"cycles_per_second": rate, "setup_seconds": 2.0, "peak_memory_bytes": 2**20}
+def _result(rate: float) -> dict[str, object]:
+    return {"cycles_per_second": rate, "setup_seconds": 2.0, "peak_memory_bytes": 2**20, "settings": {"plan": "xla"},
+            "multiply_adds": 5e6}
 
 
-def test_pairs_alternate_and_the_ratio_is_taken_pair_by_pair() -> None:
-    order, ours, peer = [], iter([10.0, 20.0, 30.0]), iter([5.0, 5.0, 30.0])
+def test_a_round_times_ours_between_the_peers_and_ratios_are_taken_round_by_round() -> None:
+    order, rates = [], {"ours": iter([10.0, 20.0, 30.0]), "keras": iter([5.0, 5.0, 30.0]), "bare": iter([10.0] * 3)}
 
-    def timed(name: str, rates: object) -> dict[str, float]:
+    def timed(name: str) -> dict[str, object]:
         order.append(name)
-        return _result(next(rates))
+        return _result(next(rates[name]))
 
-    made = pairs.run_pairs(lambda: timed("ours", ours), lambda: timed("peer", peer), 3, lambda *told: None)
-    assert order == ["ours", "peer", "peer", "ours", "ours", "peer"]
-    row = pairs.summary("vae", "bfloat16", "keras", {"jit": False, "steps": 32, "threads": None}, made)
+    timers = {name: lambda name=name: timed(name) for name in rates}
+    told = []
+    made = pairs.run_rounds(timers, 3, lambda *each: told.append(each))
+    assert order == ["keras", "ours", "bare", "bare", "ours", "keras", "keras", "ours", "bare"]
+    assert told[1] == (2, {"keras": 5.0, "ours": 20.0, "bare": 10.0})
+    assert [pair["ratio"] for pair in made["bare"]] == [1.0, 2.0, 3.0]
+    settings = {"jit": False, "steps": 32, "threads": None}
+    row = pairs.summary("vae", "bfloat16", "keras", settings, made["keras"], ceiling=1.0)
     assert row["ratio"] == {"median": 2.0, "min": 1.0, "max": 4.0}
+    assert row["share_of_ceiling"] == {"ours": pytest.approx(0.2), "peer": pytest.approx(0.05)}
     text = pairs.table([row, {"workload": "vae", "precision": "float32", "peer": "torch",
                               "missing": "not installed"}])
-    assert "vae       bfloat16   keras" in text
+    assert "vae       bfloat16   plan=xla      keras" in text
     assert "2.00 (1.00..4.00)" in text and "jit=no steps=32 " in text and "threads" not in text
-    assert "not installed" in text.splitlines()[-1]
+    assert "20 : 5" in text and "not installed" in text.splitlines()[-1]
+
+
+def test_the_picture_has_a_bar_for_each_ratio(tmp_path: Path) -> None:
+    from PIL import Image
+
+    spread = {"median": 3.0, "min": 2.0, "max": 4.0}
+    rows = [{"workload": "vae", "precision": "float32", "peer": "keras", "ratio": spread},
+            {"workload": "vae", "peer": "torch", "missing": "not installed"}]
+    bars.draw(rows, tmp_path / "new" / "bars.png")
+    image = Image.open(tmp_path / "new" / "bars.png").convert("RGB")
+    colour = tuple(bytes.fromhex(bars.COLOURS["keras"][1:]))
+    across = [x for x in range(image.width) if image.getpixel((x, bars.TOP + 4)) == colour]
+    inner = bars.WIDTH - bars.LEFT - bars.RIGHT
+    assert len(across) == pytest.approx(inner * np.log(3) / np.log(8), abs=3)  # of a scale from 0.5 to 4
+
+
+def test_settings_are_kept_and_belong_to_a_machine(tmp_path: Path) -> None:
+    path, machine = tmp_path / "new" / "settings.json", dict.fromkeys(known.SAME, 1)
+    asked = []
+
+    def find() -> dict[str, object]:
+        asked.append(1)
+        return {"settings": {"jit": True}}
+
+    for _ in range(2):
+        assert known.Known(path, machine).of("keras vae", find) == {"settings": {"jit": True}}
+    assert len(asked) == 1
+    known.Known(path, {**machine, "torch": "2.14"}).of("keras vae", find)
+    assert len(asked) == 2
+    path.write_text("{")
+    known.Known(path, machine).of("keras vae", find)
+    assert len(asked) == 3
 
 
 def test_the_time_left_follows_from_the_time_spent() -> None:
@@ -164,8 +203,10 @@ class Workers:
 
 def _main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> int:
     monkeypatch.setattr(benchmark, "Workers", Workers)
-    path = str(tmp_path / "new" / "figures.json")
-    return benchmark.main(benchmark.options().parse_args(["--workload", "vae", "--json", path, *arguments]))
+    monkeypatch.setattr(benchmark, "ceilings", lambda: {"matmul": {"float32": {"gflops": 400.0}}})
+    places = [f"--{name}={tmp_path / place}" for name, place in (
+        ("json", "new/figures.json"), ("settings", "settings.json"), ("picture", "bars.png"))]
+    return benchmark.main(benchmark.options().parse_args(["--workload", "vae", *places, *arguments]))
 
 
 def test_a_table_and_a_file_come_out_and_torch_is_named_as_missing(
@@ -182,7 +223,7 @@ def test_a_table_and_a_file_come_out_and_torch_is_named_as_missing(
 
 def test_other_mathematics_ends_the_benchmark(
         monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(Workers, "figures", {"elbo": {**FIGURES["elbo"], "kl": 7.0}})
+    monkeypatch.setattr(Workers, "figures_of_winner", {"elbo": {**FIGURES["elbo"], "kl": 7.0}})
     assert _main(monkeypatch, tmp_path, "--against", "bare") == 1
     assert "error: vae, bare against ours: elbo/kl is 7 and must be 6.6" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
@@ -194,6 +235,7 @@ def test_settings_that_win_a_trial_are_checked_too(
     assert _main(monkeypatch, tmp_path, "--against", "keras") == 1
     assert "error: vae, keras against ours: elbo/kl is 7 and must be 6.6" in capsys.readouterr().err
     assert "keras --trial" in Workers.asked and "keras --seconds" not in Workers.asked
+    assert "keras vae float32" in json.loads((tmp_path / "settings.json").read_text())["trials"]
 
 
 def test_verify_only_names_every_fault_and_times_nothing(

@@ -31,7 +31,8 @@ def test_the_pictures_vary_and_are_no_noise(folder):
     assert len(sizes) > 6 and all(100 <= side <= 300 for size in sizes for side in size[:2])
 
 
-@pytest.mark.parametrize("side", ["ours", "ours-cache", "tf.data", "tf.data-smooth", "tf.data-cache"])
+@pytest.mark.parametrize("side", ["ours", "ours-files", "ours-cache", "tf.data", "tf.data-smooth",
+                                  "tf.data-memory", "tf.data-cache"])
 def test_every_contestant_reads_so_many_batches(side, folder, tmp_path):
     run = pictures.prepared(side, folder, 4, 2, tmp_path / "cache")
     assert run(1) == 1 and run(5) == 5  # on into the next epoch
@@ -65,7 +66,7 @@ def test_pairs_alternate_torch_may_be_missing_and_the_faster_calls_are_taken(mon
 
     def run(name, point, python):
         asked.append((point["side"], point["calls"]))
-        return figures({"ours": 30.0, "ours-cache": 300.0}.get(point["side"], 15.0))
+        return figures({"ours": 30.0, "ours-files": 30.0, "ours-cache": 300.0}.get(point["side"], 15.0))
 
     def fake(name, point, python=sys.executable):
         assert set(point) == {"side", "calls", "folder", "batch", "seconds"}
@@ -78,8 +79,8 @@ def test_pairs_alternate_torch_may_be_missing_and_the_faster_calls_are_taken(mon
     monkeypatch.setattr(image_folder.program, "run", fake)
     chosen = image_folder.options().parse_args(["--pairs", "2", "--seconds", "1"])
     rows, notes = image_folder.compare(chosen, "photos")
-    assert asked[:4] == [("ours", 2), ("tf.data", 2), ("tf.data", 2), ("ours", 2)]
-    assert [row["ratio"]["median"] for row in rows] == [2.0, 2.0, 20.0, 20.0]
+    assert asked[4:8] == [("ours-files", 2), ("tf.data", 2), ("tf.data", 2), ("ours-files", 2)]
+    assert [row["ratio"]["median"] for row in rows] == [2.0, 2.0, 2.0, 20.0]
     assert notes == ["tf.data: num_parallel_calls=2", "torch: left out: No module named 'torch'"]
     lines = image_folder.table(rows).splitlines()
     assert len(lines) == 6 and "2.00 (2.00..2.00)" in lines[2]

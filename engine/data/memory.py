@@ -1,0 +1,51 @@
+"""Tensors over the memory of arrays, without a copy: a data set is in memory once, and a mapped file not at all.
+
+TensorFlow reads memory only where it begins at a multiple of 64 bytes. A mapped ``.npy`` file does; what NumPy
+allocates rarely does, so loaders put their arrays there (``aligned``).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+ALIGNMENT = 64  # bytes; TensorFlow aborts the process on tensors that begin elsewhere
+
+
+class _Alias:
+    """Lets NumPy make a second array over memory that may only be read; TensorFlow never writes into it."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self._held = array  # as long as anybody uses the second
+        described = dict(array.__array_interface__)
+        self.__array_interface__ = {**described, "data": (described["data"][0], False)}
+
+
+def tensor(array: np.ndarray) -> tf.Tensor:
+    """``array`` as a tensor in the host's memory.
+
+    It is the same memory if the array may only be read, so that it stays as it is, and begins where TensorFlow can
+    read it; a copy else.
+    """
+    if array.flags.writeable or not _readable(array):
+        return tf.convert_to_tensor(array)
+    return tf.experimental.dlpack.from_dlpack(np.asarray(_Alias(array)).__dlpack__())
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """A view of ``array`` to be read only, if it begins at a multiple of 64 bytes, without gaps; of a copy else."""
+    if not _begins_well(array) and not array.dtype.hasobject:
+        room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
+        start = -room.ctypes.data % ALIGNMENT
+        copy = room[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy[...] = array
+        array = copy
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _readable(array: np.ndarray) -> bool:
+    return array.dtype.kind in "uif" and array.dtype.isnative and array.size > 0 and _begins_well(array)
+
+
+def _begins_well(array: np.ndarray) -> bool:
+    return array.flags.c_contiguous and array.ctypes.data % ALIGNMENT == 0

@@ -1,0 +1,117 @@
+"""Does plan="auto" find the fastest? Its choice beside graph and xla, on every workload of the benchmark.
+
+  python scripts/benchmarks/auto_plan.py
+  python scripts/benchmarks/auto_plan.py --workload vae lstm --planned 600
+
+Each workload in a fresh process: auto chooses for a run of --planned seconds, then its choice, graph and xla are timed
+in turns on the same state. "behind" is how much slower the choice is than the better of graph and xla; below 0 it is
+faster than both, as with another plan for each phase. xla is left out where it cannot be compiled.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # as a person types it, from anywhere
+    sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
+
+import cli
+
+from benchmarks import program
+from benchmarks.workloads import WORKLOADS
+
+NAME = "auto_plan"
+
+
+def options() -> cli.Parser:
+    parser = program.parser(__doc__)
+    parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
+                        help="(default: all)")
+    parser.add_argument("--planned", type=cli.positive, default=3600.0, metavar="SECONDS", help="length of the run "
+                        "that auto chooses for (default: %(default)s)")
+    parser.add_argument("--rounds", type=cli.whole, default=5, help="timings of each plan (default: %(default)s)")
+    parser.add_argument("--seconds", type=cli.positive, default=2.0, help="of each timing (default: %(default)s)")
+    return parser
+
+
+def measured(point: dict[str, Any]) -> program.Result:
+    """What the process of one workload does."""
+    import tensorflow as tf
+
+    from benchmarks import inputs, ours, plain_tf
+    from engine import StepEngine, Update, prepare
+    from engine.run.trial import Trial
+
+    workload = WORKLOADS[point["workload"]]
+    prepare(0, "float32")
+    nets = plain_tf.make_nets(workload)
+    updates = {phase: Update(each) for phase, each in plain_tf.make_optimizers(workload, nets).items()}
+    source = ours.source(workload, inputs.made(workload))
+    engine = StepEngine(ours.strategy(workload).phases(), nets, updates, source)
+    engine.run(1)
+    once = _seconds(engine, 1)
+    choice = Trial(engine, round(point["planned"] / once), time.perf_counter).choose()
+    programs, left_out = {choice.plan: engine.program}, {}
+    for plan in ("graph", "xla"):
+        engine.program = programs.setdefault(plan, engine.compiled(plan))
+        try:
+            engine.run(1)
+        except tf.errors.OpError as error:
+            left_out[plan] = str(error).splitlines()[0]
+            del programs[plan]
+    rates: dict[str, list[float]] = {plan: [] for plan in programs}
+    for _ in range(point["rounds"]):
+        for plan, compiled in programs.items():
+            engine.program = compiled
+            cycles = max(1, round(point["seconds"] / _seconds(engine, 1)))
+            rates[plan].append(cycles / _seconds(engine, cycles))
+    return {"workload": workload.name, "choice": choice.facts, "left_out": left_out, "rates": rates}
+
+
+def _seconds(engine: Any, cycles: int) -> float:
+    began = time.perf_counter()
+    engine.run(cycles)
+    return time.perf_counter() - began
+
+
+def behind(found: program.Result) -> float:
+    """Share by which the choice is slower than the better of graph and xla; medians over the rounds."""
+    speeds = {plan: statistics.median(rates) for plan, rates in found["rates"].items()}
+    return 1.0 - speeds[found["choice"]["plan"]] / max(speed for plan, speed in speeds.items() if "=" not in plan)
+
+
+def table(rows: list[program.Result]) -> str:
+    """A line for each workload."""
+    lines = []
+    for row in rows:
+        shown = [f"{statistics.median(row['rates'][plan]):.4g}" if plan in row["rates"] else "-"
+                 for plan in ("graph", "xla", row["choice"]["plan"])]
+        lines.append([row["workload"], row["choice"]["plan"], f"{row['choice']['seconds']:.1f}", *shown,
+                      f"{100 * behind(row):.1f}"])
+    head = ["workload", "auto chose", "in, s", "graph, cycles/s", "xla", "the choice", "behind, %"]
+    return program.columns(head, lines)
+
+
+def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+    rows = []
+    for workload in chosen.workload:
+        point = {"workload": workload, "planned": 60.0 if chosen.quick else chosen.planned,
+                 "rounds": 1 if chosen.quick else chosen.rounds, "seconds": 0.1 if chosen.quick else chosen.seconds}
+        rows.append(program.run(NAME, point))
+        program.say(f"{workload}: {rows[-1]['choice']['plan']}, {100 * behind(rows[-1]):.1f} % behind")
+    return {"rows": rows}, table(rows)
+
+
+def main(chosen: argparse.Namespace) -> int:
+    if chosen.point:
+        print(json.dumps(measured(chosen.point)))
+        return 0
+    return program.finish(chosen, work)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(options().parse_args()))
