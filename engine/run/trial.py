@@ -25,6 +25,7 @@ LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the
 WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
 XLA_SECONDS = 0.005  # to compile one operation of the graph: 3 to 7 ms were measured, and twice that with convolutions
 SLOW_UNDER_XLA = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
+HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it
 MOST = 10_000  # cycles in one timing
 
 
@@ -73,6 +74,7 @@ class Trial:
         self._programs: dict[str, Program] = {engine.plan.name: engine.program}
         self._rates: dict[str, list[float]] = {}
         self._left_out: dict[str, str] = {}
+        self._slow = False  # under XLA, perhaps
 
     def choose(self) -> Choice:
         """Time the candidates, put the state back, and have the engine run the fastest."""
@@ -106,10 +108,10 @@ class Trial:
             return Choice("graph", left_out={"xla": f"a run of about {planned:.1f} s is too short for a trial"})
         kinds = operations(self._engine.plan.graph)
         compiling = XLA_SECONDS * sum(kinds.values())
-        likely = not any(kinds[kind] for kind in SLOW_UNDER_XLA)
+        self._slow = any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)
         self._time("graph", once)
-        self._try("xla", compiling, max(until, began + LIKELY_SHARE * planned * likely))
+        self._try("xla", compiling, until if self._slow else max(until, began + LIKELY_SHARE * planned))
         for phase in self._engine.phases if len(self._engine.phases) > 1 else ():
             self._try(self._turned(phase.name), compiling, until)
         return Choice(self._best(), {name: self._speed(name) for name in self._rates}, self._left_out,
@@ -124,10 +126,17 @@ class Trial:
         best, program = self._best(), self._engine.compiled(plan)
         self._programs[plan] = self._engine.program = program
         try:
-            self._seconds(1)
+            first = self._seconds(1)
+            # With convolutions most of it may have been the cycle, not the compiling: 30 of 40 s for a DenseNet.
+            if self._slow and self._clock() + first > until:
+                self._left_out[plan] = f"its first cycle took {first:.1f} s"
+                return
             once = self._seconds(1)
         except tf.errors.OpError as error:
             self._left_out[plan] = f"it cannot be compiled: {one_line(error)}"
+            return
+        if once * self._speed(best) > HOPELESS:
+            self._rates[plan] = [1 / once]
             return
         for _ in range(ROUNDS):  # in turns, for the machine drifts
             self._time(plan, once, 1)

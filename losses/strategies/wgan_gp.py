@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import tensorflow as tf
+
 from engine.errors import require
 from engine.strategy import Batch, Nets, Noise, Phase, Terms
 from losses.adversarial import wasserstein_critic
@@ -39,4 +41,6 @@ class WGANGP(WGAN):
         fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=True)
         critic = partial(nets["critic"], training=True)
         penalty = gradient_penalty(critic, real, fake, noise.uniform("mix"), self.target, self.one_sided)
-        return {"wasserstein": wasserstein_critic(critic(real), critic(fake)), "gradient_penalty": penalty}
+        # Together: such a critic looks at each example by itself, and one pass is faster than two.
+        real_scores, fake_scores = tf.split(critic(tf.concat([real, fake], axis=0)), 2)
+        return {"wasserstein": wasserstein_critic(real_scores, fake_scores), "gradient_penalty": penalty}

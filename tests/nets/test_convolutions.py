@@ -34,6 +34,11 @@ CASES = [
     (Conv2DTranspose, keras.layers.Conv2DTranspose, (3, 3, 2), {"kernel_size": 3, "strides": 3, "use_bias": False},
      True),
     (Conv2DTranspose, keras.layers.Conv2DTranspose, (3, 4, 5), {"kernel_size": 5, "strides": 2}, False),
+    (Conv2DTranspose, keras.layers.Conv2DTranspose, (4, 3, 5), {"kernel_size": (4, 5), "strides": 2, "padding": "same"},
+     False),
+    (Conv2D, keras.layers.Conv2D, (9, 12, 3), {"kernel_size": (4, 3), "strides": 2, "padding": "same"}, False),
+    (Conv2D, keras.layers.Conv2D, (11, 13, 1), {"kernel_size": 5, "strides": 3, "activation": "relu"}, False),
+    (Conv2D, keras.layers.Conv2D, (11, 8, 5), {"kernel_size": 4, "strides": 2}, False),
     (Conv2DTranspose, keras.layers.Conv2DTranspose, (3, 3, 2), {"kernel_size": 2, "strides": 2, "output_padding": 1},
      False),
 ]

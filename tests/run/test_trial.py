@@ -87,6 +87,22 @@ def test_the_trial_keeps_to_its_share_of_the_run(monkeypatch):
         assert choice.seconds < max(trial.LEAST, trial.SHARE * cycles * 0.01)
 
 
+def test_a_plan_that_is_hopeless_costs_two_cycles(monkeypatch):
+    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    machine = Machine(monkeypatch, graph=0.1, xla=0.31, mixed=0.31)
+    assert chosen(machine, cycles=10_000).speeds["xla"] == pytest.approx(1 / 0.31)
+    assert [cycles for plan, cycles in machine.ran if plan == "xla"] == [1, 1]
+
+
+def test_under_convolutions_a_long_first_cycle_ends_the_try(monkeypatch):
+    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setattr(trial, "SLOW_UNDER_XLA", ("MatMul",))
+    machine = Machine(monkeypatch, graph=0.1, xla=2.0, mixed=2.0)
+    choice = chosen(machine, cycles=1000)  # 3 s for the trial
+    assert choice.left_out["xla"] == "its first cycle took 2.0 s" and choice.plan == "graph"
+    assert [cycles for plan, cycles in machine.ran if plan == "xla"] == [1]
+
+
 def test_a_plan_that_cannot_be_compiled_is_left_out(monkeypatch):
     machine, run = Machine(monkeypatch, graph=0.1, xla=0.05), StepEngine.run
 
