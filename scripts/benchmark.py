@@ -1,6 +1,6 @@
 """Time phaseloop against Keras fit, PyTorch, the study notes' eager loop and a bare compiled loop.
 
-  python scripts/benchmark.py                             everything; about two hours on two cores
+  python scripts/benchmark.py                             everything; one to two hours on two cores
   python scripts/benchmark.py --workload vae --against keras bare
   python scripts/benchmark.py --precision bfloat16 --workload resnet18
   python scripts/benchmark.py --verify-only               is it the same mathematics? nothing is timed
@@ -40,8 +40,8 @@ def options() -> cli.Parser:
     parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
                         help="(default: all)")
     parser.add_argument("--against", nargs="+", choices=PEERS, default=list(PEERS), help="(default: all)")
-    parser.add_argument("--pairs", type=cli.whole, default=5, help="rounds of each workload (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=6.0, help="timed in each process, after the warm-up "
+    parser.add_argument("--pairs", type=cli.whole, default=3, help="rounds of each workload (default: %(default)s)")
+    parser.add_argument("--seconds", type=cli.positive, default=4.0, help="timed in each process, after the warm-up "
                         "(default: %(default)s)")
     parser.add_argument("--trial-seconds", type=cli.positive, default=2.0, help="timed per candidate when the best "
                         "settings are sought (default: %(default)s)")
@@ -87,18 +87,22 @@ def main(chosen: argparse.Namespace) -> int:
             if chosen.verify_only:
                 return 0
             found = known.of("ceiling", lambda: ceilings())
-            rows = _rows(chosen, workers, peers, settings, found["matmul"][chosen.precision]["gflops"])
+            rows: list[dict[str, Any]] = []
+            clock = Clock(len(chosen.workload) * (len(peers) + 1) * chosen.pairs)
+            for workload in chosen.workload:
+                rows += _rows(chosen, workers, peers, workload, settings[workload], clock,
+                              found["matmul"][chosen.precision]["gflops"])
+                _write(chosen, {"machine": facts, "ceiling": found, "pairs": chosen.pairs, "seconds": chosen.seconds,
+                                "verified": verified, "rows": rows})
         except (Differs, Failed) as error:
             print(error if isinstance(error, Differs) else f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("interrupted: settings found so far are kept, figures are not", file=sys.stderr)
+            print("interrupted: settings found, and figures of whole workloads, are kept", file=sys.stderr)
             return 130
     print(table(rows))
-    _write(chosen, {"machine": facts, "ceiling": found, "pairs": chosen.pairs, "seconds": chosen.seconds,
-                    "verified": verified, "rows": rows})
     draw(rows, chosen.picture)
-    print(chosen.picture)
+    print(f"{chosen.json}\n{chosen.picture}")
     return 0
 
 
@@ -144,22 +148,18 @@ def _verify(chosen: argparse.Namespace, workers: Workers, peers: list[str],
     return found
 
 
-def _rows(chosen: argparse.Namespace, workers: Workers, peers: list[str],
-          settings: dict[str, dict[str, dict[str, Any]]], ceiling: float) -> list[dict[str, Any]]:
-    clock = Clock(len(chosen.workload) * (len(peers) + 1) * chosen.pairs)
-    rows: list[dict[str, Any]] = []
-    for workload in chosen.workload:
-        found = settings[workload]
-        timers = {name: lambda n=name, w=workload, s=found[name]["settings"]: workers.run(
-            n, w, "--seconds", str(chosen.seconds), settings=s) for name in ("ours", *peers)}
-        pairs = run_rounds(timers, chosen.pairs, lambda number, rates, w=workload: clock.tell(
-            f"{w}, round {number} of {chosen.pairs}, cycles/s: "
-            + ", ".join(f"{name} {rate:.4g}" for name, rate in rates.items()), len(rates)))
-        for peer in chosen.against:
-            rows.append({**summary(workload, chosen.precision, peer, found[peer]["settings"], pairs[peer], ceiling),
-                         "trial": found[peer]} if peer in peers else
-                        {"workload": workload, "precision": chosen.precision, "peer": peer, "missing": NOT_INSTALLED})
-    return rows
+def _rows(chosen: argparse.Namespace, workers: Workers, peers: list[str], workload: str,
+          found: dict[str, dict[str, Any]], clock: Clock, ceiling: float) -> list[dict[str, Any]]:
+    """A row for each peer of ``workload``; ``found`` holds everybody's settings."""
+    timers = {name: lambda n=name: workers.run(n, workload, "--seconds", str(chosen.seconds),
+                                               settings=found[n]["settings"]) for name in ("ours", *peers)}
+    pairs = run_rounds(timers, chosen.pairs, lambda number, rates: clock.tell(
+        f"{workload}, round {number} of {chosen.pairs}, cycles/s: "
+        + ", ".join(f"{name} {rate:.4g}" for name, rate in rates.items()), len(rates)))
+    return [{**summary(workload, chosen.precision, peer, found[peer]["settings"], pairs[peer], ceiling),
+             "trial": found[peer]} if peer in peers else
+            {"workload": workload, "precision": chosen.precision, "peer": peer, "missing": NOT_INSTALLED}
+            for peer in chosen.against]
 
 
 def _write(chosen: argparse.Namespace, result: dict[str, Any]) -> None:
@@ -167,7 +167,6 @@ def _write(chosen: argparse.Namespace, result: dict[str, Any]) -> None:
     part = chosen.json.with_name(f"{chosen.json.name}.part")
     part.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(part, chosen.json)
-    print(chosen.json)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """phaseloop with everything on: health watch, keyed draws, a log each 100 cycles, a checkpoint each minute.
 
-Its plan is what plan="auto" finds for a run of an hour, its threads what --threads auto would: both in the trial of
+Its plan is what plan="auto" finds for a run of ten minutes, its threads what --threads auto would: both in the trial of
 settings. The pairs run with what was found, as a continued run does.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.worker import Arrays, Figures, Loop, Settings
 from benchmarks.workloads import PENALTY_WEIGHT, Workload, draw_shapes
 
 CHECKPOINT_SECONDS = 60.0
-PLANNED_SECONDS = 3600.0  # of the run for which a plan is chosen
+PLANNED_SECONDS = 600.0  # of the run for which a plan is chosen
 
 
 def candidates(workload: Workload) -> list[Settings]:
