@@ -25,7 +25,7 @@ LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the
 WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
 XLA_SECONDS = 0.005  # to compile one operation of the graph: 3 to 7 ms were measured, and twice that with convolutions
 SLOW_UNDER_XLA = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
-HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it
+HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it, if it is longer than a window
 MOST = 10_000  # cycles in one timing
 
 
@@ -135,7 +135,7 @@ class Trial:
         except tf.errors.OpError as error:
             self._left_out[plan] = f"it cannot be compiled: {one_line(error)}"
             return
-        if once * self._speed(best) > HOPELESS:
+        if once > WINDOW and once * self._speed(best) > HOPELESS:
             self._rates[plan] = [1 / once]
             return
         for _ in range(ROUNDS):  # in turns, for the machine drifts

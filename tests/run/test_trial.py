@@ -94,6 +94,20 @@ def test_a_plan_that_is_hopeless_costs_two_cycles(monkeypatch):
     assert [cycles for plan, cycles in machine.ran if plan == "xla"] == [1, 1]
 
 
+def test_one_short_cycle_says_nothing_of_a_plan(monkeypatch):
+    """XLA runs blocks of cycles: its first call here takes ten times as long as a cycle."""
+    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    machine = Machine(monkeypatch, graph=0.002, xla=0.001, mixed=0.004)
+    run = StepEngine.run
+
+    def run_with_launch(engine, cycles):
+        machine.now += 0.01 if engine.plan.name == "xla" else 0.0
+        return run(engine, cycles)
+
+    monkeypatch.setattr(StepEngine, "run", run_with_launch)
+    assert chosen(machine, cycles=100_000).plan == "xla"
+
+
 def test_under_convolutions_a_long_first_cycle_ends_the_try(monkeypatch):
     monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
     monkeypatch.setattr(trial, "SLOW_UNDER_XLA", ("MatMul",))
