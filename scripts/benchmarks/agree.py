@@ -26,11 +26,16 @@ KINKS = {"resnet18": 5e-3, "densenet": 5e-3}  # workload -> ``Tolerance.norm``, 
 # gradient (in graphs it is fused with the kernel's, which adds in float32). All else is as exact as elsewhere.
 EAGER_BIAS = {("notes", "bfloat16"): 0.25}  # (peer, precision) -> ``Tolerance.norm``, at least
 
+# Keras's Adam squares the slices of an embedding's gradient one by one; the square of a token that is there twice is
+# that of their sum, as ours and PyTorch have it. The length of the update differs by 0.14 %.
+SLICES = {"lstm": 2e-3}  # workload -> ``Tolerance.step``, at least
+
 
 def tolerance(workload: str, peer: str, precision: str) -> Tolerance:
     """That of ``precision``, and wider for the gradients of nets that amplify rounding, and of a faulty kernel."""
     allowed = TOLERANCES[precision]
-    return replace(allowed, norm=max(allowed.norm, KINKS.get(workload, 0.0), EAGER_BIAS.get((peer, precision), 0.0)))
+    norm = max(allowed.norm, KINKS.get(workload, 0.0), EAGER_BIAS.get((peer, precision), 0.0))
+    return replace(allowed, norm=norm, step=max(allowed.step, SLICES.get(workload, 0.0)))
 
 
 def difference(ours: Figures, theirs: Figures, allowed: Tolerance = TOLERANCES["float32"]) -> tuple[float, list[str]]:

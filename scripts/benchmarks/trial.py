@@ -20,7 +20,9 @@ def fixed(candidates: Sequence[Settings], threads: int | None) -> list[Settings]
 
 
 def best(name: str, candidates: Sequence[Settings], command: Sequence[str], limit: float) -> dict[str, Any]:
-    """The line of the fastest candidate, with what was "tried". A single candidate is not timed.
+    """The line of the fastest candidate, with what was "tried".
+
+    A single candidate is not timed, unless it leaves something to be found ("auto").
 
     Args:
       name: For people.
@@ -31,7 +33,7 @@ def best(name: str, candidates: Sequence[Settings], command: Sequence[str], limi
       SystemExit: if none could be timed.
     """
     tried: list[dict[str, Any]] = []
-    if len(candidates) == 1:
+    if len(candidates) == 1 and "auto" not in candidates[0].values():
         return {"settings": candidates[0], "tried": tried}
     fastest: dict[str, Any] = {"cycles_per_second": -math.inf}
     for settings in candidates:

@@ -147,6 +147,7 @@ def test_a_check_is_wider_in_bfloat16_and_for_gradients_behind_many_kinks() -> N
     assert faults("gradient_norm", 1.002, "mlp", "float32") == 1
     assert faults("gradient_norm", 1.01, "resnet18", "float32") == 1 and faults("kl", 1.002, "resnet18", "float32") == 1
     assert faults("step", 1.002, "resnet18", "float32") == 1
+    assert faults("step", 1.0015, "lstm", "float32") == 0 and faults("step", 1.0025, "lstm", "float32") == 1
 
 
 TIMED = """
