@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.data.memory import aligned
+from engine.data.memory import aligned, zeros
 from engine.data.picture_files import PictureFiles, survey
 
 ROOM = 2**30  # bytes of decoded pictures: 87 000 of 64 x 64 x 3
@@ -29,7 +29,7 @@ class KeptPictures:
     """
 
     def __init__(self, pictures: PictureFiles, strict: bool = False) -> None:
-        held = np.zeros((len(pictures), *pictures.form.shape), np.uint8)
+        held = zeros((len(pictures), *pictures.form.shape), np.uint8)
         places = iter(held)
 
         def keep(picture: np.ndarray | None) -> None:

@@ -4,6 +4,10 @@ TensorFlow reads memory only where it begins at a multiple of 64 bytes. A mapped
 allocates rarely does, so loaders put their arrays there (``aligned``).
 """
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import tensorflow as tf
 
@@ -33,14 +37,20 @@ def tensor(array: np.ndarray) -> tf.Tensor:
 def aligned(array: np.ndarray) -> np.ndarray:
     """A view of ``array`` to be read only, if it begins at a multiple of 64 bytes, without gaps; of a copy else."""
     if not _begins_well(array) and not array.dtype.hasobject:
-        room = np.empty(array.nbytes + ALIGNMENT, np.uint8)
-        start = -room.ctypes.data % ALIGNMENT
-        copy = room[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+        copy = zeros(array.shape, array.dtype)
         copy[...] = array
         array = copy
     view = array.view()
     view.flags.writeable = False
     return view
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """An array to be filled that begins at a multiple of 64 bytes."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    room = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % ALIGNMENT
+    return room[start:start + size].view(dtype).reshape(shape)
 
 
 def _readable(array: np.ndarray) -> bool:

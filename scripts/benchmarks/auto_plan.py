@@ -9,7 +9,6 @@ faster than both, as with another plan for each phase. xla is left out where it 
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -106,12 +105,5 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
     return {"rows": rows}, table(rows)
 
 
-def main(chosen: argparse.Namespace) -> int:
-    if chosen.point:
-        print(json.dumps(measured(chosen.point)))
-        return 0
-    return program.finish(chosen, work)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(program.main(options().parse_args(), work, measured))

@@ -19,7 +19,7 @@ def draw(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     image = Image.new("RGB", (WIDTH, height), "white")
     pen, font = ImageDraw.Draw(image), ImageFont.load_default(13)
     ratios = [value for row in rows for value in row["ratio"].values()]
-    low, high = math.log(min(0.5, *ratios)), math.log(max(2.0, *ratios))
+    low, high = math.log(min([0.5, *ratios])), math.log(max([2.0, *ratios]))
 
     def across(ratio: float) -> float:
         return LEFT + (WIDTH - LEFT - RIGHT) * (math.log(ratio) - low) / (high - low)

@@ -8,7 +8,6 @@ over the sizes of its products, and over TensorFlow's own kernels ("graph") and 
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -113,12 +112,5 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
     return found, table(found)
 
 
-def main(chosen: argparse.Namespace) -> int:
-    if chosen.point:
-        print(json.dumps(measured(chosen.point)))
-        return 0
-    return program.finish(chosen, work)
-
-
 if __name__ == "__main__":
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(program.main(options().parse_args(), work, measured))

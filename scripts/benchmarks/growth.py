@@ -10,7 +10,6 @@ without the pages of files that are mapped) nor the start-up ought to grow with 
 """
 
 import argparse
-import json
 import math
 import sys
 import tempfile
@@ -128,14 +127,12 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
     return result, "\n\n".join(texts)
 
 
-def main(chosen: argparse.Namespace) -> int:
-    if chosen.point:
-        from benchmarks import growth_points
+def measured(point: program.Result) -> program.Result:
+    """What one process does."""
+    from benchmarks import growth_points
 
-        print(json.dumps(growth_points.measured(chosen.point)))
-        return 0
-    return program.finish(chosen, work)
+    return growth_points.measured(point)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(program.main(options().parse_args(), work, measured))

@@ -15,7 +15,6 @@ Contestants, each in fresh processes, in pairs that alternate, all on files that
 """
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -110,14 +109,12 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
     return {"rows": rows, "notes": notes}, "\n".join([table(rows), *notes])
 
 
-def main(chosen: argparse.Namespace) -> int:
-    if chosen.point:
-        from benchmarks import pictures
+def measured(point: program.Result) -> program.Result:
+    """What one process does."""
+    from benchmarks import pictures
 
-        print(json.dumps(pictures.measured(chosen.point)))
-        return 0
-    return program.finish(chosen, work)
+    return pictures.measured(point)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(program.main(options().parse_args(), work, measured))

@@ -50,7 +50,7 @@ def _ours(folder: Path, batch: int, cache: Path | None, kept: bool) -> Run:
 
     folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, keep=kept)
     source = folder.source("train", batch)
-    return _compiled(source.open(0), lambda reader: source.batch(0, reader)["image"])
+    return _compiled(source.open(0), lambda reader, number: source.batch(number, reader)["image"])
 
 
 def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: str | None) -> Run:
@@ -71,17 +71,17 @@ def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: str | No
     else:
         dataset = dataset.shuffle(len(paths)).map(read, num_parallel_calls=calls, deterministic=False)
     endless = dataset.repeat().batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE)
-    return _compiled(iter(endless), next)
+    return _compiled(iter(endless), lambda reader, number: next(reader))
 
 
-def _compiled(iterator: Any, image: Callable[[Any], Any]) -> Run:
+def _compiled(iterator: Any, image: Callable[[Any, Any], Any]) -> Run:
     """Reads in a compiled loop, as a training does, and looks at one pixel of each batch."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
     def loop(reader: Any, count: Any) -> Any:
         def one(number: Any, total: Any) -> Any:
-            return number + 1, total + tf.cast(image(reader)[0, 0, 0, 0], tf.float32)
+            return number + 1, total + tf.cast(image(reader, number)[0, 0, 0, 0], tf.float32)
 
         return tf.while_loop(lambda number, _: number < count, one, [tf.constant(0), 0.0])[1]
 

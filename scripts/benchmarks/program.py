@@ -80,8 +80,15 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def finish(chosen: argparse.Namespace, work: Callable[[argparse.Namespace], tuple[Result, str]]) -> int:
-    """Do the ``work``, print its table and write its figures. Returns the exit code; 1: a process failed."""
+def main(chosen: argparse.Namespace, work: Callable[[argparse.Namespace], tuple[Result, str]],
+         measured: Callable[[Result], Result]) -> int:
+    """Do the ``work``, print its table and write its figures. Returns the exit code; 1: a process failed.
+
+    In a process of ``run`` it is ``measured`` that is done, and its line printed.
+    """
+    if chosen.point:
+        print(json.dumps(measured(chosen.point)))
+        return 0
     try:
         result, text = work(chosen)
     except Failed as error:

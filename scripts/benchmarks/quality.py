@@ -11,7 +11,6 @@ full Fashion-MNIST, vae 246 nats of negative ELBO per test image. Keras's settin
 
 import argparse
 import itertools
-import json
 import statistics
 import sys
 import time
@@ -149,14 +148,12 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
     return {"rows": rows}, table(rows)
 
 
-def main(chosen: argparse.Namespace) -> int:
-    if chosen.point:
-        from benchmarks import quality_sides
+def measured(point: program.Result) -> program.Result:
+    """What one process does."""
+    from benchmarks import quality_sides
 
-        print(json.dumps(quality_sides.measured(chosen.point)))
-        return 0
-    return program.finish(chosen, work)
+    return quality_sides.measured(point)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(program.main(options().parse_args(), work, measured))

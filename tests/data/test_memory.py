@@ -79,6 +79,14 @@ def test_aligned_copies_only_what_must_be_and_is_to_be_read():
     assert (memory.aligned(words) == words).all()
 
 
+def test_zeros_can_be_filled_and_need_no_copy_afterwards():
+    array = memory.zeros((3, 5), np.float32)
+    array[1] = 2.0
+    view = memory.aligned(array)
+    assert array.shape == (3, 5) and array.sum() == 10.0 and view.ctypes.data == array.ctypes.data
+    assert address(memory.tensor(view)) == array.ctypes.data
+
+
 def test_a_data_set_is_in_memory_once():
     images = offset(np.arange(600, dtype=np.uint8).reshape(10, 60), 16)
     dataset = Dataset("any", {"image": images}, {"image": images[:2]})

@@ -46,7 +46,7 @@ def test_smooth_tf_data_gives_the_pictures_that_ours_does(tmp_path):
         small.resize((160, 160), Image.Resampling.BICUBIC).save(tmp_path / f"{i}.png")
     ours = read_folder(tmp_path, (64, 64), validation=0.0).arrays("train")["image"]
     seen = []
-    pictures._compiled, kept = (lambda iterator, image: seen.append(image(iterator))), pictures._compiled
+    pictures._compiled, kept = (lambda iterator, image: seen.append(image(iterator, 0))), pictures._compiled
     try:
         pictures.prepared("tf.data-smooth", tmp_path, 4, 2, tmp_path / "none")
     finally:
