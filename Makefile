@@ -1,6 +1,7 @@
 # make demo   set up, train a classifier, a VAE and a WGAN-GP on the shipped images, show them in runs/demo/index.html
 # make test   set up, lint, type-check, test
 # make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
+# make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
 # make lint   ruff and mypy alone
 # make clean  remove the environment, caches and runs
 
