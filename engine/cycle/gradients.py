@@ -48,10 +48,11 @@ class PhaseGradients:
     def halved(self) -> "PhaseGradients":
         """The same, computed as two halves of the batch side by side; or itself if examples are not independent.
 
-        XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two.
+        XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two. Not so loops,
+        which share memory: two of half the work one after the other take longer than one.
         """
         independent = self.phase.separable and not self.outline.buffers and all(self.outline.terms.values())
-        if not independent or self._examples % 2:
+        if not independent or self.outline.loops or self._examples % 2:
             return self
         other = copy.copy(self)
         other._lanes, other._examples = 2, self._examples // 2

@@ -29,6 +29,7 @@ class Outline:
     without_gradient: list[Any]  # trained variables that the objective does not reach
     regularized: bool
     inner_gradient: bool  # the loss takes a gradient itself, as a gradient penalty does
+    loops: bool  # it holds a loop, as a recurrent net's does
 
 
 def seed_states(nets: Nets) -> list[Any]:
@@ -78,14 +79,15 @@ def outline(phase: Phase, nets: Nets, source: Source) -> Outline:
                 penalties = [loss for name in phase.updates for loss in nets[name].losses]
                 counted = [tf.reduce_sum(tf.cast(terms[name], tf.float32)) for name in form if name not in phase.watch]
                 objective = tf.add_n(counted + [tf.cast(loss, tf.float32) for loss in penalties])
-        inner = any("gradient_tape/" in operation.name for operation in graph.get_operations())
+        operations = graph.get_operations()
         gradients = tape.gradient(objective, values)
     changed = [v for v in every if not v.trainable and scope.get_current_value(v) is not None]
     return Outline(
         terms=form, requests=noise.requests, data_requests=data_requests if phase.reads_batch else {},
         buffers=[v for v in changed if v.name != "seed_generator_state"],
         without_gradient=[v for v, gradient in zip(trained, gradients, strict=True) if gradient is None],
-        regularized=bool(penalties), inner_gradient=inner)
+        regularized=bool(penalties), inner_gradient=any("gradient_tape/" in each.name for each in operations),
+        loops=any(each.type in ("While", "StatelessWhile") for each in operations))
 
 
 def trainable(phase: Phase, nets: Nets) -> list[Any]:

@@ -27,6 +27,14 @@ class Sizes(LossStrategy):
         return {"error": tf.reduce_mean(error) if self.scalar else error}
 
 
+class Loop(keras.layers.Layer):
+    """x, three times doubled."""
+
+    def call(self, x):
+        return tf.while_loop(lambda n, _: n < 3, lambda n, x: (n + 1, 2.0 * x), [tf.constant(0), x],
+                             maximum_iterations=3)[1]
+
+
 def sizes(strategy, plan="xla", net=None, batch_size=8):
     made = toys.engine(strategy, {"net": net or toys.net(4, 1)}, {"fit": toys.adam()}, toys.points(batch_size),
                        plan=plan)
@@ -44,6 +52,7 @@ def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch):
     assert sizes(Sizes(scalar=True, separable=True)) == {(8, 8)}
     norm = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
     assert sizes(Sizes(separable=True), net=norm) == {(8, 8)}
+    assert sizes(Sizes(separable=True), net=keras.Sequential([Loop(), keras.layers.Dense(1)])) == {(8, 8)}
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

@@ -1,5 +1,7 @@
 """The LSTM classifier against the equations, and that padding does not count."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -126,13 +128,13 @@ def test_the_layer_is_that_of_keras_to_the_gradients(sequences, plan):
 
 def test_its_gradients_are_those_of_finite_differences():
     rng = np.random.default_rng(1)
-    projected, kernel = rng.normal(size=(4, 2, 12)), rng.normal(size=(3, 12))
+    projected, kernel, bias = rng.normal(size=(4, 2, 12)), rng.normal(size=(3, 12)), rng.normal(size=12)
     mask = tf.constant([[True, True], [False, True], [True, False], [True, True]])
 
-    def total(values, weights):
-        return tf.reduce_sum(tf.sin(scan(values, weights, mask)))
+    def total(*values):
+        return tf.reduce_sum(tf.sin(scan(*values, mask)))
 
-    given = [tf.constant(projected), tf.constant(kernel)]
+    given = [tf.constant(each) for each in (projected, kernel, bias)]
     with tf.GradientTape() as tape:
         tape.watch(given)
         value = total(*given)
@@ -142,6 +144,21 @@ def test_its_gradients_are_those_of_finite_differences():
                 for sign in (1, -1)]
         slope = float(ends[0] - ends[1]) / (2 * step)
         assert float(tf.reduce_sum(gradient * direction)) == pytest.approx(slope, rel=1e-7)
+
+
+def test_under_xla_a_step_is_so_few_operations_that_it_stays_on_one_thread():
+    def numbers(projected, kernel, bias, mask):
+        with tf.GradientTape() as tape:
+            tape.watch([projected, kernel, bias])
+            total = tf.reduce_sum(tf.sin(scan(projected, kernel, bias, mask)))
+        return tape.gradient(total, [projected, kernel, bias])
+
+    given = tf.zeros([9, 32, 256]), tf.zeros([64, 256]), tf.zeros([256]), tf.ones([9, 32], tf.bool)
+    text = tf.function(numbers, jit_compile=True).experimental_get_compiler_ir(*given)(stage="optimized_hlo")
+    bodies = re.findall(r"^%?\S*body\S* \(.*?^}", text, re.MULTILINE | re.DOTALL)
+    counts = [len(re.findall(r" (?:fusion|dot|copy|dynamic-update-slice|add|custom-call)\(", body)) for body in bodies]
+    assert len(counts) == 2
+    assert all(4 <= count <= 8 for count in counts), counts
 
 
 def test_in_bfloat16_the_gradient_of_the_bias_is_right():
