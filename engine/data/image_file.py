@@ -59,7 +59,8 @@ def decode(path: str | Path, form: Form) -> np.ndarray:
         large (told from its header), cut short or damaged.
     """
     mode = "RGB" if form.channels == 3 else "L"
-    image = _opaque(_load(path, 2 * max(form.size)), form.background).convert(mode)
+    image = _opaque(_load(path, 2 * max(form.size)), form.background)
+    image = image if image.mode == mode else image.convert(mode)  # it copies one that has the mode
     fitted = _crop(image, form) if form.fit == "crop" else _pad(image, form)
     return np.array(fitted, np.uint8).reshape(form.shape)
 

@@ -15,6 +15,7 @@ from engine.errors import Invalid, require
 MOST_BAD = 0.01  # share of files that may be skipped
 LISTED = 20  # bad files that a message names
 AT_ONCE = 256  # files in flight
+CHUNK = 8  # files that a thread is given at once
 
 
 class PictureFiles:
@@ -39,19 +40,27 @@ class PictureFiles:
           Invalid: for a file that has become unreadable.
         """
         found = np.empty((len(numbers), *self.form.shape), np.uint8)
-        for start in range(0, len(numbers), AT_ONCE):
-            wanted = [self.files[number] for number in numbers[start:start + AT_ONCE]]
-            for place, picture in enumerate(self._pool.map(lambda file: decode(file, self.form), wanted), start):
-                found[place] = picture
+
+        def fill(start: int) -> None:
+            for place, number in enumerate(numbers[start:start + CHUNK], start):
+                found[place] = decode(self.files[number], self.form)
+
+        list(self._pool.map(fill, range(0, len(numbers), CHUNK)))
         return found
 
     def each(self, numbers: Sequence[int]) -> Iterator[np.ndarray | Invalid]:
         """The pictures ``numbers`` one after the other; the fault in the place of a bad one. Shows its progress."""
         with tqdm(total=len(numbers), desc="reading pictures", unit="file", delay=1, disable=None, leave=False) as bar:
             for start in range(0, len(numbers), AT_ONCE):
-                for found in self._pool.map(self._attempt, numbers[start:start + AT_ONCE]):
-                    bar.update()
-                    yield found
+                flight = numbers[start:start + AT_ONCE]
+                chunks = [flight[first:first + CHUNK] for first in range(0, len(flight), CHUNK)]
+                for chunk in self._pool.map(self._attempts, chunks):
+                    for found in chunk:
+                        bar.update()
+                        yield found
+
+    def _attempts(self, numbers: Sequence[int]) -> list[np.ndarray | Invalid]:
+        return [self._attempt(number) for number in numbers]
 
     def _attempt(self, number: int) -> np.ndarray | Invalid:
         try:
