@@ -1,10 +1,11 @@
 """What this machine can do at most, measured: matrix products and a 3x3 convolution in TensorFlow, in GFLOP/s.
 
   python scripts/benchmarks/ceiling.py
-  python scripts/benchmarks/ceiling.py --json runs/ceiling.json
+  python scripts/benchmarks/ceiling.py --threads 1 --json runs/ceiling.json
 
 A multiply-add is two operations. Each figure is that of the fastest run. The ceiling of a kind and a type is the best
-over the sizes of its products, and over TensorFlow's own kernels ("graph") and XLA's ("xla").
+over the sizes of its products, and over TensorFlow's own kernels ("graph") and XLA's ("xla"). Where one thread does as
+much as two, the cores share what multiplies.
 """
 
 import argparse
@@ -27,17 +28,20 @@ SIDE, CHANNELS = 28, 128
 TYPES, PLANS = ("float32", "bfloat16"), ("graph", "xla")
 
 
-def ceilings(seconds: float = 1.0, sizes: Sequence[int] = SIZES, batches: Sequence[int] = BATCHES) -> program.Result:
+def ceilings(seconds: float = 1.0, sizes: Sequence[int] = SIZES, batches: Sequence[int] = BATCHES,
+             threads: int | None = None) -> program.Result:
     """Measured in a fresh process: {"matmul" | "convolution": {type: {"gflops", "size", "plan", "all"}}}.
 
     Args:
       seconds: Of timing, for each kind, type, plan and size.
       sizes: Sides of the square matrices. batches: Pictures that are convolved at once.
+      threads: Inside one operation; None for TensorFlow's own number.
 
     Raises:
       Failed: if the process ends badly.
     """
-    return program.run("ceiling", {"seconds": seconds, "sizes": list(sizes), "batches": list(batches)})
+    return program.run("ceiling", {"seconds": seconds, "sizes": list(sizes), "batches": list(batches),
+                                   "threads": threads})
 
 
 def share(multiply_adds: float, per_second: float, ceiling: float) -> float:
@@ -82,6 +86,9 @@ def _prepared(kind: str, dtype: str, plan: str, size: int) -> tuple[Callable[[],
 
 def measured(point: dict[str, Any]) -> program.Result:
     """What the process of ``ceilings`` does."""
+    from benchmarks import plain_tf
+
+    plain_tf.set_threads(point["threads"])
     found: program.Result = {}
     for kind, sizes in (("matmul", point["sizes"]), ("convolution", point["batches"])):
         for dtype in TYPES:
@@ -104,11 +111,13 @@ def options() -> cli.Parser:
                         "(default: %(default)s)")
     parser.add_argument("--sizes", type=cli.whole, nargs="+", default=list(SIZES), metavar="N", help="sides of the "
                         "square matrices (default: 1024 2048 4096)")
+    parser.add_argument("--threads", type=cli.whole, help="inside one operation (default: TensorFlow's own)")
     return parser
 
 
 def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
-    found = (ceilings(0.02, (64, 256), (1,)) if chosen.quick else ceilings(chosen.seconds, chosen.sizes))
+    found = (ceilings(0.02, (64, 256), (1,), chosen.threads) if chosen.quick else
+             ceilings(chosen.seconds, chosen.sizes, threads=chosen.threads))
     return found, table(found)
 
 
