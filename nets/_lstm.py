@@ -100,7 +100,8 @@ def scan(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, mask: tf.Tens
         i, f, g, o = tf.unstack(gate, axis=1)
         squashed = tf.tanh(cells)
         kept, passed = tf.cast(keep, dtype), tf.cast(~keep, dtype)
-        slopes = tf.square(_upright(scale)) - tf.square(gate - _upright(shift))  # of each gate in its argument
+        level, most = gate - _upright(shift), _upright(scale)
+        slopes = (most - level) * (most + level)  # of each gate in its argument; not squares, which would cancel
         to_gates = kept[:, None] * slopes * _stacked(g, before_c, i, squashed, axis=1)
         to_cell, to_before = kept * o * (1 - tf.square(squashed)), tf.where(keep, f, tf.ones_like(f))
         after_c, after_h = (tf.concat([each[1:], tf.zeros_like(each[:1])], axis=0) for each in (to_before, passed))
