@@ -1,7 +1,8 @@
 """Keeper: a run's checkpoints, as the Trainer sees them: saved behind the training, restored, locked to one process."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Keeper:
     def close(self) -> None:
         """Wait for the writer, then unlock. Raises the writer's error."""
         try:
-            self._writer.wait()
+            self.wait()
         finally:
             if self._folder and self._lock:
                 self._lock.release()
@@ -63,11 +64,13 @@ class Keeper:
 
     def wait(self) -> None:
         """Until nothing is being written. Raises the writer's error."""
-        self._writer.wait()
+        with self._clearer():
+            self._writer.wait()
 
     def check(self) -> None:
         """Raise the writer's error, if it had one; ``Invalid`` if the folder is gone."""
-        self._writer.check()
+        with self._clearer():
+            self._writer.check()
         if self._folder:
             self._folder.check()
 
@@ -87,7 +90,7 @@ class Keeper:
             return None
         with self._saving:
             alone = self.open()  # not in training
-            self._writer.wait()  # never two at once, and no third copy of the state
+            self.wait()  # never two at once, and no third copy of the state
             try:
                 return self.write(cycle, self.copied(), facts, also, wait or alone)
             finally:
@@ -105,23 +108,26 @@ class Keeper:
         folder.check()
         facts = {**facts, "config": folder.config}
 
-        def job() -> None:
-            try:
-                checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also)
-            except OSError:
-                folder.check()  # the clearer error, if it was removed meanwhile
-                raise
-
-        self._writer.start(job)
+        self._writer.start(lambda: checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also))
         if wait:
-            self._writer.wait()
+            self.wait()
         return folder.checkpoints / str(cycle)
 
     def restore(self) -> Facts | None:
         """Put the newest good checkpoint back; its facts, or None if there is none."""
         if self._folder is None:
             return None
-        self._writer.wait()
+        self.wait()
         self._read = checkpoint.listed(self._folder.checkpoints)
         found = checkpoint.newest(self._folder.checkpoints, self._say, self._folder.config)
         return checkpoint.load(found, self._variables) if found else None
+
+    @contextmanager
+    def _clearer(self) -> Iterator[None]:
+        """``Invalid`` in the place of an OSError if the folder was removed meanwhile."""
+        try:
+            yield
+        except OSError:
+            if self._folder:
+                self._folder.check()
+            raise
