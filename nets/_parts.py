@@ -5,7 +5,7 @@ from collections.abc import Callable
 import keras
 
 from nets import _arguments as arguments
-from nets._norm import BatchNorm
+from nets._norm import BatchNorm, LayerNorm
 
 NORMALIZATIONS = ("layer", "none", "batch")
 
@@ -36,5 +36,5 @@ def critic_normalization(kind: str) -> keras.layers.Layer:
     """
     arguments.choice("normalization", kind, NORMALIZATIONS)
     if kind == "layer":
-        return keras.layers.LayerNormalization(axis=[1, 2, 3])
+        return LayerNorm()
     return BatchNorm() if kind == "batch" else keras.layers.Identity()

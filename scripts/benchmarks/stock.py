@@ -5,6 +5,7 @@ an update; the moving variance of batch normalisation, which no update reads, di
 """
 
 import contextlib
+import functools
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +19,8 @@ from nets import _convolutions, _norm
 
 OWN = {"Conv2D": (_convolutions.Conv2D, keras.layers.Conv2D),
        "Conv2DTranspose": (_convolutions.Conv2DTranspose, keras.layers.Conv2DTranspose),
-       "BatchNorm": (_norm.BatchNorm, keras.layers.BatchNormalization)}
+       "BatchNorm": (_norm.BatchNorm, keras.layers.BatchNormalization),
+       "LayerNorm": (_norm.LayerNorm, functools.partial(keras.layers.LayerNormalization, axis=[1, 2, 3]))}
 
 
 def create(kind: str, **options: Any) -> keras.Model:
