@@ -36,7 +36,7 @@ class Phase:
       watch: Terms that are logged and not minimised.
       reads_batch: False if the loss needs no data; it then gets an empty batch.
       separable: True if no example's terms depend on the other examples of its batch (as they do in a contrastive
-        loss). The engine may then hand the loss parts of a batch, side by side, which is faster under XLA. A net
+        loss). The engine may then hand the loss parts of a batch, side by side, which is faster on CPUs. A net
         with batch statistics is never given parts.
 
     Raises:

@@ -46,8 +46,8 @@ def options() -> cli.Parser:
     parser.add_argument("--trial-seconds", type=cli.positive, default=2.0, help="timed per candidate when the best "
                         "settings are sought (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of all (default: %(default)s)")
-    parser.add_argument("--plan", choices=("graph", "xla"), default=None, help="of ours (default: what plan=auto "
-                        "finds)")
+    parser.add_argument("--plan", choices=("graph", "halves", "xla"), default=None, help="of ours (default: what "
+                        "plan=auto finds)")
     parser.add_argument("--threads", type=_threads, default=None, metavar="N|default", help="inside one operation, for "
                         "all (default: default, the framework's own; where updates are small 1 is tried, too)")
     parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True, help="check that all compute "

@@ -54,11 +54,15 @@ share = number(float, "a number of at least 0 and below 1", lambda value: 0 <= v
 weight = number(float, "a number of at least 0", lambda value: 0 <= value < float("inf"))
 
 
+COMPILED = ("graph", "halves", "xla")  # the engine's, which would import TensorFlow here
+
+
 def plan(text: str) -> str:
     """A type for ``add_argument``: a way of compiling."""
-    if text not in ("auto", "eager", "graph", "xla") and not re.fullmatch(r"\S+=(graph|xla)( \S+=(graph|xla))*", text):
-        raise argparse.ArgumentTypeError(f'({text}) must be one of auto, graph, xla, eager, or as "critic=graph '
-                                         'generator=xla"')
+    each = rf"\S+=({'|'.join(COMPILED)})"
+    if text not in ("auto", "eager", *COMPILED) and not re.fullmatch(rf"{each}( {each})*", text):
+        raise argparse.ArgumentTypeError(f'({text}) must be one of auto, {", ".join(COMPILED)}, eager, or as '
+                                         '"critic=graph generator=xla"')
     return text
 
 
@@ -110,9 +114,10 @@ def _add_run(run: Any, run_dir: str, epochs: float, learning_rate: float) -> Non
                      "%(default)s)")
     run.add_argument("--run-dir", type=Path, default=Path(run_dir), help="folder of the run; one that holds the same "
                      "run is continued (default: %(default)s)")
-    run.add_argument("--plan", type=plan, default="auto", help="how the cycle is compiled: graph, xla, one of the two "
-                     'for each phase as "critic=graph generator=xla", auto for the fastest in a trial before the first '
-                     "update, or eager for print and breakpoints in a loss (default: %(default)s)")
+    run.add_argument("--plan", type=plan, default="auto", help="how the cycle is compiled: graph, halves (the "
+                     "graph of two halves of each batch, side by side), xla, one of them for each phase as "
+                     '"critic=graph generator=xla", auto for the fastest in a trial before the first update, or eager '
+                     "for print and breakpoints in a loss (default: %(default)s)")
     run.add_argument("--precision", choices=("float32", "bfloat16", "float16", "auto"), default="float32",
                      help="compute dtype; variables and losses stay float32; auto: bfloat16 where the CPU computes in "
                      "it and it is measured to be faster (default: %(default)s)")

@@ -45,14 +45,17 @@ class PhaseGradients:
         self._lanes, self._examples = 1, source.batch_size // replicas.count
         self.names = ["objective", *outline.terms, *["regularization"] * outline.regularized, "gradient_norm"]
 
-    def halved(self) -> "PhaseGradients":
+    def halved(self, loops: bool = True) -> "PhaseGradients":
         """The same, computed as two halves of the batch side by side; or itself if examples are not independent.
 
         XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two. Not so loops,
         which share memory: two of half the work one after the other take longer than one.
+
+        Args:
+          loops: Whether a loss with loops is halved, too.
         """
         independent = self.phase.separable and not self.outline.buffers and all(self.outline.terms.values())
-        if not independent or self.outline.loops or self._examples % 2:
+        if not independent or (self.outline.loops and not loops) or self._examples % 2:
             return self
         other = copy.copy(self)
         other._lanes, other._examples = 2, self._examples // 2

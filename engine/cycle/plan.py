@@ -1,8 +1,10 @@
 """How the cycle is compiled: the only ``tf.function`` of training.
 
 ``eager`` runs every operation as Python reaches it, so ``print`` and breakpoints work inside a loss.
-``graph`` compiles the loop with TensorFlow's graph executor. ``xla`` does too, and compiles blocks of
-updates with XLA (see ``loop.BlockLoop``). ``critic=graph generator=xla`` compiles each phase by its own.
+``graph`` compiles the loop with TensorFlow's graph executor. ``halves`` is that graph for two halves of each batch,
+side by side, where no example sees another: so two cores share the work without waiting for each other at every
+operation. ``xla`` compiles blocks of updates with XLA (see ``loop.BlockLoop``), of halves on CPUs.
+``critic=graph generator=xla`` compiles each phase by its own.
 (``auto`` is no way of compiling: the Trainer chooses one of these by measurement, see ``run/trial.py``.)
 """
 
@@ -13,7 +15,7 @@ import tensorflow as tf
 
 from engine.errors import require
 
-PLANS = ("eager", "graph", "xla")
+PLANS = ("eager", "graph", "halves", "xla")
 COMPILED = PLANS[1:]
 
 
@@ -22,7 +24,7 @@ class Retraced(RuntimeError):
 
 
 class Plan:
-    """One way of compiling: one of ``PLANS``, or ``phase=graph`` or ``phase=xla`` for every phase.
+    """One way of compiling: one of ``PLANS``, or ``phase=PLAN`` for every phase, with one of ``COMPILED``.
 
     Raises ``Invalid`` for another name.
     """
@@ -30,14 +32,14 @@ class Plan:
     def __init__(self, name: str) -> None:
         self.phases = dict(part.partition("=")[::2] for part in name.split()) if "=" in name else {}
         known = all(plan in COMPILED for plan in self.phases.values()) if self.phases else name in PLANS
-        require(known, "plan", name, f"one of {', '.join(PLANS)}, or phase=graph or phase=xla for each phase")
+        require(known, "plan", name, f"one of {', '.join(PLANS)}, or phase=PLAN for each phase")
         self.name = name
         self.traces = 0
         self.graph: Any = None  # the outermost function's, once it is traced
 
     def of(self, phase: str) -> "Plan":
         """The plan of one phase. Raises ``Invalid`` if phases are named and this one is not."""
-        require(not self.phases or phase in self.phases, "plan", self.name, f"with {phase}=graph or {phase}=xla")
+        require(not self.phases or phase in self.phases, "plan", self.name, f"with {phase}=PLAN")
         return Plan(self.phases.get(phase, self.name))
 
     def part(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -48,8 +50,8 @@ class Plan:
 
     @property
     def halves(self) -> bool:
-        """Whether two halves of a batch, side by side, are faster than the whole."""
-        return self.name == "xla" and not tf.config.list_physical_devices("GPU")
+        """Whether the two halves of a batch are computed side by side."""
+        return self.name == "halves" or (self.name == "xla" and not tf.config.list_physical_devices("GPU"))
 
     @property
     def block(self) -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:

@@ -59,15 +59,15 @@ class StepEngine:
         self.skipped = self.salt = 0
         self._limit = health.limit(on_bad_update)
         self._replicas = Replicas(source.batch_size)
-        self._halves: list[tuple[PhaseGradients, Updater]] = []  # of every update
+        self._parts: list[tuple[PhaseGradients, Updater]] = []  # of every update, by phase
         for phase in self.phases:
             update = updates[phase.name]
             gradients = PhaseGradients(phase, outline(phase, nets, source), nets, source, self._replicas, seed,
                                        update.accumulate)
             updater = Updater(update, gradients.variables, gradients.outline.buffers, self._replicas, half, spike)
-            self._halves.append((gradients, updater))
+            self._parts.append((gradients, updater))
         self.order = Order([phase.repeats for phase in self.phases],
-                           [gradients.draws.batches for gradients, _ in self._halves])
+                           [gradients.draws.batches for gradients, _ in self._parts])
         require(self.order.batches_per_cycle, "phases", [phase.name for phase in self.phases],
                 "with one that reads_batch")
         self.program = self.compiled(plan)
@@ -75,10 +75,10 @@ class StepEngine:
     def compiled(self, plan: str) -> Program:
         """The phases by another ``plan``; set ``program`` to it, and it is what runs."""
         chosen, steps = Plan(plan), []
-        for gradients, updater in self._halves:
+        for gradients, updater in self._parts:
             mine = chosen.of(gradients.phase.name)
-            steps.append(PhaseStep(gradients.halved() if mine.halves else gradients, updater, mine, self._replicas,
-                                   self._limit))
+            halved = gradients.halved(loops=mine.name != "xla") if mine.halves else gradients
+            steps.append(PhaseStep(halved, updater, mine, self._replicas, self._limit))
         blocks = chosen.block if self._replicas.count == 1 and BlockLoop.suits(steps) else None
         loop = (BlockLoop(steps, self.order, self._limit, blocks) if blocks else
                 Loop(steps, self.order, self._limit))
@@ -93,6 +93,11 @@ class StepEngine:
     def steps(self) -> dict[str, PhaseStep]:
         """Each phase as the loop runs it, by name, in the order of the cycle."""
         return {step.phase.name: step for step in self.program.steps}
+
+    @property
+    def separable(self) -> set[str]:
+        """The phases whose batches can be computed in halves."""
+        return {gradients.phase.name for gradients, _ in self._parts if gradients.halved() is not gradients}
 
     @property
     def replicas(self) -> Replicas:

@@ -50,7 +50,7 @@ class Trainer:
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       run_dir: Where checkpoints and reports go; None for nowhere.
       config: What else makes two runs the same run, as JSON values; kept in config.json.
-      plan: How the cycle is compiled: "eager", "graph", "xla", one of the two for each phase as
+      plan: How the cycle is compiled: "eager", "graph", "halves", "xla", one of the last three for each phase as
         "critic=graph generator=xla", or "auto": the fastest in a trial before the first update.
       precision: "float32", "bfloat16" or "float16"; the nets must have been made under it (``prepare``).
       cycles_per_call: Cycles in one call of the compiled loop, or "auto": about half a second's worth. It

@@ -1,10 +1,10 @@
 """plan="auto": ways of compiling, timed on the real state with real batches. The state is put back bit for bit.
 
-On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, so it is measured. A trial must
-pay for itself. A run that is over in seconds is left as a graph. For others all of the trial but the compiling of the
-graph, which serves the run if nothing is better, is to take at most 3 s or 2 % of the run, whichever is more: what is
-expected to take longer to compile is left out. Without convolutions XLA is likely to win, and may take an eighth of the
-run to compile.
+On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two halves of the
+batch gains a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in seconds is
+left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing is better,
+is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is left out.
+Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile.
 """
 
 import statistics
@@ -23,7 +23,8 @@ from engine.run.cost import operations
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
 LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
 WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
-XLA_SECONDS = 0.005  # to compile one operation of the graph: 3 to 7 ms were measured, and twice that with convolutions
+# Seconds per operation of the graph, to trace it, and to compile it by XLA: 3 to 7 ms, with convolutions twice that.
+COMPILING = {"graph": 0.0005, "halves": 0.001, "xla": 0.005}
 SLOW_UNDER_XLA = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
 HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it, if it is longer than a window
 MOST = 10_000  # cycles in one timing
@@ -74,7 +75,7 @@ class Trial:
         self._programs: dict[str, Program] = {engine.plan.name: engine.program}
         self._rates: dict[str, list[float]] = {}
         self._left_out: dict[str, str] = {}
-        self._slow = False  # under XLA, perhaps
+        self._slow, self._operations = False, 0  # under XLA, perhaps; in the graph
 
     def choose(self) -> Choice:
         """Time the candidates, put the state back, and have the engine run the fastest."""
@@ -85,7 +86,7 @@ class Trial:
         try:
             choice = self._choose()
         except _Stopped:
-            choice = Choice("graph", left_out={"xla": "the first updates are not all good"})
+            choice = self._none("the first updates are not all good")
         finally:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
@@ -105,20 +106,33 @@ class Trial:
         once = self._seconds(1)
         planned = self._cycles * once
         if planned < SHORT:
-            return Choice("graph", left_out={"xla": f"a run of about {planned:.1f} s is too short for a trial"})
+            return self._none(f"a run of about {planned:.1f} s is too short for a trial")
         kinds = operations(self._engine.plan.graph)
-        compiling = XLA_SECONDS * sum(kinds.values())
+        self._operations = sum(kinds.values())
         self._slow = any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)
         self._time("graph", once)
-        self._try("xla", compiling, until if self._slow else max(until, began + LIKELY_SHARE * planned))
+        likely = until if self._slow else max(until, began + LIKELY_SHARE * planned)
+        for plan in self._others() if self._slow else reversed(self._others()):
+            self._try(plan, likely if plan == "xla" else until)
         for phase in self._engine.phases if len(self._engine.phases) > 1 else ():
-            self._try(self._turned(phase.name), compiling, until)
+            for plan in COMPILED:
+                turned = self._turned(phase.name, plan)
+                if turned not in self._programs:
+                    self._try(turned, until)
         return Choice(self._best(), {name: self._speed(name) for name in self._rates}, self._left_out,
                       self._clock() - began)
 
-    def _try(self, plan: str, compiling: float, until: float) -> None:
+    def _none(self, why: str) -> Choice:
+        return Choice("graph", left_out=dict.fromkeys(self._others(), why))
+
+    def _others(self) -> list[str]:
+        """Plans that are another program than a graph."""
+        return ["halves", "xla"] if self._engine.separable else ["xla"]
+
+    def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""
+        compiling = self._operations * max(cost for kind, cost in COMPILING.items() if kind in plan)
         left = until - self._clock() - 2 * ROUNDS * WINDOW
         if compiling > left:
             self._left_out[plan] = f"about {compiling:.1f} s to compile, and {max(0.0, left):.1f} s are left"
@@ -161,12 +175,14 @@ class Trial:
     def _best(self) -> str:
         return max(self._rates, key=self._speed)
 
-    def _turned(self, phase: str) -> str:
-        """The best plan so far with another one for ``phase``."""
+    def _turned(self, phase: str, plan: str) -> str:
+        """The best plan so far with ``plan`` for ``phase``; by one word if all phases have the same."""
         best = self._programs[self._best()].plan
         plans = {each.name: best.of(each.name).name for each in self._engine.phases}
-        plans[phase] = next(plan for plan in COMPILED if plan != plans[phase])
-        return " ".join(f"{name}={plan}" for name, plan in plans.items())
+        if plan != "halves" or phase in self._engine.separable:
+            plans[phase] = plan
+        same = set(plans.values())
+        return same.pop() if len(same) == 1 else " ".join(f"{name}={plan}" for name, plan in plans.items())
 
 
 def _variables(engine: StepEngine) -> list[tf.Variable]:

@@ -11,10 +11,10 @@ from benchmarks.workloads import Workload, reads
 
 
 def candidates(workload: Workload) -> list[Settings]:
-    """``jit_compile`` x ``steps_per_execution``; where updates are small also threads, and arrays handed to ``fit``."""
+    """``jit_compile`` x ``steps_per_execution`` x threads; where updates are small also arrays handed to ``fit``."""
     if not workload.small:  # under XLA convolutions take minutes to compile, or to run: once is enough
-        return [{"jit": jit, "steps": count, "data": "pipeline", "threads": None}
-                for jit, count in ((False, 1), (False, 8), (True, 8))]
+        return [{"jit": jit, "steps": count, "data": "pipeline", "threads": threads}
+                for jit, count, threads in (*itertools.product((False,), (1, 8), (None, 1)), (True, 8, None))]
     steps = (1, 32) if workload.loss == "binary" else (1, 32, 512)
     made = [{"jit": jit, "steps": count, "data": "pipeline", "threads": threads}
             for jit, count, threads in itertools.product((False, True), steps, (None, 1))]

@@ -22,8 +22,8 @@ PLANNED_SECONDS = 600.0  # of the run for which a plan is chosen
 
 
 def candidates(workload: Workload) -> list[Settings]:
-    """The plan is chosen by a trial within the process; where updates are small, one thread is tried too."""
-    return [{"plan": "auto", "threads": threads} for threads in ((None, 1) if workload.small else (None,))]
+    """The plan is chosen by a trial within the process, on all threads and on one for an operation."""
+    return [{"plan": "auto", "threads": threads} for threads in (None, 1)]
 
 
 def strategy(workload: Workload) -> Any:

@@ -1,4 +1,4 @@
-"""Two halves of a batch side by side, under XLA, are the batch."""
+"""Two halves of a batch side by side are the batch."""
 
 import keras
 import numpy as np
@@ -43,26 +43,28 @@ def sizes(strategy, plan="xla", net=None, batch_size=8):
     return strategy.seen
 
 
-def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch):
+@pytest.mark.parametrize("plan", ["halves", "xla"])
+def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch, plan):
     monkeypatch.setattr(loop, "BLOCK_UPDATES", 1)  # compiles faster
-    assert sizes(Sizes(separable=True)) == {(4, 4)}
-    assert sizes(Sizes()) == {(8, 8)}
+    assert sizes(Sizes(separable=True), plan) == {(4, 4)}
+    assert sizes(Sizes(), plan) == {(8, 8)}
     assert sizes(Sizes(separable=True), plan="graph") == {(8, 8)}
-    assert sizes(Sizes(separable=True), batch_size=5) == {(5, 5)}
-    assert sizes(Sizes(scalar=True, separable=True)) == {(8, 8)}
+    assert sizes(Sizes(separable=True), plan, batch_size=5) == {(5, 5)}
+    assert sizes(Sizes(scalar=True, separable=True), plan) == {(8, 8)}
     norm = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
-    assert sizes(Sizes(separable=True), net=norm) == {(8, 8)}
-    assert sizes(Sizes(separable=True), net=keras.Sequential([Loop(), keras.layers.Dense(1)])) == {(8, 8)}
+    assert sizes(Sizes(separable=True), plan, net=norm) == {(8, 8)}
+    looped = sizes(Sizes(separable=True), plan, net=keras.Sequential([Loop(), keras.layers.Dense(1)]))
+    assert looped == {(8, 8)} if plan == "xla" else {(4, 4)}  # loops of XLA share memory
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_halves_give_the_update_of_the_whole(accumulate):
+@pytest.mark.parametrize("plan, accumulate", [("xla", 1), ("xla", 2), ("halves", 2)])
+def test_halves_give_the_update_of_the_whole(plan, accumulate):
     ends = []
     for separable in (False, True):
         keras.utils.set_random_seed(0)
         nets = {"net": toys.net(16, 1, kernel_regularizer="l2")}
         update = toys.Update(toys.adam(), accumulate=accumulate)
-        made = toys.engine(toys.Fit(separable=separable), nets, {"fit": update}, toys.points(), plan="xla")
+        made = toys.engine(toys.Fit(separable=separable), nets, {"fit": update}, toys.points(), plan=plan)
         report = made.run(20)
         ends.append((toys.bits(made, nets), report.totals["fit"]))
     np.testing.assert_allclose(ends[1][0], ends[0][0], rtol=1e-4, atol=1e-6)
@@ -82,9 +84,19 @@ def test_dropout_differs_between_the_halves():
 
     keras.utils.set_random_seed(0)
     net = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(1, kernel_initializer="normal")])
-    made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="xla")
+    made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="halves")
     step = made.program.steps[0]
     drawn = step.draws.of(tf.constant(0, tf.int64), tf.constant(0, tf.int64), Course()).micro(0)
     halves = [step.gradients._lane(tf.constant(0, tf.int64), 1.0, [], step.gradients._part(drawn, lane)).vector[1]
               for lane in range(2)]
     assert abs(float(halves[0] - halves[1])) > 1e-6
+
+
+def test_halves_are_a_graph_where_no_phase_may_be_parted():
+    ends = []
+    for plan in ("graph", "halves"):
+        made, nets = toys.gan(plan=plan)
+        assert not made.separable
+        made.run(3)
+        ends.append(toys.bits(made, nets))
+    np.testing.assert_array_equal(*ends)

@@ -57,11 +57,23 @@ def chosen(machine, cycles=1000, **options):
     ({"graph": 0.1, "xla": 0.05, "mixed": 0.04}, "critic=graph generator=xla"),
 ])
 def test_the_fastest_plan_is_chosen(monkeypatch, seconds, plan):
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     choice = chosen(Machine(monkeypatch, **seconds), cycles=10_000)
     assert choice.plan == plan
     assert choice.speeds["graph"] == pytest.approx(10.0) and choice.speeds["xla"] == pytest.approx(1 / seconds["xla"])
     assert choice.facts["plan"] == plan and choice.seconds > 0
+
+
+@pytest.mark.parametrize(("xla", "halves", "slow", "plan"), [
+    (0.05, 0.07, False, "xla"), (0.2, 0.07, True, "halves"), (0.2, 0.15, True, "graph")])
+def test_halves_are_tried_where_examples_are_independent(monkeypatch, xla, halves, slow, plan):
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
+    monkeypatch.setattr(trial, "SLOW_UNDER_XLA", ("MatMul",) if slow else ())
+    machine = Machine(monkeypatch, graph=0.1, halves=halves, xla=xla)
+    made = toys.engine(toys.Fit(separable=True), {"net": toys.net(4, 1)}, {"fit": toys.adam()}, toys.points())
+    choice = Trial(made, 10_000, machine.clock).choose()
+    assert choice.plan == plan == made.plan.name
+    assert list(choice.speeds) == ["graph", *(["halves", "xla"] if slow else ["xla", "halves"])]
 
 
 def test_a_short_run_is_left_as_a_graph_and_costs_two_cycles(monkeypatch):
@@ -81,14 +93,14 @@ def test_what_takes_too_long_to_compile_is_left_out_unless_the_run_is_long(monke
 
 
 def test_the_trial_keeps_to_its_share_of_the_run(monkeypatch):
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     for cycles in (1000, 100_000):
         choice = chosen(Machine(monkeypatch, graph=0.01, xla=0.01, mixed=0.01), cycles=cycles)
         assert choice.seconds < max(trial.LEAST, trial.SHARE * cycles * 0.01)
 
 
 def test_a_plan_that_is_hopeless_costs_two_cycles(monkeypatch):
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     machine = Machine(monkeypatch, graph=0.1, xla=0.31, mixed=0.31)
     assert chosen(machine, cycles=10_000).speeds["xla"] == pytest.approx(1 / 0.31)
     assert [cycles for plan, cycles in machine.ran if plan == "xla"] == [1, 1]
@@ -96,7 +108,7 @@ def test_a_plan_that_is_hopeless_costs_two_cycles(monkeypatch):
 
 def test_one_short_cycle_says_nothing_of_a_plan(monkeypatch):
     """XLA runs blocks of cycles: its first call here takes ten times as long as a cycle."""
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     machine = Machine(monkeypatch, graph=0.002, xla=0.001, mixed=0.004)
     run = StepEngine.run
 
@@ -109,7 +121,7 @@ def test_one_short_cycle_says_nothing_of_a_plan(monkeypatch):
 
 
 def test_under_convolutions_a_long_first_cycle_ends_the_try(monkeypatch):
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     monkeypatch.setattr(trial, "SLOW_UNDER_XLA", ("MatMul",))
     machine = Machine(monkeypatch, graph=0.1, xla=2.0, mixed=2.0)
     choice = chosen(machine, cycles=1000)  # 3 s for the trial
@@ -125,7 +137,7 @@ def test_a_plan_that_cannot_be_compiled_is_left_out(monkeypatch):
             raise tf.errors.InvalidArgumentError(None, None, "Detected unsupported operations")
         return run(engine, cycles)
 
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     monkeypatch.setattr(StepEngine, "run", failing)
     choice = chosen(machine)
     assert choice.plan == "graph" and choice.left_out["xla"] == "it cannot be compiled: Detected unsupported operations"
@@ -150,7 +162,7 @@ def trainer(folder, plan, say=lambda line: None, **options):
 
 
 def test_a_run_continues_by_the_plan_that_was_chosen(monkeypatch, tmp_path):
-    monkeypatch.setattr(trial, "XLA_SECONDS", 1e-6)
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     machine, said = Machine(monkeypatch, graph=0.1, xla=0.05, mixed=0.2), []
     first, _ = trainer(tmp_path / "run", "auto", said.append, clock=machine.clock)
     monkeypatch.setattr(first, "cycles_of", lambda **length: 1000 if not first._trial else 6)
