@@ -100,3 +100,17 @@ def test_halves_are_a_graph_where_no_phase_may_be_parted():
         made.run(3)
         ends.append(toys.bits(made, nets))
     np.testing.assert_array_equal(*ends)
+
+
+def test_however_halves_are_parted_into_calls_the_bits_are_the_same():
+    ends = []
+    for calls in ((6,), (1, 3, 2)):
+        keras.utils.set_random_seed(0)
+        nets = {"net": keras.Sequential([keras.layers.Dense(16, "relu"), keras.layers.Dropout(0.5),
+                                         keras.layers.Dense(1)])}
+        made = toys.engine(toys.Fit(separable=True), nets, {"fit": toys.adam()}, toys.points(), plan="halves")
+        assert made.separable == {"fit"}
+        for cycles in calls:
+            made.run(cycles)
+        ends.append(toys.bits(made, nets))
+    np.testing.assert_array_equal(*ends)
