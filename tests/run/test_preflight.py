@@ -153,7 +153,7 @@ FAULTS = {
         r"`precision` \(float16\) must be that of the nets: net net has the policy float32; call engine.prepare"),
     "unknown precision": (
         lambda: trainer(precision="int8"), r"`precision` \(int8\) must be one of float32, bfloat16, float16"),
-    "plan": (lambda: trainer(plan="jit"), r"`plan` \(jit\) must be one of .*eager, graph, xla"),
+    "plan": (lambda: trainer(plan="jit"), r"`plan` \(jit\) must be one of .*eager, graph, halves, xla"),
     "cycles_per_call": (
         lambda: trainer(cycles_per_call=0), r'`cycles_per_call` \(0\) must be an integer of at least 1, or "auto"'),
     "on_bad_update": (lambda: trainer(on_bad_update="pass"), r"`on_bad_update` \(pass\) must be one of stop, skip"),
