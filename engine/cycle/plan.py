@@ -32,14 +32,16 @@ class Plan:
     def __init__(self, name: str) -> None:
         self.phases = dict(part.partition("=")[::2] for part in name.split()) if "=" in name else {}
         known = all(plan in COMPILED for plan in self.phases.values()) if self.phases else name in PLANS
-        require(known, "plan", name, f"one of {', '.join(PLANS)}, or phase=graph, phase=halves or phase=xla for each phase")
+        require(known, "plan", name, f"one of {', '.join(PLANS)}, or one for each phase, "
+                "as critic=graph generator=xla")
         self.name = name
         self.traces = 0
         self.graph: Any = None  # the outermost function's, once it is traced
 
     def of(self, phase: str) -> "Plan":
         """The plan of one phase. Raises ``Invalid`` if phases are named and this one is not."""
-        require(not self.phases or phase in self.phases, "plan", self.name, f"with {phase}=graph, {phase}=halves or {phase}=xla")
+        require(not self.phases or phase in self.phases, "plan", self.name,
+                f"with {phase}=graph, {phase}=halves or {phase}=xla")
         return Plan(self.phases.get(phase, self.name))
 
     def part(self, function: Callable[..., Any]) -> Callable[..., Any]:
