@@ -47,11 +47,16 @@ class LayerNorm(keras.layers.LayerNormalization):
     as often. Computed in float32 at least.
 
     Args:
-      options: As of Keras's layer, less ``axis``.
+      options: As of Keras's layer; ``axis`` is always all but the first.
+
+    Raises:
+      ValueError: for ``rms_scaling``.
     """
 
     def __init__(self, **options: Any) -> None:
         options.pop("axis", None)
+        if options.get("rms_scaling"):
+            raise ValueError("`rms_scaling` (True) must be False")
         super().__init__(axis=-1, **options)
 
     def build(self, shape: Any) -> None:

@@ -49,7 +49,7 @@ def options() -> cli.Parser:
     parser.add_argument("--plan", choices=("graph", "halves", "xla"), default=None, help="of ours (default: what "
                         "plan=auto finds)")
     parser.add_argument("--threads", type=_threads, default=None, metavar="N|default", help="inside one operation, for "
-                        "all (default: default, the framework's own; where updates are small 1 is tried, too)")
+                        "all (default: default, the framework's own; 1 is tried, too, less for PyTorch's convolutions)")
     parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True, help="check that all compute "
                         "the same (default: yes)")
     parser.add_argument("--verify-only", action="store_true", help="check that, and time nothing")

@@ -47,14 +47,13 @@ def number(kind: Callable[[str], Any], rule: str, holds: Callable[[Any], bool]) 
     return parse
 
 
+COMPILED = ("graph", "halves", "xla")  # plans of the engine, which would import TensorFlow here
+
 whole = number(int, "an integer of at least 1", lambda value: value >= 1)
 natural = number(int, "an integer of at least 0", lambda value: value >= 0)
 positive = number(float, "a number above 0", lambda value: 0 < value < float("inf"))
 share = number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 weight = number(float, "a number of at least 0", lambda value: 0 <= value < float("inf"))
-
-
-COMPILED = ("graph", "halves", "xla")  # the engine's, which would import TensorFlow here
 
 
 def plan(text: str) -> str:

@@ -59,7 +59,7 @@ class StepEngine:
         self.skipped = self.salt = 0
         self._limit = health.limit(on_bad_update)
         self._replicas = Replicas(source.batch_size)
-        self._parts: list[tuple[PhaseGradients, Updater]] = []  # of every update, by phase
+        self._parts: list[tuple[PhaseGradients, Updater]] = []  # of each phase
         for phase in self.phases:
             update = updates[phase.name]
             gradients = PhaseGradients(phase, outline(phase, nets, source), nets, source, self._replicas, seed,

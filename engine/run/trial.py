@@ -1,10 +1,10 @@
 """plan="auto": ways of compiling, timed on the real state with real batches. The state is put back bit for bit.
 
 On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two halves of the
-batch gains a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in seconds is
-left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing is better,
-is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is left out.
-Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile.
+batch gains up to a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in
+seconds is left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing
+is better, is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is
+left out. Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile.
 """
 
 import statistics
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.plan import COMPILED
+from engine.cycle.plan import COMPILED, Plan
 from engine.cycle.step import Program, StepEngine
 from engine.run.check_phases import one_line
 from engine.run.cost import operations
@@ -132,7 +132,7 @@ class Trial:
 
     def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""
-        compiling = self._operations * max(cost for kind, cost in COMPILING.items() if kind in plan)
+        compiling = self._operations * max(COMPILING[kind] for kind in Plan(plan).phases.values() or [plan])
         left = until - self._clock() - 2 * ROUNDS * WINDOW
         if compiling > left:
             self._left_out[plan] = f"about {compiling:.1f} s to compile, and {max(0.0, left):.1f} s are left"

@@ -117,3 +117,8 @@ def test_it_is_made_again_from_its_configuration():
     x = tf.constant(RNG.normal(size=(4, 2, 3)), tf.float32)
     np.testing.assert_array_equal(first(x), again(x))
     assert len(again.weights) == 1
+
+
+def test_what_it_does_not_compute_is_refused():
+    with pytest.raises(ValueError, match=r"`rms_scaling` \(True\) must be False"):
+        LayerNorm(rms_scaling=True)

@@ -99,6 +99,18 @@ def test_the_trial_keeps_to_its_share_of_the_run(monkeypatch):
         assert choice.seconds < max(trial.LEAST, trial.SHARE * cycles * 0.01)
 
 
+def test_the_name_of_a_phase_says_nothing_of_what_its_plan_costs(monkeypatch):
+    class Two(toys.Fit):
+        def phases(self):
+            return [toys.Phase(name, self.loss, updates=["net"], separable=True) for name in ("xla", "other")]
+
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e6)
+    machine = Machine(monkeypatch, graph=0.1, halves=0.1, mixed=0.05)
+    made = toys.engine(Two(), {"net": toys.net(4, 1)}, {"xla": toys.adam(), "other": toys.adam()}, toys.points())
+    choice = Trial(made, 10_000, machine.clock).choose()
+    assert choice.plan == "xla=halves other=graph" and "xla" in choice.left_out
+
+
 def test_a_plan_that_is_hopeless_costs_two_cycles(monkeypatch):
     monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     machine = Machine(monkeypatch, graph=0.1, xla=0.31, mixed=0.31)

@@ -110,3 +110,11 @@ def test_a_script_measures_itself_and_trains_with_what_it_found(tmp_path):
     assert all(speed > 0 for speed in kept["speeds"].values()) and len(kept["speeds"]) == 2
     assert f"{kept['settings']['threads'] or 'default'} threads float32: cycles/s" in ended.stderr
     assert json.loads((tmp_path / "run" / "config.json").read_text()).get("threads") == kept["settings"]["threads"]
+
+
+def test_the_scripts_know_the_plans_of_the_engine():
+    """``cli`` names them anew: the engine would import TensorFlow before threads are settled."""
+    from engine.cycle.plan import COMPILED
+
+    assert COMPILED == cli.COMPILED
+    assert cli.plan("critic=halves generator=xla") == "critic=halves generator=xla"
