@@ -75,6 +75,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
 
         tf.config.list_physical_devices()
     from engine import BadUpdate, Every, Interrupted, Invalid, Trainer, prepare
+    from engine.run.check_phases import one_line
 
     def say(text: str) -> None:
         if not (options.check and text.startswith("warning: ")):  # its report has them all
@@ -96,6 +97,10 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
             return _train(options, job, trainer, Every)
     except Invalid as error:
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except tf.errors.UnimplementedError as error:  # as XLA's gradient of max pooling that gives the same bits on a GPU
+        print(f"error: `plan` ({options.plan}) must be one that can compute this, such as graph: "
+              f"{one_line(error)}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: {error}{_intact(options.run_dir)}", file=sys.stderr)

@@ -61,14 +61,18 @@ class PhaseGradients:
         other._lanes, other._examples = 2, self._examples // 2
         return other
 
-    def gradients(self, update: tf.Tensor, scale: tf.Tensor | float, buffers: Sequence[tf.Tensor], drawn: Drawn
-                  ) -> Measured:
-        """In a replica: its share of the gradients and the means over its examples."""
+    def weights(self) -> list[tf.Tensor]:
+        """What the phase moves, as it is now."""
+        return [tf.convert_to_tensor(v.value) for v in self.variables]
+
+    def gradients(self, update: tf.Tensor, scale: tf.Tensor | float, weights: Sequence[tf.Tensor],
+                  buffers: Sequence[tf.Tensor], drawn: Drawn) -> Measured:
+        """In a replica: its share of the gradients at ``weights`` and the means over its examples."""
         raw, data, loss = self._replicas.part(drawn[:3])
         mine = Drawn(raw, data, loss, self._replicas.own_seeds(drawn.seeds))
         if self._lanes == 1:
-            return self._lane(update, scale, buffers, mine)
-        parts = [self._lane(update, scale, buffers, self._part(mine, lane)) for lane in range(self._lanes)]
+            return self._lane(update, scale, weights, buffers, mine)
+        parts = [self._lane(update, scale, weights, buffers, self._part(mine, lane)) for lane in range(self._lanes)]
         gradients = [tf.add_n(each) / self._lanes for each in zip(*(part.gradients for part in parts), strict=True)]
         return Measured(tf.add_n([part.vector for part in parts]) / self._lanes, gradients, list(buffers))
 
@@ -78,23 +82,22 @@ class PhaseGradients:
         raw, data, loss = tf.nest.map_structure(lambda tensor: tensor[start:start + self._examples], drawn[:3])
         return Drawn(raw, data, loss, drawn.seeds + lane)
 
-    def _lane(self, update: tf.Tensor, scale: tf.Tensor | float, buffers: Sequence[tf.Tensor], drawn: Drawn
-              ) -> Measured:
+    def _lane(self, update: tf.Tensor, scale: tf.Tensor | float, weights: Sequence[tf.Tensor],
+              buffers: Sequence[tf.Tensor], drawn: Drawn) -> Measured:
         """The nets run in a Keras ``StatelessScope``: they read weights, statistics and seeds from here and
         assign nothing, so an update that turns out bad leaves no trace.
         """
         raw, data, loss, seeds = drawn
-        values = [tf.convert_to_tensor(v.value) for v in self.variables]
-        state = [*zip(self.variables, values, strict=True), *zip(self.outline.buffers, buffers, strict=True),
+        state = [*zip(self.variables, weights, strict=True), *zip(self.outline.buffers, buffers, strict=True),
                  *zip(self._states, tf.unstack(seeds, len(self._states)), strict=True)]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(values)
+            tape.watch(weights)
             with keras.StatelessScope(state, collect_losses=True) as scope:
                 batch = self._transform(raw, Noise(examples=self._examples, drawn=data)) if raw else {}
                 terms = self._loss(self._nets, batch, Noise(examples=self._examples, drawn=loss))
                 means = self._means(terms, update)
             share = means[0] * scale / self._replicas.count
-        gradients = tape.gradient(share, values, unconnected_gradients="zero")
+        gradients = tape.gradient(share, weights, unconnected_gradients="zero")
         return Measured(tf.stack(means), [tf.convert_to_tensor(gradient) for gradient in gradients],
                         [scope.get_current_value(v) for v in self.outline.buffers])
 

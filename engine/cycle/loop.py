@@ -1,5 +1,6 @@
 """The compiled loop: updates one after the other, each of the phase whose turn it is."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,48 +13,54 @@ from engine.cycle.phase_step import PhaseStep
 
 State = dict[str, Any]  # what the loop carries; a list has one entry per phase
 Given = tuple[Drawn, tf.Tensor]  # with the seconds (float64) that a reader of batches was waited for
-BLOCK_UPDATES = 50  # in one launch of XLA, in whole cycles: with more, its cost shows no less
-BLOCK_BYTES = 2**24  # at most, of draws made ahead for a block
-SNAPSHOT_BYTES = 2**26  # at most, of variables that a block can put back; updates of larger nets are long anyway
+Advance = Callable[[int, tf.Tensor, State, Drawn], State]  # of a phase by one update: from its part of the state
+WRITTEN_OUT = 12  # updates at most of a cycle that is written out: draws and commit of each are traced anew
 
 
 class Loop:
-    """Runs ``steps`` in the given order; the health watch stops it after ``limit`` bad updates in a row."""
+    """Runs ``steps`` in the given order; the health watch stops it after ``limit`` bad updates in a row.
 
-    def __init__(self, steps: list[PhaseStep], order: Order, limit: int) -> None:
+    A cycle of several updates is written out, one after the other. So what an update does not take from the one before,
+    as the images that a generator draws for the next update of its critic, is computed beside it.
+
+    Args:
+      write_out: Whether a cycle may be written out. It is not if a batch can only be read once, in its turn.
+    """
+
+    def __init__(self, steps: list[PhaseStep], order: Order, limit: int, write_out: bool = True) -> None:
         self.steps, self.order, self.limit = steps, order, limit
+        reading = any(step.draws.batches and step.draws.in_sequence for step in steps)
+        self._written_out = write_out and 1 < order.updates_per_cycle <= WRITTEN_OUT and not reading
 
     def run(self, start: tf.Tensor, target: tf.Tensor, streak: tf.Tensor, course: Course) -> State:
         """From position ``start`` to ``target`` (int64 scalars), or to a stop."""
-        state = {
+        return tf.while_loop(self.going(target), lambda state: [self.forward(state, target, course)],
+                             [self.begun(start, streak)])[0]
+
+    def begun(self, start: tf.Tensor, streak: tf.Tensor) -> State:
+        """The state before the first update."""
+        return {
             "position": start, "streak": streak, "fault_at": tf.constant(-1, tf.int64),
             "rejected": [tf.constant(0, tf.int64)] * len(self.steps),
             "sums": [tf.zeros([2, len(step.names)], tf.float64) for step in self.steps],
             "fault": [tf.zeros([len(step.names)]) for step in self.steps], "waited": tf.zeros([], tf.float64)}
-        return tf.while_loop(self.going(target), lambda state: [self.forward(state, target, course)], [state])[0]
 
     def going(self, target: tf.Tensor) -> Callable[[State], tf.Tensor]:
         """The condition of a loop that ends at ``target``."""
         return lambda state: (state["position"] < target) & (state["streak"] < self.limit)
 
     def forward(self, state: State, target: tf.Tensor, course: Course) -> State:
-        """One update."""
+        """To the end of the cycle, if it is written out; else one update."""
         def drawn(phase: int, update: tf.Tensor) -> Given:
             draws, batch = self.steps[phase].draws, self.order.first_batch(phase, update)
-            return self._timed(phase, lambda: draws.of(update, batch, course))
+            return self.timed(phase, lambda: draws.of(update, batch, course))
 
-        return self.one(state, drawn, self._advance)
+        return self._cycle(state, target, drawn) if self._written_out else self.one(state, drawn, self.advance)
 
-    def one(self, state: State, drawn: Callable[[int, tf.Tensor], Given],
-            advance: Callable[[int, tf.Tensor, State, Drawn], State]) -> State:
-        """``advance(phase, update, its part of the state, what was drawn for it)``, for the phase whose turn it is."""
+    def one(self, state: State, drawn: Callable[[int, tf.Tensor], Given], advance: Advance) -> State:
+        """One update, of the phase whose turn it is, on what was drawn for it."""
         def turn(phase: int) -> State:
-            update = self.order.updates(phase, state["position"])
-            mine = {name: value[phase] if isinstance(value, list) else value for name, value in state.items()}
-            given, waited = drawn(phase, update)
-            after = {**advance(phase, update, mine, given), "waited": state["waited"] + waited}
-            return {name: [after[name] if i == phase else other for i, other in enumerate(value)]
-                    if isinstance(value, list) else after[name] for name, value in state.items()}
+            return self._turn(phase, self.order.updates(phase, state["position"]), state, drawn, advance)
 
         if len(self.steps) == 1:
             return turn(0)
@@ -61,100 +68,43 @@ class Loop:
         which = sum(tf.cast(offset >= start, tf.int32) for start in self.order.starts[1:])
         return tf.switch_case(which, [lambda phase=phase: turn(phase) for phase in range(len(self.steps))])
 
-    def _advance(self, phase: int, update: tf.Tensor, mine: State, drawn: Drawn) -> State:
-        return self.steps[phase].advance(update, mine, drawn)
+    def _cycle(self, state: State, target: tf.Tensor, drawn: Callable[[int, tf.Tensor], Given]) -> State:
+        """To the end of the cycle. All its updates are computed, and those applied that are not yet behind the run."""
+        first = state["position"] - self.order.offset(state["position"])
+        for place in range(self.order.updates_per_cycle):
+            # Not of the state's position, which waits for the update before.
+            phase, position = self.order.phase_at(place), first + place
+            due = self.going(target)(state) & tf.equal(state["position"], position)
+            advance = partial(self.advance, due=due)
+            state = self._turn(phase, self.order.updates(phase, position), state, drawn, advance)
+        return state
 
-    def _timed(self, phase: int, drawn: Callable[[], Drawn]) -> Given:
+    def _turn(self, phase: int, update: tf.Tensor, state: State, drawn: Callable[[int, tf.Tensor], Given],
+              advance: Advance) -> State:
+        mine = {name: value[phase] if isinstance(value, list) else value for name, value in state.items()}
+        given, waited = drawn(phase, update)
+        after = {**advance(phase, update, mine, given), "waited": state["waited"] + waited}
+        return {name: [after[name] if i == phase else other for i, other in enumerate(value)]
+                if isinstance(value, list) else after[name] for name, value in state.items()}
+
+    def advance(self, phase: int, update: tf.Tensor, mine: State, drawn: Drawn, due: tf.Tensor | bool = True) -> State:
+        """The phase's update number ``update``, if it is ``due`` and good."""
+        return self.steps[phase].advance(update, mine, drawn, due)
+
+    def timed(self, phase: int, drawn: Callable[[], Drawn]) -> Given:
         """What is drawn, and how long a reader took to give it."""
         draws = self.steps[phase].draws
         if not (draws.batches and draws.in_sequence):
             return drawn(), tf.zeros([], tf.float64)
-        began = tf.timestamp()
+        began = _now()
         with tf.control_dependencies([began]):
             given = drawn()
         with tf.control_dependencies(list(given.raw.values())):
-            return given, tf.timestamp() - began
+            return given, _now() - began
 
 
-class BlockLoop(Loop):
-    """The loop under XLA: a block of updates is one launch, and its updates are not guarded one by one.
-
-    A launch costs as much as a fifth of a small net's update, and a guard around every update (``tf.cond``) makes
-    XLA copy the weights in a loop: another tenth. So a block applies its updates as they come; if one of them was
-    bad, the block puts every variable back and is run again up to that one, which is run by itself, guarded.
-
-    Args:
-      compiled: Compiles a function as one unit.
-    """
-
-    def __init__(self, steps: list[PhaseStep], order: Order, limit: int,
-                 compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        super().__init__(steps, order, limit)
-        bytes_per_cycle = sum(step.draws.bytes_per_update * step.phase.repeats for step in steps)
-        cycles = min(BLOCK_UPDATES // order.updates_per_cycle, BLOCK_BYTES // max(1, bytes_per_cycle))
-        self._updates = order.updates_per_cycle * max(1, cycles)
-        self._variables = list({id(v): v for step in steps for v in step.updater.variables}.values())
-        self._block = compiled(self._rush)
-
-    @staticmethod
-    def suits(steps: list[PhaseStep]) -> bool:
-        """Whether the variables are few enough to be put back, and the batches can be read phase by phase."""
-        reading = [step for step in steps if step.draws.batches]
-        return (len(reading) <= 1 or not any(step.draws.in_sequence for step in reading)) and sum(
-            v.shape.num_elements() * v.dtype.size for step in steps for v in step.updater.variables) <= SNAPSHOT_BYTES
-
-    def forward(self, state: State, target: tf.Tensor, course: Course) -> State:
-        """One block of updates."""
-        start = state["position"]
-        end = tf.minimum(start + self._updates, target)
-        ahead = []
-        for phase in range(len(self.steps)):
-            given, waited = self._timed(phase, partial(self._ahead, phase, start, end, course))
-            ahead.append(given)
-            state = {**state, "waited": state["waited"] + waited}
-
-        def alone(state: State) -> tuple[State, tf.Tensor]:
-            return self.one(state, self._drawn(start, ahead), self._advance), tf.constant(-1, tf.int64)
-
-        def more(state: State, bad: tf.Tensor) -> tuple[State, tf.Tensor]:
-            return tf.cond(tf.equal(bad, state["position"]), lambda: alone(state), lambda: self._block(
-                state, start, tf.where(bad < 0, end, bad), ahead))
-
-        going = self.going(end)
-        return tf.while_loop(lambda state, _: going(state), more, [state, tf.constant(-1, tf.int64)])[0]
-
-    def _rush(self, state: State, start: tf.Tensor, end: tf.Tensor, ahead: list[Drawn]) -> tuple[State, tf.Tensor]:
-        """To ``end``; or, if an update is bad, nothing. Returns the state and the bad update's position, or -1."""
-        before = [v.read_value() for v in self._variables]
-        drawn = self._drawn(start, ahead)
-
-        def advance(phase: int, update: tf.Tensor, mine: State, drawn: Drawn) -> State:
-            after, good = self.steps[phase].rush(update, mine, drawn)
-            return {**after, "bad": tf.where(good, tf.constant(-1, tf.int64), mine["position"])}
-
-        def going(state: State) -> tf.Tensor:
-            return (state["position"] < end) & (state["bad"] < 0)
-
-        started = {**state, "bad": tf.constant(-1, tf.int64)}
-        after = tf.while_loop(going, lambda state: [self.one(state, drawn, advance)], [started])[0]
-        bad = after.pop("bad")
-        for variable, value in zip(self._variables, before, strict=True):
-            variable.assign(tf.where(bad < 0, variable.read_value(), value))
-        return tf.nest.map_structure(lambda old, new: tf.where(bad < 0, new, old), state, after), bad
-
-    def _ahead(self, phase: int, start: tf.Tensor, end: tf.Tensor, course: Course) -> Drawn:
-        """Draws of the phase for the updates from ``start`` to ``end``."""
-        first = self.order.updates(phase, start)
-        count = self._updates // self.order.updates_per_cycle * self.order.repeats[phase]
-        wanted = tf.cast(self.order.updates(phase, end) - first, tf.int32)
-        return self.steps[phase].draws.ahead(count, first, lambda update: self.order.first_batch(phase, update), wanted,
-                                             course)
-
-    def _drawn(self, start: tf.Tensor, ahead: list[Drawn]) -> Callable[[int, tf.Tensor], Given]:
-        def drawn(phase: int, update: tf.Tensor) -> Given:
-            # Not tensor[...]: XLA would compile anew for each value of a computed slice.
-            place = update - self.order.updates(phase, start)
-            given = tf.nest.map_structure(lambda tensor: tf.gather(tensor, place), ahead[phase])
-            return given, tf.zeros([], tf.float64)
-
-        return drawn
+def _now() -> tf.Tensor:
+    """Seconds, float64. ``tf.timestamp`` refuses where ``enable_op_determinism`` is on, which GPUs need."""
+    if tf.config.list_physical_devices("GPU"):
+        return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
+    return tf.timestamp()

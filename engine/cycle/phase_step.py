@@ -16,8 +16,8 @@ Progress = dict[str, tf.Tensor]  # what the loop carries of the run and of this 
 class PhaseStep:
     """One phase as the loop sees it: ``advance`` by one update.
 
-    With one replica the whole update, health check and counting included, is one part for the plan to compile;
-    otherwise gradients are a part of their own, and what joins the replicas is not compiled.
+    Under XLA, with one replica, the whole update, health check and counting included, is one part for the plan to
+    compile; otherwise the gradients are: a function, traced once, that reads no variable which an update moves.
 
     Args:
       limit: Bad updates in a row at which the loop stops.
@@ -28,19 +28,22 @@ class PhaseStep:
         self.gradients, self.updater, self.phase, self.names = gradients, updater, gradients.phase, gradients.names
         self.draws = gradients.draws
         self._replicas, self._limit = replicas, limit
-        alone = replicas.count == 1
-        self.advance = plan.part(self._advance) if alone else self._advance
+        whole = plan.name == "xla" and replicas.count == 1
+        self.advance = plan.part(self._advance) if whole else self._advance
         self.rush = plan.part(self._rush)
-        self._gradients = gradients.gradients if alone else plan.part(gradients.gradients)
+        self._gradients = gradients.gradients if whole else plan.part(gradients.gradients)
 
     def examples(self, batch_size: int) -> list[int]:
         """For each name: how many examples of one update its mean is over; 1 for a scalar."""
         terms = self.gradients.outline.terms
         return [batch_size * self.gradients.accumulate if terms.get(name) else 1 for name in self.names]
 
-    def _advance(self, update: tf.Tensor, progress: Progress, drawn: Drawn) -> Progress:
-        """Run update number ``update`` (int64) on what was drawn for it, if it is good; ``progress`` after it."""
-        return self._settle(self.measure(update, drawn), progress)
+    def _advance(self, update: tf.Tensor, progress: Progress, drawn: Drawn, due: tf.Tensor | bool = True) -> Progress:
+        """Run update number ``update`` (int64) on what was drawn for it, if due and good; ``progress`` after it."""
+        measured = self.measure(update, drawn)
+        if due is True:
+            return self._settle(measured, progress)
+        return tf.cond(due, lambda: self._settle(measured, progress), lambda: progress)
 
     def _rush(self, update: tf.Tensor, progress: Progress, drawn: Drawn) -> tuple[Progress, tf.Tensor]:
         """The same, good or bad. Returns ``progress`` and whether it was good; if not, whoever calls undoes it."""
@@ -73,9 +76,14 @@ class PhaseStep:
         return [tf.convert_to_tensor(v.value) for v in self.gradients.outline.buffers]
 
     def _sum(self, update: tf.Tensor, scale: Any, buffers: Any, drawn: Drawn) -> Measured:
-        part = self._replicas.run(self._gradients, update, scale, buffers, drawn)
+        part = self._replicas.run(self._share, update, scale, buffers, drawn)
         return Measured(self._replicas.mean([part.vector])[0], self._replicas.sum(part.gradients),
                         self._replicas.mean(part.buffers))
+
+    def _share(self, update: tf.Tensor, scale: Any, buffers: Any, drawn: Drawn) -> Measured:
+        # The weights are handed over: a function that reads variables by itself would begin only after all that was
+        # assigned to any of them, and the updates of a cycle could not overlap.
+        return self._gradients(update, scale, self.gradients.weights(), buffers, drawn)
 
     def _settle(self, measured: Measured, progress: Progress) -> Progress:
         """Apply the update if all of it is finite, and count."""
@@ -92,7 +100,8 @@ class PhaseStep:
         if self.updater.loss_scale is not None:  # gradients that overflow in float16 are no fault
             fault &= leaps | ~(_finite(vector[:-1]) & (self.updater.scale() > 1.0))
         streak = tf.where(fault, progress["streak"] + 1, tf.zeros_like(progress["streak"]))
-        return {"position": progress["position"] + tf.cast(streak < self._limit, tf.int64), "streak": streak,
+        return {**progress,
+                "position": progress["position"] + tf.cast(streak < self._limit, tf.int64), "streak": streak,
                 "fault_at": tf.where(fault, progress["position"], progress["fault_at"]),
                 "rejected": progress["rejected"] + tf.cast(~good, tf.int64),
                 "sums": tf.cond(good, lambda: self._commit(measured, progress), reject),

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from engine.cycle import health
+from engine.cycle.block_loop import BlockLoop
 from engine.cycle.draws import Course
 from engine.cycle.gradients import PhaseGradients
-from engine.cycle.loop import BlockLoop, Loop
+from engine.cycle.loop import Loop
 from engine.cycle.order import Order
 from engine.cycle.outline import outline
 from engine.cycle.phase_step import PhaseStep
@@ -81,7 +82,7 @@ class StepEngine:
             steps.append(PhaseStep(halved, updater, mine, self._replicas, self._limit))
         blocks = chosen.block if self._replicas.count == 1 and BlockLoop.suits(steps) else None
         loop = (BlockLoop(steps, self.order, self._limit, blocks) if blocks else
-                Loop(steps, self.order, self._limit))
+                Loop(steps, self.order, self._limit, write_out=chosen.name != "eager"))
         return Program(chosen, steps, chosen.loop(loop.run))
 
     @property

@@ -35,11 +35,16 @@ def multiply_adds(net: keras.Model, shape: Sequence[int]) -> int:
 
 
 def operations(graph: Any) -> Counter[str]:
-    """How many operations of each kind ``graph`` holds, those of the functions that it calls too."""
-    found = Counter(operation.type for operation in graph.get_operations())
-    for operation in graph.get_operations():
-        for inner in _inner(operation):
-            found += operations(inner)
+    """How many operations of each kind ``graph`` holds, and the functions that it calls: each function once."""
+    found: Counter[str] = Counter()
+    graphs, seen = [graph], set()
+    while graphs:
+        for operation in graphs.pop().get_operations():
+            found[operation.type] += 1
+            for inner in _inner(operation):
+                if inner.name not in seen:
+                    seen.add(inner.name)
+                    graphs.append(inner)
     return found
 
 

@@ -1,5 +1,6 @@
 """The process around a run: determinism, memory, precision, seeds. Call ``prepare`` before nets are made."""
 
+import contextlib
 import os
 import platform
 import resource
@@ -56,7 +57,8 @@ def prepare(seed: int = 0, precision: str = "float32", deterministically: bool =
     require(seed >= 0, "seed", seed, "at least 0")
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
     for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
+        with contextlib.suppress(RuntimeError):  # TensorFlow is in use already, in a notebook, and has taken its memory
+            tf.config.experimental.set_memory_growth(gpu, True)
     deterministic(deterministically)
     keras.config.set_dtype_policy(POLICIES[precision])
     keras.utils.set_random_seed(seed)

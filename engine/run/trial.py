@@ -4,7 +4,8 @@ On CPUs XLA doubles the speed of dense nets and halves that of convolutional one
 batch gains up to a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in
 seconds is left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing
 is better, is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is
-left out. Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile.
+left out. Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile; on a
+GPU also with convolutions, and there halves gain nothing.
 """
 
 import statistics
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.plan import COMPILED, Plan
+from engine.cycle.plan import Plan
 from engine.cycle.step import Program, StepEngine
 from engine.run.check_phases import one_line
 from engine.run.cost import operations
@@ -76,6 +77,7 @@ class Trial:
         self._rates: dict[str, list[float]] = {}
         self._left_out: dict[str, str] = {}
         self._slow, self._operations = False, 0  # under XLA, perhaps; in the graph
+        self._gpu = bool(tf.config.list_physical_devices("GPU"))
 
     def choose(self) -> Choice:
         """Time the candidates, put the state back, and have the engine run the fastest."""
@@ -109,14 +111,14 @@ class Trial:
             return self._none(f"a run of about {planned:.1f} s is too short for a trial")
         kinds = operations(self._engine.plan.graph)
         self._operations = sum(kinds.values())
-        self._slow = any(kinds[kind] for kind in SLOW_UNDER_XLA)
+        self._slow = not self._gpu and any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)
         self._time("graph", once)
         likely = until if self._slow else max(until, began + LIKELY_SHARE * planned)
         for plan in self._others() if self._slow else reversed(self._others()):
             self._try(plan, likely if plan == "xla" else until)
         for phase in self._engine.phases if len(self._engine.phases) > 1 else ():
-            for plan in COMPILED:
+            for plan in ["graph", *self._others()]:
                 turned = self._turned(phase.name, plan)
                 if turned not in self._programs:
                     self._try(turned, until)
@@ -128,7 +130,7 @@ class Trial:
 
     def _others(self) -> list[str]:
         """Plans that are another program than a graph."""
-        return ["halves", "xla"] if self._engine.separable else ["xla"]
+        return ["halves", "xla"] if self._engine.separable and not self._gpu else ["xla"]
 
     def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""

@@ -52,7 +52,7 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     drawn = measuring.draws.of(number, tf.constant(0, tf.int64), Course()).micro(0)
     drawn = drawn._replace(raw=source.arrays if chosen.reads_batch else {})
     buffers = [tf.convert_to_tensor(v.value) for v in measuring.outline.buffers]
-    measured = measuring.finish(measuring.gradients(number, 1.0, buffers, drawn), 1.0)
+    measured = measuring.finish(measuring.gradients(number, 1.0, measuring.weights(), buffers, drawn), 1.0)
     paths = [f"{net}/{v.path}" for net in chosen.updates for v in named[net].trainable_variables]
     return Tried(dict(zip(measuring.names, measured.vector.numpy().tolist(), strict=True)),
                  {path: gradient.numpy() for path, gradient in zip(paths, measured.gradients, strict=True)})

@@ -49,7 +49,7 @@ def update_multiply_adds(engine: StepEngine) -> dict[str, int]:
         def update(step: Any = step, gradients: Any = gradients) -> Any:
             drawn = step.draws.of(zero, zero, Course(engine.source.open(0)))
             buffers = [tf.convert_to_tensor(variable.value) for variable in gradients.outline.buffers]
-            return gradients.gradients(zero, 1.0, buffers, drawn.micro(0))
+            return gradients.gradients(zero, 1.0, gradients.weights(), buffers, drawn.micro(0))
 
         graph = tf.function(update).get_concrete_function().graph
         counts[name] = gradients.accumulate * graph_multiply_adds(graph)

@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from engine import DatasetSource
-from engine.cycle import loop
+from engine.cycle import block_loop, loop
 from engine.cycle.draws import Course
 from engine.cycle.order import Order
+from engine.run.cost import operations
 from tests import toys
 from tests.cycle.test_health import poisoned
 
@@ -61,7 +62,7 @@ def test_loss_scales_are_put_back_with_a_block():
 
 
 def test_a_dataset_is_read_no_further_than_the_updates_go(monkeypatch):
-    monkeypatch.setattr(loop, "BLOCK_UPDATES", 18)  # three cycles: compiles faster than eight
+    monkeypatch.setattr(block_loop, "BLOCK_UPDATES", 18)  # three cycles: compiles faster than eight
     ends = []
     for lengths in ([7], [1, 2, 4]):
         data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
@@ -81,7 +82,7 @@ def five_cycles():
 
 
 def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch, five_cycles):
-    monkeypatch.setattr(loop, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr(block_loop, "SNAPSHOT_BYTES", 0)
     single, others = toys.gan(plan="xla")
     single.run(5)
     np.testing.assert_allclose(toys.bits(single, others), five_cycles, rtol=1e-4, atol=1e-6)
@@ -108,7 +109,44 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
 
 
 def test_the_length_of_a_block_does_not_show(monkeypatch, five_cycles):
-    monkeypatch.setattr(loop, "BLOCK_BYTES", 1)  # one cycle
+    monkeypatch.setattr(block_loop, "BLOCK_BYTES", 1)  # one cycle
     short, others = toys.gan(plan="xla")
     short.run(5)
     np.testing.assert_allclose(toys.bits(short, others), five_cycles, rtol=1e-4, atol=1e-6)
+
+
+def test_a_cycle_written_out_has_the_bits_of_one_update_after_the_other(monkeypatch):
+    ends, reads = [], []
+    for most in (12, 0):
+        monkeypatch.setattr(loop, "WRITTEN_OUT", most)
+        made, nets = toys.gan(accumulate=2, average=0.9, half=True)
+        for cycles in (1, 4):
+            made.run(cycles)
+        ends.append(toys.bits(made, nets))
+        reads.append(operations(made.plan.graph)["RandomIndexShuffle"])
+    np.testing.assert_array_equal(*ends)
+    assert reads[0] == made.order.repeats[0] * reads[1]
+
+
+@pytest.mark.parametrize("policy, calls", [("stop", 3), ("skip", 1)])
+def test_of_a_cycle_written_out_no_update_after_a_stop_is_applied(monkeypatch, policy, calls):
+    ends = []
+    for most in (12, 0):
+        monkeypatch.setattr(loop, "WRITTEN_OUT", most)
+        nets, strategy = toys.gan_nets(), toys.TinyGAN()
+        critic = strategy.critic
+        broken = tf.Variable(True)  # for as long, the example 77 has an infinite loss
+        strategy.critic = lambda nets, batch, noise, critic=critic, broken=broken: {
+            name: term + tf.where(broken & tf.reduce_any(batch["index"] == 77), np.inf, 0.0)
+            for name, term in critic(nets, batch, noise).items()}
+        made = toys.engine(strategy, nets, {"critic": toys.adam(), "generator": toys.adam()}, toys.points(8),
+                           on_bad_update=policy)
+        stops = [made.run(4).stopped for _ in range(calls)]
+        assert stops == [policy == "stop"] * calls
+        stuck = made.position
+        assert policy == "skip" or made.order.offset(stuck)  # in the middle of a cycle
+        broken.assign(False)
+        assert not made.run(1).stopped
+        assert made.position % made.order.updates_per_cycle == 0 and made.position > stuck
+        ends.append(toys.bits(made, nets))
+    np.testing.assert_array_equal(*ends)

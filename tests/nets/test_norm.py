@@ -20,8 +20,9 @@ def layers(shape, dtype="float32", **options):
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 4, 5), (16, 5), (7, 3, 5), (2, 2, 3, 2, 4)])
-@pytest.mark.parametrize("training", [True, False])
-def test_outputs_and_gradients_are_keras_s(shape, training):
+@pytest.mark.parametrize("training, gpus", [(True, []), (False, []), (False, ["GPU:0"])])
+def test_outputs_and_gradients_are_keras_s(shape, training, gpus, monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
     x = tf.constant(np.random.default_rng(0).normal(2, 3, shape), tf.float32)
     results = []
     for layer in layers(shape, momentum=0.9, epsilon=1e-5):

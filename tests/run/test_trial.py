@@ -76,6 +76,16 @@ def test_halves_are_tried_where_examples_are_independent(monkeypatch, xla, halve
     assert list(choice.speeds) == ["graph", *(["halves", "xla"] if slow else ["xla", "halves"])]
 
 
+def test_on_a_gpu_xla_is_tried_first_and_no_halves(monkeypatch):
+    monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
+    monkeypatch.setattr(trial, "SLOW_UNDER_XLA", ("MatMul",))
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0"])
+    machine = Machine(monkeypatch, graph=0.1, halves=0.01, xla=0.05)
+    made = toys.engine(toys.Fit(separable=True), {"net": toys.net(4, 1)}, {"fit": toys.adam()}, toys.points())
+    choice = Trial(made, 1000, machine.clock).choose()
+    assert (choice.plan, list(choice.speeds), choice.left_out) == ("xla", ["graph", "xla"], {})
+
+
 def test_a_short_run_is_left_as_a_graph_and_costs_two_cycles(monkeypatch):
     machine = Machine(monkeypatch, graph=0.1, xla=0.001)
     choice = chosen(machine, cycles=99)

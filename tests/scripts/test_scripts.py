@@ -188,6 +188,28 @@ def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
 
 
+def test_what_a_plan_cannot_compute_is_one_line(tmp_path):
+    """As on a GPU XLA's gradient of max pooling, with the same bits in every run."""
+    code = """
+import os, runpy, sys
+import tensorflow as tf
+import engine
+def trainer(*args, **options):
+    raise tf.errors.UnimplementedError(None, None, "GPU MaxPool gradient ops do not yet have it")
+engine.Trainer = trainer
+sys.argv = sys.argv[1:]
+sys.path.insert(0, os.path.dirname(sys.argv[0]))
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code, ROOT / "scripts" / "train_vae.py", "--plan", "xla"],
+                          cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1] == (
+        "error: `plan` (xla) must be one that can compute this, such as graph: GPU MaxPool gradient ops do not yet "
+        "have it")
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_folder_of_one_class_is_not_to_be_classified(tmp_path):
     (tmp_path / "flat").mkdir()
     for number in range(12):
