@@ -7,8 +7,9 @@ kernel's gradient of a 3x3 convolution of 512 channels on 4x4 positions takes 27
 What a strided convolution gives back to a few channels, and a transposed one to a picture, is slow in TensorFlow: 8 and
 11 ms for those of the WGAN-GP of 64 pixels; as a convolution with all positions of a stride in its channels 3 and 6.
 
-In half precision the gradient of a bias is summed in float32. TensorFlow's, on CPUs, adds up in half precision: 14 to
-85 % off, as measured.
+The gradient of a bias is a sum of its own, in float32. TensorFlow's, on CPUs, adds up in half precision: 14 to 85 %
+off, as measured; and in float32 its optimizer joins it to the kernel's gradient in one operation that takes 3.4 and 4.8
+ms for the two convolutions of the ConvNet, where the two apart take 0.9 and 2.7.
 """
 
 import keras
@@ -28,7 +29,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[B, h, w, c] -> [B, h', w', filters]."""
-        if inputs.dtype not in HALF or self.bias is None:
+        if self.bias is None or self.data_format != "channels_last":
             return super().call(inputs)
         return self.activation(_biased(self.convolution_op(inputs, self.kernel), tf.convert_to_tensor(self.bias)))
 
@@ -41,7 +42,7 @@ class Conv2D(keras.layers.Conv2D):
                 return _strided(inputs, tf.convert_to_tensor(kernel), self.strides[0], self.padding.upper())
             return super().convolution_op(inputs, kernel)
         height, width = self.kernel_size
-        cells = tf.reshape(inputs[:, :height, :width], [-1, height * width * inputs.shape[-1]])
+        cells = tf.reshape(_corner(inputs, height, width), [-1, height * width * inputs.shape[-1]])
         return tf.matmul(cells, tf.reshape(kernel, [-1, self.filters]))[:, None, None]
 
     def _plain(self) -> bool:
@@ -63,14 +64,25 @@ class Conv2D(keras.layers.Conv2D):
         return self.padding == "same" and positions <= POSITIONS and channels * self.filters >= WEIGHTS
 
 
+def _corner(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """x [B, h, w, c] -> [B, height, width, c]; the gradient, a slow copy in TensorFlow, is padding."""
+    @tf.custom_gradient
+    def corner(x: tf.Tensor) -> tuple[tf.Tensor, object]:
+        _, rows, columns, _ = x.shape
+        pads = [[0, 0], [0, rows - height], [0, columns - width], [0, 0]]
+        return x[:, :height, :width], lambda upstream: tf.pad(upstream, pads)
+
+    return corner(x)
+
+
 @tf.custom_gradient
 def _biased(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
     """x [..., filters] + bias [filters]."""
     def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        total = tf.reduce_sum(tf.cast(upstream, tf.float32), axis=list(range(len(upstream.shape) - 1)))
-        return upstream, tf.cast(total, bias.dtype)
+        wide = tf.cast(upstream, tf.float32) if upstream.dtype in HALF else upstream
+        return upstream, tf.cast(tf.reduce_sum(wide, axis=list(range(len(upstream.shape) - 1))), bias.dtype)
 
-    return x + bias, gradients
+    return tf.nn.bias_add(x, bias), gradients
 
 
 def _convolve(inputs: tf.Tensor, kernel: tf.Tensor, strides: tuple[int, int]) -> tf.Tensor:
