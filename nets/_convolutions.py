@@ -43,7 +43,7 @@ class Conv2D(keras.layers.Conv2D):
             return super().convolution_op(inputs, kernel)
         height, width = self.kernel_size
         cells = tf.reshape(_corner(inputs, height, width), [-1, height * width * inputs.shape[-1]])
-        return tf.matmul(cells, tf.reshape(kernel, [-1, self.filters]))[:, None, None]
+        return tf.reshape(tf.matmul(cells, tf.reshape(kernel, [-1, self.filters])), [-1, 1, 1, self.filters])
 
     def _plain(self) -> bool:
         return self.groups == 1 and self.dilation_rate == (1, 1) and self.data_format == "channels_last"
@@ -65,7 +65,9 @@ class Conv2D(keras.layers.Conv2D):
 
 
 def _corner(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """x [B, h, w, c] -> [B, height, width, c]; the gradient, a slow copy in TensorFlow, is padding."""
+    """x [B, h, w, c] -> [B, height, width, c]. The gradient is padding: TensorFlow's is a slow copy, and under XLA that
+    of ``tf.slice`` has none itself.
+    """
     @tf.custom_gradient
     def corner(x: tf.Tensor) -> tuple[tf.Tensor, object]:
         _, rows, columns, _ = x.shape

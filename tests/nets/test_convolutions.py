@@ -120,3 +120,24 @@ def test_the_gradient_of_a_bias_is_summed_in_float32(layer, dtype):
 
     expected = np.asarray(tf.cast(weights, tf.float32)).astype("float64").sum(axis=(0, 1, 2))
     np.testing.assert_allclose(gradient(), expected, rtol=0.01)
+
+
+@pytest.mark.parametrize("shape, options", [((14, 14, 3), {"kernel_size": 3, "padding": "same"}),
+                                            ((6, 6, 3), {"kernel_size": 5, "strides": 3})], ids=["same", "fits once"])
+def test_no_slow_operation_of_tensorflow_in_the_gradients(shape, options):
+    """A bias's gradient that Grappler would join to the kernel's, and a crop's that is a copy."""
+    def kinds(made):
+        made.build((2, *shape))
+
+        @tf.function
+        def gradients(x):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                loss = tf.reduce_sum(tf.sin(made(x)))
+            return tape.gradient(loss, [x, *(v.value for v in made.trainable_variables)])
+
+        graph = gradients.get_concrete_function(tf.TensorSpec((2, *shape))).graph
+        return {operation.type for operation in graph.get_operations()}
+
+    assert not {"BiasAddGrad", "StridedSliceGrad"} & kinds(Conv2D(4, activation="relu", **options))
+    assert "BiasAddGrad" in kinds(keras.layers.Conv2D(4, activation="relu", **options))  # what is looked for exists
