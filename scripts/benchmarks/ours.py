@@ -22,7 +22,9 @@ PLANNED_SECONDS = 600.0  # of the run for which a plan is chosen
 
 
 def candidates(workload: Workload) -> list[Settings]:
-    """The plan is chosen by a trial within the process, on all threads and on one for an operation."""
+    """The plan is chosen by a trial within the process, on all threads and on one for an operation; on a GPU by both."""
+    if workload.device == "gpu":
+        return [{"plan": plan, "threads": None} for plan in ("graph", "xla")]
     return [{"plan": "auto", "threads": threads} for threads in (None, 1)]
 
 
@@ -80,9 +82,18 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     def facts() -> dict[str, Any]:
         from benchmarks.multiply_adds import cycle_multiply_adds
 
-        return {"settings": settings, "multiply_adds": cycle_multiply_adds(trainer.engine)}
+        return {"settings": settings, "multiply_adds": cycle_multiply_adds(trainer.engine), **gpu_memory()}
 
     return Loop(run, rare, facts)
+
+
+def gpu_memory() -> dict[str, int]:
+    """The most that TensorFlow had of a GPU's memory, bytes."""
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return {}
+    return {"gpu_peak_bytes": tf.config.experimental.get_memory_info("GPU:0")["peak"]}
 
 
 def _chosen(engine: Any) -> str:

@@ -75,7 +75,7 @@ def losses(workload: Workload, nets: Nets, compiled: bool) -> dict[str, Callable
             return function(nets, compiled, batch, **draws)
 
         def mixed(batch: Any, **draws: torch.Tensor) -> Terms:
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cuda" if workload.device == "gpu" else "cpu", torch.bfloat16):
                 return function(nets, compiled, batch, **draws)
 
         chosen = mixed if workload.precision == "bfloat16" else plain

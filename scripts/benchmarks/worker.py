@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import trial
+from benchmarks import serve, trial
 from benchmarks.inputs import read
 from benchmarks.trial import Settings
 from benchmarks.workloads import PRECISIONS, WORKLOADS, Workload
@@ -88,19 +88,26 @@ def main(contestant: Contestant) -> int:
     parser.add_argument("--workload", choices=WORKLOADS, required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder with the inputs")
     parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="(default: %(default)s)")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="(default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, help="examples per update (default: the workload's)")
     parser.add_argument("--seconds", type=float, default=6.0, help="of timing (default: %(default)s)")
     parser.add_argument("--settings", type=json.loads, help="JSON (default: the first candidate)")
     parser.add_argument("--threads", type=int, help="of every candidate (default: what the candidate says)")
     parser.add_argument("--trial", action="store_true", help="time every candidate; print the best one's line")
     parser.add_argument("--verify", type=Path, metavar="FOLDER", help="print one update's figures instead")
+    parser.add_argument("--serve", action="store_true", help="say when it is ready, and time when asked: see serve.py")
     options = parser.parse_args()
-    workload = replace(WORKLOADS[options.workload], precision=options.precision)
+    workload = WORKLOADS[options.workload]
+    workload = replace(workload, precision=options.precision, device=options.device,
+                       batch_size=options.batch_size or workload.batch_size)
     candidates = trial.fixed(contestant.candidates(workload), options.threads)
     settings = options.settings or candidates[0]
     if options.trial:
         command = [sys.executable, "-m", f"benchmarks.{Path(sys.argv[0]).stem}", "--workload", workload.name,
                    "--precision", workload.precision, "--data", str(options.data), "--seconds", str(options.seconds)]
         result = trial.best(contestant.name, candidates, command, contestant.trial_limit)
+    elif options.serve:
+        return serve.answer(lambda: contestant.make(workload, read(options.data, workload), settings), BEGAN)
     elif options.verify:
         result = {"figures": contestant.verify(workload, options.verify, settings)}
     else:

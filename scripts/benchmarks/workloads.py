@@ -37,6 +37,7 @@ class Workload:
       inputs: Name in a batch -> what it is.
       small: Updates of about a millisecond, or sequences: one thread may be faster than two.
       precision: "float32", or "bfloat16" for compute in bfloat16 on float32 variables.
+      device: "cpu" or "gpu".
     """
 
     name: str
@@ -49,6 +50,7 @@ class Workload:
     latent_dim: int = 0
     small: bool = False
     precision: str = "float32"
+    device: str = "cpu"
     repeats: dict[str, int] = field(init=False)  # phase -> updates per cycle, in order
     moves: dict[str, str] = field(init=False)  # phase -> the net that it moves
 

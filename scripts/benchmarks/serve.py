@@ -1,0 +1,59 @@
+"""A contestant that is set up once and timed in turns: it answers requests, a line of JSON each way.
+
+  {"do": "time", "seconds": 0.5}   -> {"cycles_per_second": ...}
+  {"do": "profile"}                -> what ``trace.profile`` gives, of TensorFlow
+  {"do": "end"}                    -> the facts of the loop, and it ends
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+WARM_SECONDS = 0.3  # between the first cycle and being ready
+CHUNKS = 3  # of a turn; its rate is their median
+PROFILE_SECONDS = 0.2  # of training
+
+
+def answer(make: Callable[[], Any], began: float, lines: Any = None) -> int:
+    """Make the ``worker.Loop``, say that it is ready, and answer ``lines`` (default: standard input).
+
+    Args:
+      began: When the process did, of ``time.monotonic``.
+    """
+    loop = make()
+    loop.run(1)
+    setup = time.monotonic() - began
+    rate = _rate(loop.run, 1.0, WARM_SECONDS)
+    _say({"ready": True, "setup_seconds": setup, "cycles_per_second": rate})
+    for line in sys.stdin if lines is None else lines:
+        request = json.loads(line)
+        if request["do"] == "end":
+            _say(loop.facts())
+            break
+        if request["do"] == "profile":
+            from benchmarks import trace
+
+            _say(trace.profile(loop.run, max(2, round(PROFILE_SECONDS * rate))))
+        else:
+            rate = _rate(loop.run, rate, request["seconds"])
+            _say({"cycles_per_second": rate})
+    return 0
+
+
+def _rate(run: Callable[[int], int], expected: float, seconds: float) -> float:
+    """Cycles per second: the median of chunks, after one that does not count."""
+    chunk = max(1, round(expected * seconds / (CHUNKS + 1)))
+    rates = []
+    for _ in range(CHUNKS + 1):
+        before = time.perf_counter()
+        done = run(chunk)
+        rates.append(done / max(time.perf_counter() - before, 1e-9))
+        chunk = max(1, min(8 * chunk, round(rates[-1] * seconds / (CHUNKS + 1))))
+    return statistics.median(rates[1:])
+
+
+def _say(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
