@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from engine import philox
 from engine.errors import require
 
 
@@ -30,8 +31,14 @@ class Request(NamedTuple):
     kind: str  # "normal" (mean 0, deviation 1) or "uniform" (in [0, 1))
     shape: tuple[int, ...]
 
-    def draw(self, seed_pair: tf.Tensor, examples: int) -> tf.Tensor:
-        """[examples, *shape] float32. Philox by name: the same numbers on every kind of device."""
+    def draw(self, seed_pair: tf.Tensor, examples: int, inside: bool = False) -> tf.Tensor:
+        """[examples, *shape] float32. Philox by name: the same numbers on every kind of device.
+
+        Args:
+          inside: A part that XLA compiles, where TensorFlow's functions would give other numbers.
+        """
+        if inside:
+            return {"normal": philox.normal, "uniform": philox.uniform}[self.kind]([examples, *self.shape], seed_pair)
         function = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[self.kind]
         return function([examples, *self.shape], seed_pair, alg="philox")
 

@@ -44,7 +44,7 @@ def softmax_cross_entropy(
     """
     _check_smoothing(label_smoothing)
     labels, logits = guard.classes(labels, logits)
-    loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    loss = _cross_entropy(labels, logits)
     if label_smoothing != 0.0:
         # Cross-entropy is linear in the target, so the uniform part is the mean over classes.
         to_uniform = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
@@ -151,6 +151,21 @@ def binary_accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     labels, logits = guard.rows(labels=labels, logits=logits)
     right = tf.cast(tf.equal(logits > 0.0, labels > 0.5), logits.dtype)
     return tf.reduce_mean(right, axis=1)
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """`-log softmax(logits)_label`, `[B]`.
+
+    Where a GPU must give the same bits in each run, TensorFlow's function takes the label's entry, whose gradient
+    is a scatter, and XLA makes of that a loop over the examples: 450 of 5 500 us of a ResNet-18's update on an H100.
+    """
+    if not tf.config.list_physical_devices("GPU"):
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    count = tf.shape(logits)[1]
+    chosen = tf.one_hot(labels, count, dtype=logits.dtype)
+    loss = -tf.reduce_sum(chosen * tf.nn.log_softmax(logits), axis=1)
+    known = (labels >= 0) & (labels < tf.cast(count, labels.dtype))
+    return tf.where(known, loss, tf.constant(math.nan, logits.dtype))
 
 
 def _check_smoothing(label_smoothing: float) -> None:

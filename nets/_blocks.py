@@ -5,6 +5,7 @@ import keras
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
 from nets._norm import BatchNorm
+from nets._pooling import MaxPool
 
 STEMS = ("imagenet", "cifar")
 
@@ -35,4 +36,4 @@ def stem(kind: str, filters: int) -> tuple[Conv2D, keras.layers.Layer]:
     """
     if arguments.choice("stem", kind, STEMS) == "cifar":
         return conv(filters, 3), keras.layers.Identity()
-    return conv(filters, 7, strides=2), keras.layers.MaxPooling2D(3, strides=2, padding="same")
+    return conv(filters, 7, strides=2), MaxPool(3, strides=2, padding="same")

@@ -7,6 +7,7 @@ from nets import _arguments as arguments
 from nets._blocks import STEMS
 from nets._convolutions import Conv2D
 from nets._parts import output_dtype, scaled
+from nets._pooling import MaxPool
 
 CHANNELS = 96  # of the first convolution in the paper
 
@@ -51,13 +52,13 @@ class AlexNet(keras.Model):
         relu = {"activation": "relu", "kernel_initializer": "he_normal"}
         same = {"padding": "same", **relu}
         self.conv1 = Conv2D(size(96), 11 if large else 3, strides=4 if large else 1, **same)
-        self.pool1 = keras.layers.MaxPooling2D(3, strides=2)
+        self.pool1 = MaxPool(3, strides=2)
         self.conv2 = Conv2D(size(256), 5, **same)
-        self.pool2 = keras.layers.MaxPooling2D(3, strides=2)
+        self.pool2 = MaxPool(3, strides=2)
         self.conv3 = Conv2D(size(384), 3, **same)
         self.conv4 = Conv2D(size(384), 3, **same)
         self.conv5 = Conv2D(size(256), 3, **same)
-        self.pool5 = keras.layers.MaxPooling2D(3, strides=2)
+        self.pool5 = MaxPool(3, strides=2)
         self.flatten = keras.layers.Flatten()
         self.dense6 = keras.layers.Dense(units, **relu)
         self.drop6 = keras.layers.Dropout(dropout)

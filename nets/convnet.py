@@ -6,6 +6,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
 from nets._parts import output_dtype
+from nets._pooling import MaxPool
 
 
 class ConvNet(keras.Model):
@@ -33,9 +34,9 @@ class ConvNet(keras.Model):
         classes, dropout = arguments.whole("classes", classes), arguments.rate("dropout", dropout)
         relu = {"activation": "relu", "kernel_initializer": "he_normal"}
         self.conv1 = Conv2D(32, 3, padding="same", **relu)
-        self.pool1 = keras.layers.MaxPooling2D(2)
+        self.pool1 = MaxPool(2)
         self.conv2 = Conv2D(64, 3, padding="same", **relu)
-        self.pool2 = keras.layers.MaxPooling2D(2)
+        self.pool2 = MaxPool(2)
         self.flatten = keras.layers.Flatten()
         self.dense = keras.layers.Dense(128, **relu)
         self.drop = keras.layers.Dropout(dropout)

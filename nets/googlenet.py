@@ -7,6 +7,7 @@ from nets import _arguments as arguments
 from nets._blocks import STEMS
 from nets._convolutions import Conv2D
 from nets._parts import output_dtype, scaled
+from nets._pooling import MaxPool
 
 # table 1: channels of 1x1 | 3x3 reduce, 3x3 | 5x5 reduce, 5x5 | pool proj
 BLOCKS = {
@@ -29,8 +30,8 @@ def _convolution(channels: int, kernel: int, strides: int = 1) -> Conv2D:
     )
 
 
-def _pool(strides: int = 2) -> keras.layers.MaxPooling2D:
-    return keras.layers.MaxPooling2D(3, strides=strides, padding="same")
+def _pool(strides: int = 2) -> MaxPool:
+    return MaxPool(3, strides=strides, padding="same")
 
 
 class Inception(keras.layers.Layer):

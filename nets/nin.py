@@ -6,6 +6,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
 from nets._parts import output_dtype, scaled
+from nets._pooling import MaxPool
 
 # (kernel, stride, channels of the convolution and of the 1x1 ones after it) of each block
 FORMS = {
@@ -53,7 +54,7 @@ class NiN(keras.Model):
         self.blocks = len(form)
         for i, (kernel, stride, channels) in enumerate(form):
             if i:
-                setattr(self, f"pool{i}", keras.layers.MaxPooling2D(3, strides=2, padding="same"))
+                setattr(self, f"pool{i}", MaxPool(3, strides=2, padding="same"))
                 setattr(self, f"drop{i}", keras.layers.Dropout(dropout))
             setattr(self, f"block{i}", _mlpconv(kernel, stride, [size(count) for count in channels]))
         self.maps = Conv2D(classes, 1, dtype=output_dtype())

@@ -7,6 +7,7 @@ from nets import _arguments as arguments
 from nets._blocks import conv, norm
 from nets._convolutions import Conv2D
 from nets._parts import output_dtype
+from nets._pooling import MaxPool
 
 
 class StackBlock(keras.layers.Layer):
@@ -60,7 +61,7 @@ class ResidualStack(keras.Model):
         relu = {"activation": "relu", "kernel_initializer": "he_normal"}
         self.conv1 = Conv2D(filters // 2, 3, **relu)
         self.conv2 = Conv2D(filters, 3, **relu)
-        self.pool = keras.layers.MaxPooling2D(3)
+        self.pool = MaxPool(3)
         for i in range(self.blocks):
             setattr(self, f"block{i}", StackBlock(filters, shortcut))  # not a list: see MLP
         self.conv3 = Conv2D(filters, 3, padding="same", **relu)

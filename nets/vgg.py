@@ -10,6 +10,7 @@ from nets import _arguments as arguments
 from nets._convolutions import Conv2D
 from nets._norm import BatchNorm
 from nets._parts import output_dtype
+from nets._pooling import MaxPool
 
 # depth -> convolutions per block; configurations A, B, D and E of table 1
 BLOCKS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -29,7 +30,7 @@ class _Weights(NamedTuple):
         for i in range(count):
             layers += [keras.layers.Dropout(dropout)] * (i > 0)
             layers += self._relu(Conv2D, channels, kernel_size=3, padding="same")
-        return [*layers, keras.layers.MaxPooling2D(2, padding="same")]
+        return [*layers, MaxPool(2, padding="same")]
 
     def dense(self, units: int, dropout: float) -> list[keras.layers.Layer]:
         """A dense layer with dropout."""

@@ -4,12 +4,14 @@ All of it follows from the number of the update, so it can be made ahead of the 
 XLA, which has no kernel for the permutation of the data and whose random functions give other numbers.
 """
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from engine import philox
 from engine.cycle.outline import Outline
 from engine.data.source import Source
 from engine.noise import Request, key
@@ -56,12 +58,22 @@ class Draws:
         self._seed_states, self._seed, self._parts = seed_states, seed, accumulate
         self.batches = accumulate if phase.reads_batch else 0  # of the source, per update
         self.in_sequence = source.in_sequence
+        self._inside = False
+
+    def inside(self) -> "Draws":
+        """The same, made of operations that XLA compiles to the same numbers."""
+        other = copy.copy(self)
+        other._inside = True
+        return other
 
     def of(self, update: tf.Tensor, batch: tf.Tensor, course: Course) -> Drawn:
         """For the phase's update number ``update``, which begins to read at batch number ``batch`` (both int64)."""
         numbers = [batch + course.skipped + i for i in range(self._parts)]
-        raw = [self._source.batch(number, course.reader) for number in numbers] if self._phase.reads_batch else [{}]
+        raw = [self._batch(number, course) for number in numbers] if self._phase.reads_batch else [{}]
         return Drawn(_stack(raw), *self._noise(update, numbers, course))
+
+    def _batch(self, number: tf.Tensor, course: Course) -> Any:
+        return self._source.batch_inside(number) if self._inside else self._source.batch(number, course.reader)
 
     def ahead(self, count: int, update: tf.Tensor, batch_of: Callable[[tf.Tensor], tf.Tensor], wanted: tf.Tensor,
               course: Course) -> Drawn:
@@ -102,11 +114,13 @@ class Draws:
         if not self._seed_states:
             return tf.zeros([0, 2], tf.int64)
         pair = key(self._seed, self._phase.name, moment, "seed generators")
+        if self._inside:
+            return philox.integers([self._seed_states, 2], pair)
         return tf.random.stateless_uniform([self._seed_states, 2], pair, None, None, tf.int64, alg="philox")
 
     def _draw(self, place: str, number: tf.Tensor, requests: Mapping[str, Request], parts: int
               ) -> dict[str, tf.Tensor]:
-        return {name: request.draw(key(self._seed, place, number, name), self._source.batch_size * parts)
+        return {name: request.draw(key(self._seed, place, number, name), self._source.batch_size * parts, self._inside)
                 for name, request in requests.items()}
 
     def _split(self, drawn: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

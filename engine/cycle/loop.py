@@ -10,6 +10,7 @@ import tensorflow as tf
 from engine.cycle.draws import Course, Drawn
 from engine.cycle.order import Order
 from engine.cycle.phase_step import PhaseStep
+from engine.device import device
 
 State = dict[str, Any]  # what the loop carries; a list has one entry per phase
 Given = tuple[Drawn, tf.Tensor]  # with the seconds (float64) that a reader of batches was waited for
@@ -104,7 +105,7 @@ class Loop:
 
 
 def _now() -> tf.Tensor:
-    """Seconds, float64. ``tf.timestamp`` refuses where ``enable_op_determinism`` is on, which GPUs need."""
-    if tf.config.list_physical_devices("GPU"):
+    """Seconds, float64. ``tf.timestamp`` refuses where ``enable_op_determinism`` is on."""
+    if device().slow_determinism:
         return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
     return tf.timestamp()

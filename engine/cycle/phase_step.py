@@ -1,5 +1,6 @@
 """One update of one phase, from what was drawn for it to its commit."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -52,6 +53,25 @@ class PhaseStep:
                  "sums": self._commit(measured, progress)}
         return after, _finite(measured.vector) & ~self._leaps(measured.vector)
 
+    def select(self, update: tf.Tensor, progress: Progress, drawn: Drawn, due: tf.Tensor) -> Progress:
+        """The same as ``advance`` without a branch, at which a GPU would wait for the host.
+
+        Each variable is assigned its new value or the old one.
+        """
+        measured, variables = self.measure(update, drawn), self.updater.variables
+        before = [variable.read_value() for variable in variables]
+
+        def commit(good: tf.Tensor) -> tf.Tensor:
+            sums = self._commit(measured, progress)
+            for variable, value in zip(variables, before, strict=True):
+                variable.assign(tf.where(good & due, variable.read_value(), value))
+            if self.updater.loss_scale is not None:
+                self.updater.loss_scale.shrink(~good & due)
+            return tf.where(good, sums, progress["sums"])
+
+        after = self._counted(measured, progress, commit)
+        return tf.nest.map_structure(lambda new, old: tf.where(due, new, old), after, dict(progress))
+
     def measure(self, update: tf.Tensor, drawn: Drawn) -> Measured:
         """Terms and gradients of update number ``update``; applies nothing."""
         scale = self.updater.scale()
@@ -87,15 +107,19 @@ class PhaseStep:
 
     def _settle(self, measured: Measured, progress: Progress) -> Progress:
         """Apply the update if all of it is finite, and count."""
-        vector = measured.vector
-        leaps = self._leaps(vector)
-        good = _finite(vector) & ~leaps
-
         def reject() -> tf.Tensor:
             if self.updater.loss_scale is not None:  # a spike shrinks it too, which is harmless
                 self.updater.loss_scale.shrink()
             return progress["sums"]
 
+        return self._counted(measured, progress, lambda good: tf.cond(
+            good, lambda: self._commit(measured, progress), reject))
+
+    def _counted(self, measured: Measured, progress: Progress, commit: Callable[[tf.Tensor], tf.Tensor]) -> Progress:
+        """``progress`` after an update; ``commit(good)`` applies it if it is good, and gives the sums of its terms."""
+        vector = measured.vector
+        leaps = self._leaps(vector)
+        good = _finite(vector) & ~leaps
         fault = ~good
         if self.updater.loss_scale is not None:  # gradients that overflow in float16 are no fault
             fault &= leaps | ~(_finite(vector[:-1]) & (self.updater.scale() > 1.0))
@@ -104,7 +128,7 @@ class PhaseStep:
                 "position": progress["position"] + tf.cast(streak < self._limit, tf.int64), "streak": streak,
                 "fault_at": tf.where(fault, progress["position"], progress["fault_at"]),
                 "rejected": progress["rejected"] + tf.cast(~good, tf.int64),
-                "sums": tf.cond(good, lambda: self._commit(measured, progress), reject),
+                "sums": commit(good),
                 "fault": tf.where(fault, vector, progress["fault"])}
 
     def _leaps(self, vector: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.device import device
 from engine.errors import require
 
 PLANS = ("eager", "graph", "halves", "xla")
@@ -53,7 +54,7 @@ class Plan:
     @property
     def halves(self) -> bool:
         """Whether the two halves of a batch are computed side by side."""
-        return self.name == "halves" or (self.name == "xla" and not tf.config.list_physical_devices("GPU"))
+        return self.name == "halves" or (self.name == "xla" and device().halves)
 
     @property
     def block(self) -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:

@@ -14,6 +14,7 @@ from engine.cycle import health
 from engine.cycle.block_loop import BlockLoop
 from engine.cycle.draws import Course
 from engine.cycle.gradients import PhaseGradients
+from engine.cycle.launch_loop import LaunchLoop
 from engine.cycle.loop import Loop
 from engine.cycle.order import Order
 from engine.cycle.outline import outline
@@ -23,6 +24,7 @@ from engine.cycle.replicas import Replicas
 from engine.cycle.report import Report
 from engine.cycle.update import Update, Updater
 from engine.data.source import Source
+from engine.device import device
 from engine.errors import require
 from engine.strategy import Nets, Phase
 
@@ -80,10 +82,16 @@ class StepEngine:
             mine = chosen.of(gradients.phase.name)
             halved = gradients.halved(loops=mine.name != "xla") if mine.halves else gradients
             steps.append(PhaseStep(halved, updater, mine, self._replicas, self._limit))
-        blocks = chosen.block if self._replicas.count == 1 and BlockLoop.suits(steps) else None
-        loop = (BlockLoop(steps, self.order, self._limit, blocks) if blocks else
-                Loop(steps, self.order, self._limit, write_out=chosen.name != "eager"))
+        loop = self._loop(steps, chosen)
         return Program(chosen, steps, chosen.loop(loop.run))
+
+    def _loop(self, steps: list[PhaseStep], plan: Plan) -> Loop:
+        alone = self._replicas.count == 1
+        if alone and plan.block and device().one_launch and self.source.inside:
+            return LaunchLoop(steps, self.order, self._limit, plan.block)
+        if alone and plan.block and BlockLoop.suits(steps):
+            return BlockLoop(steps, self.order, self._limit, plan.block)
+        return Loop(steps, self.order, self._limit, write_out=plan.name != "eager")
 
     @property
     def plan(self) -> Plan:

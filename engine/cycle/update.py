@@ -76,10 +76,10 @@ class LossScale:
         self.scale.assign(tf.where(full, self.scale * 2.0, self.scale))
         self.good.assign(tf.where(full, tf.zeros_like(self.good), self.good + 1))
 
-    def shrink(self) -> None:
-        """After gradients that overflowed."""
-        self.scale.assign(tf.maximum(self.scale / 2.0, 1.0))
-        self.good.assign(tf.zeros_like(self.good))
+    def shrink(self, overflowed: tf.Tensor | bool = True) -> None:
+        """After gradients that ``overflowed``."""
+        self.scale.assign(tf.where(overflowed, tf.maximum(self.scale / 2.0, 1.0), self.scale))
+        self.good.assign(tf.where(overflowed, tf.zeros_like(self.good), self.good))
 
 
 class Updater:

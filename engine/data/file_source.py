@@ -18,6 +18,13 @@ class Reads(Protocol):
         """The pictures ``numbers`` [n], uint8 [n, h, w, c]."""
 
 
+class _Order(ArraySource):
+    """The examples' numbers and labels, read in the host's memory by tf.data."""
+
+    def _fits(self) -> bool:
+        return False
+
+
 class FileSource(Source):
     """Pictures from a store, and their labels: {"image": uint8 [B, h, w, c], "label": int32 [B]}.
 
@@ -36,8 +43,8 @@ class FileSource(Source):
                  batch_size: int, seed: int = 0, transform: Transform = unchanged) -> None:
         super().__init__(len(numbers), batch_size, seed, transform)
         self._pictures = pictures
-        self._order = ArraySource({"number": np.asarray(numbers, np.int64), "label": np.asarray(labels, np.int32)},
-                                  batch_size, seed)
+        self._order = _Order({"number": np.asarray(numbers, np.int64), "label": np.asarray(labels, np.int32)},
+                             batch_size, seed)
         self.spec = {"image": tf.TensorSpec([self.batch_size, *shape], tf.uint8), "label": self._order.spec["label"]}
         self._next = -1  # the batch at which the open reader stands
         self._reader: list[Any] = []

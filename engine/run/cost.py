@@ -34,17 +34,21 @@ def multiply_adds(net: keras.Model, shape: Sequence[int]) -> int:
     return _total(traced.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32)).graph)
 
 
-def operations(graph: Any) -> Counter[str]:
-    """How many operations of each kind ``graph`` holds, and the functions that it calls: each function once."""
+def operations(graph: Any, units: bool = True) -> Counter[str]:
+    """How many operations of each kind ``graph`` holds, and the functions that it calls: each function once.
+
+    Args:
+      units: Count within the functions that XLA compiles by themselves, too.
+    """
     found: Counter[str] = Counter()
     graphs, seen = [graph], set()
     while graphs:
         for operation in graphs.pop().get_operations():
             found[operation.type] += 1
-            for inner in _inner(operation):
-                if inner.name not in seen:
-                    seen.add(inner.name)
-                    graphs.append(inner)
+            for function in _functions(operation):
+                if function.name not in seen and (units or not _is_unit(function)):
+                    seen.add(function.name)
+                    graphs.append(function.graph)
     return found
 
 
@@ -54,10 +58,18 @@ def _total(graph: Any) -> int:
 
 def _inner(operation: Any) -> Iterator[Any]:
     """The graphs of the functions that an operation calls."""
+    return (function.graph for function in _functions(operation))
+
+
+def _functions(operation: Any) -> Iterator[Any]:
     for attribute in operation.node_def.attr.values():
         for function in (attribute.func, *attribute.list.func):
             if function.name:
-                yield operation.graph._get_function(function.name).graph
+                yield operation.graph._get_function(function.name)
+
+
+def _is_unit(function: Any) -> bool:
+    return function.cached_definition.attr["_XlaMustCompile"].b
 
 
 def _of(operation: Any) -> int:

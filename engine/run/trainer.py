@@ -173,7 +173,7 @@ class Trainer:
     def _train(self, target: int, watch: signals.Watch) -> None:
         if self._rolls_back and not self.continued:
             self.save()
-        elif self.folder and not self.continued:
+        elif self.folder and not self.continued and not self._pace.first_call:
             self._unbegun = self.counters.cycles, self._keeper.copied(), self._facts()
         if self._plan == "auto" and not self.engine.position and not self._trial:
             with self._training:

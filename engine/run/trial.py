@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from engine.cycle.plan import Plan
 from engine.cycle.step import Program, StepEngine
+from engine.device import device
 from engine.run.check_phases import one_line
 from engine.run.cost import operations
 
@@ -77,7 +78,7 @@ class Trial:
         self._rates: dict[str, list[float]] = {}
         self._left_out: dict[str, str] = {}
         self._slow, self._operations = False, 0  # under XLA, perhaps; in the graph
-        self._gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._device = device()
 
     def choose(self) -> Choice:
         """Time the candidates, put the state back, and have the engine run the fastest."""
@@ -109,9 +110,9 @@ class Trial:
         planned = self._cycles * once
         if planned < SHORT:
             return self._none(f"a run of about {planned:.1f} s is too short for a trial")
-        kinds = operations(self._engine.plan.graph)
+        kinds = operations(self._engine.plan.graph, units=False)
         self._operations = sum(kinds.values())
-        self._slow = not self._gpu and any(kinds[kind] for kind in SLOW_UNDER_XLA)
+        self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)
         self._time("graph", once)
         likely = until if self._slow else max(until, began + LIKELY_SHARE * planned)
@@ -130,7 +131,7 @@ class Trial:
 
     def _others(self) -> list[str]:
         """Plans that are another program than a graph."""
-        return ["halves", "xla"] if self._engine.separable and not self._gpu else ["xla"]
+        return ["halves", "xla"] if self._engine.separable and self._device.halves else ["xla"]
 
     def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""

@@ -123,7 +123,7 @@ def test_a_cycle_written_out_has_the_bits_of_one_update_after_the_other(monkeypa
         for cycles in (1, 4):
             made.run(cycles)
         ends.append(toys.bits(made, nets))
-        reads.append(operations(made.plan.graph)["RandomIndexShuffle"])
+        reads.append(operations(made.plan.graph)["BitwiseXor"])  # of the order of the examples
     np.testing.assert_array_equal(*ends)
     assert reads[0] == made.order.repeats[0] * reads[1]
 

@@ -170,3 +170,29 @@ def test_yes_no_guards(loss):
 def test_label_smoothing_has_a_range(loss, amount):
     with pytest.raises(ValueError, match=rf"^`label_smoothing` \({amount}\) must be at least 0 and below 1$"):
         loss([0], [[0.0, 1.0]], label_smoothing=amount)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64"])
+@pytest.mark.parametrize("amount", SMOOTHINGS)
+def test_softmax_cross_entropy_as_on_a_gpu(amount, dtype, monkeypatch):
+    loss, labels, logits = smoothed(softmax_cross_entropy, amount), LABELS.astype(dtype), tf.constant(LOGITS)
+
+    def both():
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values = loss(labels, logits)
+        return values, tape.gradient(values, logits)
+
+    expected = both()
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    for found, value in zip(both(), expected, strict=True):
+        np.testing.assert_allclose(found, value, rtol=1e-12, atol=1e-15)
+    graph = tf.function(both).get_concrete_function().graph
+    assert not {operation.type for operation in graph.get_operations()} & {"GatherV2", "GatherNd", "ScatterNd"}
+
+
+def test_softmax_cross_entropy_as_on_a_gpu_at_the_extremes(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["GPU:0"])
+    np.testing.assert_allclose(softmax_cross_entropy([0, 1], [[1e4, -1e4], [1e4, -1e4]]), [0.0, 2e4])
+    # A label that there is not must not be trained on without a word.
+    assert np.isnan(softmax_cross_entropy([-1, 3], [[0.0, 1.0, 2.0]] * 2)).all()

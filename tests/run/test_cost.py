@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import nets
 from engine import Invalid
-from engine.run.cost import multiply_adds, parameters
+from engine.run.cost import multiply_adds, operations, parameters
 
 
 def built(net, *shape):
@@ -74,3 +74,10 @@ def test_a_product_of_unknown_shape_is_refused_by_name():
 
     with pytest.raises(Invalid, match=r"product` \(shape \(None, 2\)\) must be of known shape to be counted"):
         multiply_adds(Unknown(), [4])
+
+
+def test_what_xla_compiles_by_itself_may_be_left_out_of_the_operations():
+    unit = tf.function(lambda x: tf.exp(tf.exp(x)), jit_compile=True)
+    graph = tf.function(lambda x: unit(x) + unit(x)).get_concrete_function(tf.TensorSpec([], tf.float32)).graph
+    assert (operations(graph)["Exp"], operations(graph, units=False)["Exp"]) == (2, 0)
+    assert operations(graph, units=False)["AddV2"] == 1

@@ -441,3 +441,15 @@ def test_a_run_without_a_folder_does_not_say_that_it_saved():
     made = fit(events=[Event(Every(cycles=2), send(signal.SIGTERM))])
     with pytest.raises(Interrupted, match="the run has no folder, nothing was saved"):
         made.train(cycles=9)
+
+
+def test_training_on_in_one_process_copies_the_state_no_second_time(tmp_path, monkeypatch):
+    trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), plan="graph",
+                      run_dir=tmp_path / "run")
+    copies = []
+    copied = trainer._keeper.copied
+    monkeypatch.setattr(trainer._keeper, "copied", lambda: copies.append(1) or copied())
+    trainer.train(cycles=1)
+    assert len(copies) == 1  # for a signal while the first call is compiled
+    trainer.train(cycles=2)
+    assert len(copies) == 1

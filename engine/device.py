@@ -1,0 +1,40 @@
+"""What is done otherwise on a CPU than on a GPU: one table, each entry by measurement (README and docs/gpu.md)."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Device(NamedTuple):
+    """The ways that suit a kind of device.
+
+    Attributes:
+      halves: Compute the two halves of a batch side by side under XLA. A CPU runs one product on little more than
+        one thread; a GPU is filled by one.
+      row_products: Sum squares by products with ones. XLA's reductions are slow on CPUs; on a GPU a product may round
+        to TF32.
+      one_launch: Under XLA, run all updates of a call as one launch, batches and draws included. A GPU that waits for
+        the host between updates idles most of the time.
+      data_bytes: Arrays up to this size are kept where the updates are computed.
+      slow_convolutions: XLA's convolutions are slower than TensorFlow's own.
+      slow_determinism: ``enable_op_determinism`` is needed for equal bits, not only the arithmetic optimizer's absence.
+    """
+
+    name: str  # of TensorFlow's device
+    halves: bool
+    row_products: bool
+    one_launch: bool
+    data_bytes: int
+    slow_convolutions: bool
+    slow_determinism: bool
+
+
+CPU = Device("CPU:0", halves=True, row_products=True, one_launch=False, data_bytes=2**63, slow_convolutions=True,
+             slow_determinism=False)
+GPU = Device("GPU:0", halves=False, row_products=False, one_launch=True, data_bytes=2**32, slow_convolutions=False,
+             slow_determinism=True)
+
+
+def device() -> Device:
+    """Of this process."""
+    return GPU if tf.config.list_physical_devices("GPU") else CPU
