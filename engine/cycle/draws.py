@@ -17,6 +17,8 @@ from engine.data.source import Source
 from engine.noise import Request, key
 from engine.strategy import Phase
 
+DATA = "/data"  # where the draws of the transform are keyed, as a phase of a name that no phase can have
+
 
 class Course(NamedTuple):
     """Where the batches come from, and how far a run that was rolled back has left its first course."""
@@ -96,7 +98,7 @@ class Draws:
         return Drawn(raw, *_each(noise, count, wanted))
 
     def _noise(self, update: tf.Tensor, batches: list[tf.Tensor], course: Course) -> tuple[Any, Any, tf.Tensor]:
-        data = [self._draw("data", course.moment(number), self._outline.data_requests, 1) for number in batches]
+        data = [self._draw(DATA, course.moment(number), self._outline.data_requests, 1) for number in batches]
         # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
         loss = self._draw(self._phase.name, course.moment(update), self._outline.requests, self._parts)
         seeds = [self._seeds(course.moment(update * self._parts + i)) for i in range(self._parts)]

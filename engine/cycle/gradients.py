@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from engine.cycle.converted import converted
 from engine.cycle.draws import Drawn, Draws
-from engine.cycle.outline import Outline, seed_states, trainable
+from engine.cycle.outline import Outline, regularization, seed_states, trainable
 from engine.cycle.replicas import Replicas
 from engine.data.source import Source
 from engine.device import device
@@ -38,7 +38,8 @@ class PhaseGradients:
                  seed: int, accumulate: int) -> None:
         self.phase, self.outline, self.accumulate = phase, outline, accumulate
         self._nets, self._source, self._replicas = nets, source, replicas
-        self.variables = trainable(phase, nets)
+        lost = {id(variable) for variable in outline.without_gradient}  # a momentum would move them all the same
+        self.variables = [variable for variable in trainable(phase, nets) if id(variable) not in lost]
         self._states = seed_states(nets)
         self._loss, self._transform = converted(phase.loss, nets.values()), converted(source.transform)
         self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}
@@ -105,8 +106,7 @@ class PhaseGradients:
     def _means(self, terms: Mapping[str, tf.Tensor], update: tf.Tensor) -> list[tf.Tensor]:
         means = {name: tf.reduce_mean(tf.cast(terms[name], tf.float32)) for name in self.outline.terms}
         if self.outline.regularized:
-            penalties = [tf.cast(loss, tf.float32) for net in self.phase.updates for loss in self._nets[net].losses]
-            means["regularization"] = tf.add_n(penalties)
+            means["regularization"] = tf.add_n(regularization(self.phase, self._nets))
         counted = [self._weight(name, update) * mean for name, mean in means.items() if name not in self.phase.watch]
         return [tf.add_n(counted), *means.values()]
 

@@ -4,7 +4,7 @@ The trace tells the engine which draws to make, which terms come out in which fo
 (batch normalisation) the nets update, and which variables have a gradient at all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -33,15 +33,20 @@ class Outline:
 
 
 def seed_states(nets: Nets) -> list[Any]:
-    """The states of all Keras ``SeedGenerator``s (Dropout ...) in the nets."""
-    return [v for net in nets.values() for v in net.variables if v.name == "seed_generator_state"]
+    """The states of all Keras ``SeedGenerator``s (Dropout ...) in the nets, each once."""
+    return once(v for net in nets.values() for v in net.variables if v.name == "seed_generator_state")
 
 
 def symbolic_batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
     """In a graph: a transformed batch of placeholders, and the draws of the transform."""
-    noise = Noise(phase="data", examples=source.batch_size)
+    noise = Noise(examples=source.batch_size)
     raw = {name: tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape) for name, spec in source.spec.items()}
-    return converted(source.transform)(raw, noise), noise.requests
+    batch = converted(source.transform)(raw, noise)
+    for name, value in batch.items():
+        shape = tuple(tf.convert_to_tensor(value).shape)
+        require(shape[:1] == (source.batch_size,), f"batch[{name!r}]", f"shape {list(shape)}",
+                f"[{source.batch_size}, ...], an entry for each example; two views of one are two names")
+    return batch, noise.requests
 
 
 class Survey(NamedTuple):
@@ -65,7 +70,7 @@ def survey(function: Loss, nets: Nets, source: Source, place: str, reads_batch: 
 
 def outline(phase: Phase, nets: Nets, source: Source) -> Outline:
     """Trace ``phase.loss`` on built ``nets``. Raises ``Invalid`` for terms of a wrong name or shape."""
-    every = [v for net in nets.values() for v in net.variables]
+    every = once(v for net in nets.values() for v in net.variables)
     trained = trainable(phase, nets)
     with tf.__internal__.FuncGraph(f"outline_{phase.name}").as_default() as graph:
         batch, data_requests = symbolic_batch(source)
@@ -76,9 +81,9 @@ def outline(phase: Phase, nets: Nets, source: Source) -> Outline:
             with keras.StatelessScope(list(zip(trained, values, strict=True)), collect_losses=True) as scope:
                 terms = converted(phase.loss, nets.values())(nets, batch if phase.reads_batch else {}, noise)
                 form = _check_terms(phase, terms, source.batch_size)
-                penalties = [loss for name in phase.updates for loss in nets[name].losses]
+                penalties = regularization(phase, nets)
                 counted = [tf.reduce_sum(tf.cast(terms[name], tf.float32)) for name in form if name not in phase.watch]
-                objective = tf.add_n(counted + [tf.cast(loss, tf.float32) for loss in penalties])
+                objective = tf.add_n(counted + penalties)
         operations = graph.get_operations()
         gradients = tape.gradient(objective, values)
     changed = [v for v in every if not v.trainable and scope.get_current_value(v) is not None]
@@ -91,8 +96,27 @@ def outline(phase: Phase, nets: Nets, source: Source) -> Outline:
 
 
 def trainable(phase: Phase, nets: Nets) -> list[Any]:
-    """The variables that ``phase`` moves."""
-    return [variable for name in phase.updates for variable in nets[name].trainable_variables]
+    """The trainable variables of the nets that ``phase`` updates, each once."""
+    return once(variable for name in phase.updates for variable in nets[name].trainable_variables)
+
+
+def regularization(phase: Phase, nets: Nets) -> list[tf.Tensor]:
+    """Penalties of weights and outputs of the nets that ``phase`` updates, float32; of a layer of two nets once.
+
+    After the loss, in the scope in which it ran.
+    """
+    found: dict[int, Any] = {}
+    for name in phase.updates:
+        regularized = [v for v in nets[name].trainable_weights if v.regularizer is not None]
+        losses = nets[name].losses  # those of the weights stand last, made anew at each reading
+        found |= {id(loss): loss for loss in losses[:len(losses) - len(regularized)]}
+        found |= {id(v): v.regularizer(tf.convert_to_tensor(v.value)) for v in regularized if id(v) not in found}
+    return [tf.cast(loss, tf.float32) for loss in found.values()]
+
+
+def once(variables: Iterable[Any]) -> list[Any]:
+    """The variables, each in its first place alone."""
+    return list({id(variable): variable for variable in variables}.values())
 
 
 def _check_terms(phase: Phase, terms: Any, examples: int) -> dict[str, bool]:

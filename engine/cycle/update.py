@@ -59,11 +59,15 @@ def as_update(update: Any) -> Update:
     return update if isinstance(update, Update) else Update(update)
 
 
+CEILING = 2.0**24  # of a loss scale: above it, no gradient that float16 can hold is saved
+
+
 class LossScale:
     """The dynamic loss scale of one phase in float16 (Micikevicius et al. 2018, section 3.2).
 
     The objective is multiplied by it so that small gradients survive in float16. It doubles after 2000
-    good updates and halves when gradients overflow; such an update is passed over, which is no fault.
+    good updates, to ``CEILING`` at most, and halves when gradients overflow; such an update is passed over, which is
+    no fault.
     """
 
     def __init__(self) -> None:
@@ -73,7 +77,7 @@ class LossScale:
     def grow(self) -> None:
         """After an update that was applied."""
         full = self.good >= 1999
-        self.scale.assign(tf.where(full, self.scale * 2.0, self.scale))
+        self.scale.assign(tf.where(full, tf.minimum(self.scale * 2.0, CEILING), self.scale))
         self.good.assign(tf.where(full, tf.zeros_like(self.good), self.good + 1))
 
     def shrink(self, overflowed: tf.Tensor | bool = True) -> None:
@@ -88,6 +92,7 @@ class Updater:
     def __init__(self, update: Update, variables: Sequence[Any], buffers: Sequence[Any], replicas: Replicas,
                  half: bool, spike: Spike | None = None) -> None:
         self.update, self._variables, self._buffers, self._replicas = update, list(variables), buffers, replicas
+        _check_new(update.optimizer, self._variables)
         with replicas.strategy.scope():
             update.optimizer.build(self._variables)
             self.loss_scale = LossScale() if half else None
@@ -149,3 +154,13 @@ class Updater:
         decay = tf.minimum(self.update.average, (1.0 + applied) / (10.0 + applied))
         for variable, average in self.averages:
             average.assign(average + (1.0 - decay) * (tf.convert_to_tensor(variable.value) - average))
+
+
+def _check_new(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Raises ``Invalid`` for an optimizer that has moved variables, or was built for others."""
+    updates = int(optimizer.iterations)
+    require(not updates, "optimizer", f"{optimizer.name}, {updates} updates",
+            "new: it goes on from its own moments of another training")
+    own = {id(v) for v in getattr(optimizer, "_trainable_variables", [])} if optimizer.built else set()
+    require(not own or own == {id(v) for v in variables}, "optimizer", optimizer.name,
+            "new: it was made ready for the variables of another training")

@@ -97,7 +97,8 @@ class Trainer:
         chosen = preflight.check_updates(updates, phases)
         preflight.check_precision(precision, self.nets)
         facts = {"seed": seed, "plan": plan, "precision": precision, "batch_size": data.batch_size,
-                 "examples": data.size, "accumulate": {name: update.accumulate for name, update in chosen.items()}}
+                 "examples": data.size, "repeats": {phase.name: phase.repeats for phase in phases},
+                 "accumulate": {name: update.accumulate for name, update in chosen.items()}}
         self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **facts})
         preflight.build(strategy, phases, self.nets, data)
         self.engine = StepEngine(phases, self.nets, chosen, data, seed=seed,

@@ -54,7 +54,7 @@ def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch, plan):
     norm = keras.Sequential([keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)])
     assert sizes(Sizes(separable=True), plan, net=norm) == {(8, 8)}
     looped = sizes(Sizes(separable=True), plan, net=keras.Sequential([Loop(), keras.layers.Dense(1)]))
-    assert looped == {(8, 8)} if plan == "xla" else {(4, 4)}  # loops of XLA share memory
+    assert looped == ({(8, 8)} if plan == "xla" else {(4, 4)})  # loops of XLA share memory
 
 
 @pytest.mark.parametrize("plan, accumulate", [("xla", 1), ("xla", 2), ("halves", 2)])
