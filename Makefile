@@ -2,6 +2,7 @@
 # make test   set up, lint, type-check, test
 # make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
 # make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
+# make gpu    set up with CUDA's libraries and PyTorch; prove and time everything on an NVIDIA GPU, nine minutes
 # make lint   ruff and mypy alone
 # make clean  remove the environment, caches and runs
 
@@ -11,7 +12,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND := tensorflow
 
-.PHONY: demo test faults lint clean setup bench
+.PHONY: demo test faults lint clean setup bench gpu
 
 setup: $(VENV)/.ready
 
@@ -36,6 +37,10 @@ faults: setup
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python scripts/benchmark.py
+
+gpu: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,gpu]'
+	$(BIN)/python scripts/gpu_check.py
 
 clean:
 	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -7,12 +7,12 @@
 works   every script, float32, bfloat16 and float16, plans graph and xla: trains, evaluates, saves, continues; terms
         against those of the CPU; plan=auto chooses
 exact   ten repeats give one result; a run stopped and continued has the same bits; a planted NaN is named
-fast    ours against PyTorch at its best (where it is installed), after a check that both compute the same; where the
-        time goes: kernels, transfers, and how long the GPU idles
+check   ours and PyTorch, where it is installed, compute the same
+fast    ours against PyTorch at its best; where the time goes: kernels, transfers, and how long the GPU idles
 
 Results are written as they come. A part that fails, or whose time is over, ends by itself alone. docs/gpu.md says
 how to bring this to a machine without a network, and holds the newest results.
-Exit code 1: something that must hold does not.
+Ctrl-C ends all processes and leaves the results so far. Exit code 1: something that must hold does not.
 """
 
 import argparse
@@ -36,15 +36,19 @@ from gpu import fast, tasks
 from gpu.kit import Kit, Report
 from gpu.table import text
 
-PARTS = {"works": 150.0, "exact": 75.0, "fast": 310.0}  # seconds of each
+PARTS = {"works": 110.0, "exact": 95.0, "check": 65.0, "fast": 255.0}  # seconds of each
+MINUTES = 9.0  # of all
+FACTS_SECONDS = 120.0  # for TensorFlow to name its devices
 
 
 def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="(default: %(default)s)")
-    parser.add_argument("--smoke", action="store_true", help="one small case of each part, to see that the check works: "
-                        "its figures mean nothing")
-    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="(default: all)")
+    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="that computes (default: %(default)s)")
+    parser.add_argument("--smoke", action="store_true", help="one small case of each part, to see that the check "
+                        "works: its figures mean nothing")
+    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="to run (default: all)")
+    parser.add_argument("--precisions", nargs="+", choices=fast.PRECISIONS, default=list(fast.PRECISIONS), help="that "
+                        "are timed (default: all)")
     parser.add_argument("--output", type=Path, default=Path("runs/gpu"), metavar="FOLDER", help="where results.json, "
                         "results.txt and the processes' logs go (default: %(default)s)")
     parser.add_argument("--width", type=cli.whole, default=len(os.sched_getaffinity(0)), help="processes side by side, "
@@ -55,42 +59,66 @@ def options() -> cli.Parser:
 
 
 def main(chosen: argparse.Namespace) -> int:
-    chosen.output.mkdir(parents=True, exist_ok=True)
+    """The exit code: 2, with one line, for a bad option; 130 for Ctrl-C."""
+    until = time.monotonic() + 60.0 * MINUTES
+    if shutil.which(chosen.torch_python) is None:
+        return _refused(f"`--torch-python` ({chosen.torch_python}) must be a program")
+    logs = chosen.output / "logs"
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return _refused(f"`--output` ({chosen.output}) must be a folder to write to: {error.strerror}")
+    try:
+        return _all(chosen, logs, until)
+    except KeyboardInterrupt:
+        print(f"interrupted: results so far are in {chosen.output}", file=sys.stderr)
+        return 130
+
+
+def _refused(what: str) -> int:
+    print(f"error: {what}", file=sys.stderr)
+    return 2
+
+
+def _all(chosen: argparse.Namespace, logs: Path, until: float) -> int:
     report = Report(chosen.output, text)
     found = facts(chosen)
     report.facts |= found
-    report.write()
     print("\n".join(f"{name}: {value}" for name, value in found.items()), flush=True)
     if chosen.device == "gpu" and not found["gpu"]:
-        print(f"error: `--device` (gpu) must be cpu where TensorFlow finds no GPU: {found['gpu error']}",
-              file=sys.stderr)
-        return 2
-    logs = chosen.output / "logs"
+        return _refused(f"`--device` (gpu) must be cpu where TensorFlow finds no GPU: {found['gpu error']}")
+    report.write()
     shutil.rmtree(logs, ignore_errors=True)
-    logs.mkdir()
-    with tempfile.TemporaryDirectory(prefix="phaseloop-gpu-") as scratch:
+    logs.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="phaseloop-gpu-", ignore_cleanup_errors=True) as scratch:
         os.symlink(logs.resolve(), Path(scratch) / "logs")
         for part in chosen.parts:
-            _part(chosen, part, Path(scratch), report)
+            _part(chosen, part, Path(scratch), report, until)
     print(text(report), flush=True)
     print(chosen.output / "results.txt")
     return 1 if report.faults or any(part["error"] for part in report.parts.values()) else 0
 
 
-def _part(chosen: argparse.Namespace, part: str, scratch: Path, report: Report) -> None:
+def _part(chosen: argparse.Namespace, part: str, scratch: Path, report: Report, until: float) -> None:
     began = time.monotonic()
-    kit = Kit(chosen.device, chosen.smoke, chosen.width, scratch, began + PARTS[part], report, chosen.torch_python,
-              lambda line: print(line, flush=True))
-    print(f"{part}: at most {PARTS[part]:.0f} s", flush=True)
-    error = ""
+    limit = min(PARTS[part], until - began)
+    if limit <= 0:
+        report.parts[part] = {"seconds": 0.0, "error": "not begun: no time was left"}
+        report.write()
+        return
+    kit = Kit(chosen.device, chosen.smoke, chosen.width, scratch, began + limit, report, chosen.torch_python,
+              chosen.precisions, lambda line: print(line, flush=True))
+    print(f"{part}: at most {limit:.0f} s", flush=True)
+    error = "interrupted"
     try:
-        fast.prepare(kit)
         importlib.import_module(f"gpu.{part}").run(kit)
+        error = ""
     except Exception as problem:  # the other parts go on
         traceback.print_exc()
         error = f"{type(problem).__name__}: {problem}"
-    report.parts[part] = {"seconds": time.monotonic() - began, "error": error}
-    report.write()
+    finally:
+        report.parts[part] = {"seconds": time.monotonic() - began, "error": error}
+        report.write()
 
 
 FACTS = """
@@ -107,11 +135,15 @@ def facts(chosen: argparse.Namespace) -> dict[str, Any]:
     """What the figures depend on: card, driver, versions, date."""
     torch = _output([chosen.torch_python, "-c", "import importlib.metadata as m; print(m.version('torch'))"])
     found = {**machine(torch or None), "torch": torch}
-    ended = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True,
-                           env=tasks.environment(chosen.device))
-    lines = tasks.lines_of(ended.stdout)
+    try:
+        ended = subprocess.run([sys.executable, "-c", FACTS], capture_output=True, text=True, timeout=FACTS_SECONDS,
+                               env=tasks.environment(chosen.device))
+        output, errors = ended.stdout, ended.stderr
+    except subprocess.TimeoutExpired:
+        output, errors = "", f"TimeoutError: TensorFlow did not name its devices in {FACTS_SECONDS:.0f} s"
+    lines = tasks.lines_of(output)
     found |= lines[-1] if lines else {"gpu": ""}
-    said = [line for line in ended.stderr.splitlines() if "GPU" in line or "Error" in line]
+    said = [line for line in errors.splitlines() if "GPU" in line or "Error" in line]
     found["gpu error"] = "" if found["gpu"] else " ".join(said[-1:])[:300] or "no message"
     if chosen.device == "gpu":
         found["driver"] = _output(["nvidia-smi", "--query-gpu=driver_version,memory.total", "--format=csv,noheader"])
@@ -127,5 +159,6 @@ def _output(command: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the temporary folder goes
+    for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that processes and the temporary folder go
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     raise SystemExit(main(options().parse_args()))

@@ -22,7 +22,7 @@ PLANNED_SECONDS = 600.0  # of the run for which a plan is chosen
 
 
 def candidates(workload: Workload) -> list[Settings]:
-    """The plan is chosen by a trial within the process, on all threads and on one for an operation; on a GPU by both."""
+    """The plan is chosen by a trial within the process, on all threads and on one for an operation; on a GPU both."""
     if workload.device == "gpu":
         return [{"plan": plan, "threads": None} for plan in ("graph", "xla")]
     return [{"plan": "auto", "threads": threads} for threads in (None, 1)]

@@ -144,7 +144,8 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
         nets, moved, update = set_up(workload, settings, ADAM_EPSILON / (1.0 - workload.betas[1]) ** 0.5)
         load_weights(nets, held)
         before = [parameter.detach().clone() for parameter in moved[phase]]
-        draws = {name: torch.from_numpy(held[f"draw.{phase}.{name}"]).to(place) for name in draw_shapes(workload, phase)}
+        draws = {name: torch.from_numpy(held[f"draw.{phase}.{name}"]).to(place)
+                 for name in draw_shapes(workload, phase)}
         terms = update(phase, batch, draws)
         steps = [parameter.detach() - old for parameter, old in zip(moved[phase], before, strict=True)]
         figures[phase] = {**{name: term.item() for name, term in terms.items()},

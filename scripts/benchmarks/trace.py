@@ -49,28 +49,26 @@ def events(data: bytes) -> Iterable[tuple[str, int, int]]:
 
 
 def summary(found: Iterable[tuple[str, int, int]], cycles: int) -> dict[str, Any]:
-    """Kernels per cycle, transfers per call, seconds that the GPU was busy per cycle, and the kernels that took most.
+    """Kernels per cycle, transfers per call, seconds that the GPU was busy per cycle, and what took most of them.
 
     Args:
       found: (name, begin, end), in picoseconds, of one call that ran ``cycles`` cycles.
     """
     rows = sorted(found, key=lambda row: row[1])
-    kernels: Counter[str] = Counter()
+    times: Counter[str] = Counter()
     spent: Counter[str] = Counter()
-    transfers: Counter[str] = Counter()
     for name, begin, end in rows:
-        if name in TRANSFERS:
-            transfers[TRANSFERS[name]] += 1
-        elif not name.startswith(("Mem", "Memset")):
-            kernels[name] += 1
+        times[name] += 1
         spent[name] += end - begin
+    kernels = sum(count for name, count in times.items() if not name.startswith(("Memcpy", "Memset")))
+    transfers = {way: times[name] for name, way in TRANSFERS.items() if times[name]}
     busy, until = 0, 0
     for _, begin, end in rows:
         busy += max(0, end - max(begin, until))
         until = max(until, end)
     span = until - rows[0][1] if rows else 0
-    return {"kernels_per_cycle": sum(kernels.values()) / cycles, "transfers_per_call": dict(transfers),
+    return {"kernels_per_cycle": kernels / cycles, "transfers_per_call": transfers,
             "busy_seconds_per_cycle": busy * 1e-12 / cycles, "span_seconds": span * 1e-12,
             "top": [{"name": name[:100], "seconds_per_cycle": picoseconds * 1e-12 / cycles,
-                     "times_per_cycle": (kernels[name] or 0) / cycles}
+                     "times_per_cycle": times[name] / cycles}
                     for name, picoseconds in spent.most_common(TOP)]}

@@ -8,7 +8,7 @@ from gpu.kit import Kit
 from gpu.tasks import Ended, Task
 
 WORKLOADS, PLANS = ("classifier", "vae", "wgan-gp", "lstm"), ("graph", "xla")
-REPEATS = (4, 3, 3)  # in a process each; the first stops a run in its middle, the second continues it
+REPEATS = (5, 5)  # in a process each; the first stops a run in its middle, the second continues it
 TASK_SECONDS = 150.0
 
 
@@ -48,7 +48,8 @@ def _judge(kit: Kit, workload: str, plan: str, all_ended: list[Ended]) -> None:
     if workload == "poison":
         faults = [*errors, *[line["error"] for line in lines if line.get("error")]]
         ok = not faults and bool(lines)
-        kit.report.add("exact", {**row, "ok": ok, "what": "; ".join(faults) or lines[0]["said"] if lines else "no result"})
+        said = lines[0].get("said", "") if lines else "no result"
+        kit.report.add("exact", {**row, "ok": ok, "what": "; ".join(faults) or said})
         return
     hashes = [line["hash"] for line in lines if "hash" in line]
     continued = [line["continued"] for line in lines if "continued" in line]

@@ -4,7 +4,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class Kit:
       smoke: Tiny sizes and few cases, to see that all works.
       width: Processes at once, where nothing is timed.
       folder: For what the part writes on the way; logs are in ``logs`` within.
+      precisions: That are timed.
       deadline: When the part must be done, of ``time.monotonic``.
       say: Takes lines of progress.
     """
@@ -69,6 +70,7 @@ class Kit:
     deadline: float
     report: Report
     torch_python: str
+    precisions: Sequence[str]
     say: Callable[[str], None]
 
     @property

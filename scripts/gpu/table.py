@@ -31,7 +31,8 @@ def _verdict(row: Row) -> str:
 
 def _cases(rows: list[Row]) -> str:
     cells = [[_verdict(row), row["case"], row.get("precision", ""), row.get("plan", ""),
-              *[f"{row[each]:.2g}" if each in row else "" for each in ("first", "last")], row["what"]] for row in rows]
+              *[f"{row[each]:.2g}" if each in row else "" for each in ("first", "last")], row["what"]]
+             for row in sorted(rows, key=lambda row: row["case"])]
     good = sum(row["ok"] for row in rows)
     return f"{good} of {len(rows)}\n" + columns(["", "case", "precision", "plan", "first row", "last row", ""], cells)
 

@@ -7,6 +7,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import Any
 Line = dict[str, Any]
 
 SCRIPTS = Path(__file__).parents[1]
+END_SECONDS = 10.0  # for a process to be gone after it is killed
 
 
 @dataclass(frozen=True)
@@ -56,35 +58,72 @@ def environment(device: str, more: Mapping[str, str] | None = None) -> dict[str,
 
 
 def run_all(tasks: Iterable[Task], width: int, deadline: float, logs: Path, told: Callable[[Ended], None]) -> None:
-    """Run ``tasks`` in order, at most ``width`` at once; none goes on after ``deadline`` (of ``time.monotonic``)."""
+    """Run ``tasks`` in order, at most ``width`` at once; none goes on after ``deadline`` (of ``time.monotonic``).
+
+    Args:
+      told: Takes each as it ends, one at a time. What it raises, as Ctrl-C does, ends all that run.
+    """
+    batch = _Batch(deadline, logs, told)
     with ThreadPoolExecutor(max(1, width)) as pool:
-        list(pool.map(lambda task: _run(task, deadline, logs, told), tasks))
-
-
-def _run(task: Task, deadline: float, logs: Path, told: Callable[[Ended], None]) -> None:
-    began = time.monotonic()
-    limit = min(task.limit, deadline - began)
-    if limit <= 0:
-        told(Ended(task, [], "not begun: the part's time was over", 0.0))
-        return
-    out, err = logs / f"{task.name}.out", logs / f"{task.name}.err"
-    with out.open("w") as output, err.open("w") as errors:
-        process = subprocess.Popen([task.python, *task.command], stdout=output, stderr=errors, text=True,
-                                   stdin=subprocess.DEVNULL, env=dict(task.environment), start_new_session=True)
         try:
-            code: int | None = process.wait(limit)
-        except subprocess.TimeoutExpired:
-            code = None
-        end(process)
-    error = "" if code == 0 else f"not done in {limit:.0f} s" if code is None else f"ended with {code}: {last(err)}"
-    told(Ended(task, lines_of(out.read_text(errors="replace")), error, time.monotonic() - began))
+            list(pool.map(batch.run, tasks))
+        except BaseException:
+            batch.stop()
+            raise
 
 
-def end(process: subprocess.Popen[str]) -> None:
+class _Batch:
+    """Tasks of which several run at once, and which are ended together."""
+
+    def __init__(self, deadline: float, logs: Path, told: Callable[[Ended], None]) -> None:
+        self._deadline, self._logs, self._told = deadline, logs, told
+        self._starting, self._telling = threading.Lock(), threading.Lock()
+        self._running: set[subprocess.Popen[bytes]] = set()
+        self._stopped = False
+
+    def run(self, task: Task) -> None:
+        """One of them, to its end."""
+        began = time.monotonic()
+        limit = min(task.limit, self._deadline - began)
+        if limit <= 0:
+            return self._tell(Ended(task, [], "not begun: the part's time was over", 0.0))
+        out, err = self._logs / f"{task.name}.out", self._logs / f"{task.name}.err"
+        with out.open("w") as output, err.open("w") as errors:
+            with self._starting:
+                if self._stopped:
+                    return None
+                process = subprocess.Popen([task.python, *task.command], stdout=output, stderr=errors,
+                                           stdin=subprocess.DEVNULL, env=dict(task.environment), start_new_session=True)
+                self._running.add(process)
+            try:
+                code: int | None = process.wait(limit)
+            except subprocess.TimeoutExpired:
+                code = None
+            with self._starting:
+                self._running.remove(process)
+            end(process)
+        error = "" if code == 0 else f"not done in {limit:.0f} s" if code is None else f"ended with {code}: {last(err)}"
+        self._tell(Ended(task, lines_of(out.read_text(errors="replace")), error, time.monotonic() - began))
+
+    def stop(self) -> None:
+        """End those that run; no other begins."""
+        with self._starting:
+            self._stopped = True
+            for process in self._running:
+                end(process)
+
+    def _tell(self, ended: Ended) -> None:
+        with self._telling:
+            if not self._stopped:
+                self._told(ended)
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     """End a process and its children."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in a driver
+        process.wait(END_SECONDS)
 
 
 def last(path: Path) -> str:
@@ -112,7 +151,7 @@ class Asked:
     """A process that prints a line of JSON when it is ready, and one for each line of JSON that it is sent."""
 
     def __init__(self, task: Task, logs: Path) -> None:
-        self.task, self.ready = task, None
+        self.task = task
         self._errors = logs / f"{task.name}.err"
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
@@ -149,11 +188,15 @@ class Asked:
         try:
             self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.flush()
-        except OSError:
+        except (OSError, ValueError):  # closed by the process, or by ``end``
             self.end()
             raise Failed(f"ended with {self._process.returncode}: {last(self._errors)}") from None
         return self.wait(time.monotonic() + limit)
 
     def end(self) -> None:
         """End it."""
-        end(self._process)  # type: ignore[arg-type]
+        end(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(OSError):  # of what it did not read
+                pipe.close()

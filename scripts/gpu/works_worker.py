@@ -34,8 +34,9 @@ def main(point: Point) -> int:
             traceback.print_exc()
             line["error"] = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:300]}"
         if line["error"] == "" and name in {case for case, _ in point["tools"].values()}:
-            line["tools"] = {tool: _tool(tool, [each.format(run=runs[name], folder=point["folder"]) for each in options])
-                             for tool, (case, options) in point["tools"].items() if case == name}
+            line["tools"] = {
+                tool: _tool(tool, [each.format(run=runs[name], folder=point["folder"]) for each in options])
+                for tool, (case, options) in point["tools"].items() if case == name}
         print(json.dumps({**line, "seconds": time.monotonic() - began, "memory_growth": _memory_growth()}), flush=True)
     return 0
 
@@ -54,8 +55,7 @@ def _case(command: list[str], folder: Path, point: Point) -> Point:
             return {"error": f"{len(rows)} rows in metrics.csv after {cycles} cycles"}
     if f"at cycle {point['trained']} of {point['continued']}" not in said.text:
         return {"error": f"was not continued: {said.last}"}
-    # In float16 the first updates may be passed over, until the loss scale fits: such rows are empty.
-    if not rows[-1] and point["precision"] != "float16":
+    if not rows[-1]:  # earlier ones may be in float16, whose first updates are passed over until the loss scale fits
         return {"error": "the last row holds nothing finite"}
     return {"first": rows[0], "last": rows[-1]}
 
