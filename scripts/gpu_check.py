@@ -159,6 +159,7 @@ def _output(command: Sequence[str]) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell has put in the background ignores it else
     for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that processes and the temporary folder go
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     raise SystemExit(main(options().parse_args()))

@@ -39,7 +39,8 @@ class PhaseGradients:
         self.phase, self.outline, self.accumulate = phase, outline, accumulate
         self._nets, self._source, self._replicas = nets, source, replicas
         lost = {id(variable) for variable in outline.without_gradient}  # a momentum would move them all the same
-        self.variables = [variable for variable in trainable(phase, nets) if id(variable) not in lost]
+        every = trainable(phase, nets)
+        self.variables = [variable for variable in every if id(variable) not in lost] or every  # which is refused later
         self._states = seed_states(nets)
         self._loss, self._transform = converted(phase.loss, nets.values()), converted(source.transform)
         self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}

@@ -158,7 +158,7 @@ class Updater:
 
 def _check_new(optimizer: Any, variables: Sequence[Any]) -> None:
     """Raises ``Invalid`` for an optimizer that has moved variables, or was built for others."""
-    updates = int(optimizer.iterations)
+    updates = int(tf.convert_to_tensor(optimizer.iterations.value))
     require(not updates, "optimizer", f"{optimizer.name}, {updates} updates",
             "new: it goes on from its own moments of another training")
     own = {id(v) for v in getattr(optimizer, "_trainable_variables", [])} if optimizer.built else set()

@@ -133,5 +133,5 @@ def _bad(step: PhaseStep, found: Measured) -> list[str]:
 def _norms(step: PhaseStep, nets: Nets, gradients: Sequence[tf.Tensor]) -> dict[str, float]:
     squares = {id(v): float(np.sum(np.square(gradient.numpy(), dtype=np.float64)))
                for v, gradient in zip(step.gradients.variables, gradients, strict=True)}
-    return {net: float(np.sqrt(sum(squares[id(v)] for v in nets[net].trainable_variables)))
+    return {net: float(np.sqrt(sum(squares.get(id(v), 0.0) for v in nets[net].trainable_variables)))
             for net in step.phase.updates}

@@ -34,11 +34,11 @@ def multiply_adds(net: keras.Model, shape: Sequence[int]) -> int:
     return _total(traced.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32)).graph)
 
 
-def operations(graph: Any, units: bool = True) -> Counter[str]:
+def operations(graph: Any, without: str = "") -> Counter[str]:
     """How many operations of each kind ``graph`` holds, and the functions that it calls: each function once.
 
     Args:
-      units: Count within the functions that XLA compiles by themselves, too.
+      without: A name of a function whose operations are left out.
     """
     found: Counter[str] = Counter()
     graphs, seen = [graph], set()
@@ -46,7 +46,7 @@ def operations(graph: Any, units: bool = True) -> Counter[str]:
         for operation in graphs.pop().get_operations():
             found[operation.type] += 1
             for function in _functions(operation):
-                if function.name not in seen and (units or not _is_unit(function)):
+                if function.name not in seen and not (without and without in tf.compat.as_str(function.name)):
                     seen.add(function.name)
                     graphs.append(function.graph)
     return found
@@ -66,10 +66,6 @@ def _functions(operation: Any) -> Iterator[Any]:
         for function in (attribute.func, *attribute.list.func):
             if function.name:
                 yield operation.graph._get_function(function.name)
-
-
-def _is_unit(function: Any) -> bool:
-    return function.cached_definition.attr["_XlaMustCompile"].b
 
 
 def _of(operation: Any) -> int:

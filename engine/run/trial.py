@@ -110,7 +110,7 @@ class Trial:
         planned = self._cycles * once
         if planned < SHORT:
             return self._none(f"a run of about {planned:.1f} s is too short for a trial")
-        kinds = operations(self._engine.plan.graph, units=False)
+        kinds = operations(self._engine.plan.graph, without="_order_of_examples")  # which XLA is not given
         self._operations = sum(kinds.values())
         self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)

@@ -97,7 +97,7 @@ def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
     assert (manifest["position"], manifest["updates"], manifest["batches"]) == (12, {"fit": 6, "head": 6}, 12)
     assert manifest["config"] == {
         "seed": 0, "plan": "auto", "precision": "float16", "batch_size": 8, "examples": 200,
-        "accumulate": {"fit": 1, "head": 1}}
+        "accumulate": {"fit": 1, "head": 1}, "repeats": {"fit": 1, "head": 1}}
 
     other = everything(tmp_path)  # a new process would do just this
     assert other.continued and other.engine.position == 12
