@@ -1,5 +1,6 @@
 # make demo   set up, train a classifier, a VAE and a WGAN-GP on the shipped images, show them in runs/demo/index.html
 # make test   set up, lint, type-check, test
+# make quick  set up; the maths, the strategies and the inner loop on tiny nets: a minute
 # make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
 # make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
 # make gpu    set up with CUDA's libraries and PyTorch; prove and time everything on an NVIDIA GPU, nine minutes
@@ -12,7 +13,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND := tensorflow
 
-.PHONY: demo test faults lint clean setup bench gpu
+.PHONY: demo test quick faults lint clean setup bench gpu
 
 setup: $(VENV)/.ready
 
@@ -30,6 +31,11 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+quick: setup
+	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow' tests/losses tests/reporting \
+		tests/strategies tests/cycle/test_update.py tests/cycle/test_step.py tests/cycle/test_adam.py tests/test_noise.py \
+		tests/test_testing.py tests/test_imports.py --ignore tests/strategies/test_all_strategies.py
 
 faults: setup
 	$(BIN)/python -m pytest -m fault -n 2 --dist loadfile tests/faults

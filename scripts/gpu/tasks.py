@@ -114,8 +114,13 @@ class _Batch:
 
     def _tell(self, ended: Ended) -> None:
         with self._telling:
-            if not self._stopped:
+            if self._stopped:
+                return
+            try:
                 self._told(ended)
+            except BaseException:
+                self.stop()  # now, and not when the main thread hears of it
+                raise
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

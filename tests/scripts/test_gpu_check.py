@@ -793,7 +793,8 @@ def test_the_facts_say_which_gpu_or_why_none(
 
 
 INTERRUPTED = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as the script does it: here it may be ignored
 import gpu_check
 from gpu import tasks, works
 
