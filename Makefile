@@ -1,6 +1,6 @@
 # make demo   set up, train a classifier, a VAE and a WGAN-GP on the shipped images, show them in runs/demo/index.html
 # make test   set up, lint, type-check, test
-# make quick  set up; the maths, the strategies and the inner loop on tiny nets: a minute
+# make quick  set up; the maths, the strategies and the inner loop on tiny nets: a minute or so
 # make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
 # make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
 # make gpu    set up with CUDA's libraries and PyTorch; prove and time everything on an NVIDIA GPU, nine minutes
