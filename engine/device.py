@@ -1,4 +1,7 @@
-"""What is done otherwise on a CPU than on a GPU: one table, each entry by measurement (README and docs/gpu.md)."""
+"""What is done otherwise on a CPU than on a GPU: one table, by measurement (README, docs/gpu.md).
+
+``nets`` and ``losses`` may not import it: their four places ask TensorFlow for a GPU themselves.
+"""
 
 from typing import NamedTuple
 
@@ -15,9 +18,9 @@ class Device(NamedTuple):
         to TF32.
       one_launch: Under XLA, run all updates of a call as one launch, batches and draws included. A GPU that waits for
         the host between updates idles most of the time.
-      data_bytes: Arrays up to this size are kept where the updates are computed.
+      data_bytes: Arrays up to this size are kept where the updates are computed; on a GPU a guess, for cards of 16 GB.
       slow_convolutions: XLA's convolutions are slower than TensorFlow's own.
-      slow_determinism: ``enable_op_determinism`` is needed for equal bits, not only the arithmetic optimizer's absence.
+      op_determinism: ``enable_op_determinism`` is needed for equal bits, not only the arithmetic optimizer's absence.
     """
 
     name: str  # of TensorFlow's device
@@ -26,13 +29,13 @@ class Device(NamedTuple):
     one_launch: bool
     data_bytes: int
     slow_convolutions: bool
-    slow_determinism: bool
+    op_determinism: bool
 
 
 CPU = Device("CPU:0", halves=True, row_products=True, one_launch=False, data_bytes=2**63, slow_convolutions=True,
-             slow_determinism=False)
+             op_determinism=False)
 GPU = Device("GPU:0", halves=False, row_products=False, one_launch=True, data_bytes=2**32, slow_convolutions=False,
-             slow_determinism=True)
+             op_determinism=True)
 
 
 def device() -> Device:

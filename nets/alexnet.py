@@ -20,8 +20,6 @@ class AlexNet(keras.Model):
     224x224x3 and 1000 classes instead of 60 million. Without local response normalisation, of which Simonyan and
     Zisserman (2015, section 2.1) found no use, and with He's initialisation, which needs no bias of 1.
 
-    XLA cannot compile its update while op determinism is on, for want of a deterministic gradient of max pooling.
-
     Args:
       classes: number of classes, which is the number of logits.
       dropout: share of each dense layer's outputs that is dropped in training, in [0, 1).

@@ -56,8 +56,7 @@ class GoogLeNet(keras.Model):
     Szegedy et al., "Going deeper with convolutions", CVPR 2015, table 1 (6,998,552 parameters at 1000 classes),
     without the two auxiliary classifiers and local response normalisation, and with He's initialisation.
 
-    Any image size will do: a side that is odd is rounded up when it is halved. XLA cannot compile its update while
-    op determinism is on, for want of a deterministic gradient of max pooling.
+    Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
       classes: number of classes, which is the number of logits.

@@ -23,8 +23,7 @@ class NiN(keras.Model):
     map per class and its average is the logit (section 3.2); these maps come without the ReLU that the paper has
     there too, for logits must be able to fall below zero.
 
-    Any image size will do: a side that is odd is rounded up when it is halved. XLA cannot compile its update while
-    op determinism is on, for want of a deterministic gradient of max pooling.
+    Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
       classes: number of classes, which is the number of logits.

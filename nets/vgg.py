@@ -51,8 +51,7 @@ class VGG(keras.Model):
     classification using small training sample size", ACPR 2015: `batch_norm=True, l2=5e-4` and
     `conv_dropout=(0.3, 0.4, 0.4, 0.4, 0.4)`.
 
-    Any image size will do: a side that is odd is rounded up when it is halved. XLA cannot compile its update while
-    op determinism is on, for want of a deterministic gradient of max pooling.
+    Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
       classes: number of classes, which is the number of logits.

@@ -2,7 +2,7 @@
 
   python scripts/gpu_check.py                             all parts: runs/gpu/results.txt and results.json
   python scripts/gpu_check.py --parts works exact
-  python scripts/gpu_check.py --device cpu --smoke        a minute on a CPU: does the check itself work?
+  python scripts/gpu_check.py --device cpu --smoke        90 s on a CPU: does the check itself work?
 
 works   every script, float32, bfloat16 and float16, plans graph and xla: trains, evaluates, saves, continues; terms
         against those of the CPU; plan=auto chooses

@@ -1,7 +1,7 @@
 """Everything of an update that is random or stored: its batches, its noise, the seeds of Keras's layers.
 
 All of it follows from the number of the update, so it can be made ahead of the update; and it is made outside
-XLA, which has no kernel for the permutation of the data and whose random functions give other numbers.
+XLA, whose random functions give other numbers, or inside by our own (``Draws.inside``), which give the same.
 """
 
 import copy

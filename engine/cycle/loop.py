@@ -106,6 +106,6 @@ class Loop:
 
 def _now() -> tf.Tensor:
     """Seconds, float64. ``tf.timestamp`` refuses where ``enable_op_determinism`` is on."""
-    if device().slow_determinism:
+    if device().op_determinism:
         return tf.ensure_shape(tf.numpy_function(time.time, [], tf.float64), [])
     return tf.timestamp()

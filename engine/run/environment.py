@@ -28,7 +28,7 @@ def deterministic(on: bool = True) -> None:
     need ``enable_op_determinism``, which on CPUs would only make XLA refuse the gradient of max pooling.
     """
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": not on})
-    if on and device().slow_determinism:
+    if on and device().op_determinism:
         tf.config.experimental.enable_op_determinism()
 
 
@@ -37,7 +37,7 @@ def doubts(source: Source) -> list[str]:
     found = []
     if tf.config.optimizer.get_experimental_options().get("arithmetic_optimization", True):
         found.append("TensorFlow's arithmetic optimizer is on: it adds in whatever order is ready first")
-        if device().slow_determinism:
+        if device().op_determinism:
             found.append("operations on the GPU may add in any order")
     if isinstance(source, DatasetSource):
         found.append("the data are a tf.data.Dataset of the user's own, whose order may differ")

@@ -98,7 +98,8 @@ def _where(rows: list[Row]) -> str:
             continue
         idle = row["idle"]
         cells.append([*name, f"{row['kernels_per_update']:.0f}", f"{1e6 * row['busy_seconds_per_cycle']:.0f}",
-                      "no GPU in the trace" if idle is None else f"{100 * idle:.0f}",
+                      "no GPU in the trace" if idle is None else
+                      f"{100 * idle:.0f}" + f" (wanted: under {100 * IDLE:.0f})" * (idle >= IDLE),
                       ", ".join(f"{count} {way}" for way, count in row["transfers_per_call"].items()) or "none",
                       f"{row['cycles']} cycles"])
         tops += ["", " ".join(name), *[f"  {1e6 * each['seconds_per_cycle']:9.1f} us  x{each['times_per_cycle']:<7.1f} "

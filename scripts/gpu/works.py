@@ -5,7 +5,6 @@ import itertools
 import json
 import math
 import random
-import sys
 from pathlib import Path
 
 from gpu import tasks
@@ -160,7 +159,3 @@ def _write_texts(path: Path) -> None:
             label = "good" if i % 2 else "bad"
             others = draw.choices(["the", "film", "plot", "actor", "scene", "end"], k=draw.randint(5, 30))
             writer.writerow([" ".join([*others, draw.choice(words[label])]), label, "test" if i % 5 == 0 else "train"])
-
-
-if __name__ == "__main__":
-    print(json.dumps(terms_of(Path(sys.argv[1]))))
