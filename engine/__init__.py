@@ -1,7 +1,10 @@
 """phaseloop's engine: loss strategies in, compiled multi-optimizer training out."""
 
+from engine.cycle.average import average_of
 from engine.cycle.health import BadUpdate, Spike
-from engine.cycle.step import StepEngine
+from engine.cycle.pull import Pull
+from engine.cycle.scope import at, weights_of
+from engine.cycle.step_engine import StepEngine
 from engine.cycle.update import Update
 from engine.data.source import ArraySource, DatasetSource, Source
 from engine.errors import Invalid
@@ -12,7 +15,8 @@ from engine.run.events import Event, Every
 from engine.run.goal import Goal
 from engine.run.signals import Interrupted
 from engine.run.trainer import Trainer
-from engine.strategy import LossStrategy, Phase
+from engine.strategy import Counts, LossStrategy, Phase, Ratio
 
-__all__ = ["ArraySource", "BadUpdate", "Counters", "DatasetSource", "Event", "Every", "Goal", "Interrupted", "Invalid",
-           "LossStrategy", "Noise", "Phase", "Source", "Spike", "StepEngine", "Trainer", "Update", "prepare"]
+__all__ = ["ArraySource", "BadUpdate", "Counters", "Counts", "DatasetSource", "Event", "Every", "Goal", "Interrupted",
+           "Invalid", "LossStrategy", "Noise", "Phase", "Pull", "Ratio", "Source", "Spike", "StepEngine", "Trainer",
+           "Update", "at", "average_of", "prepare", "weights_of"]

@@ -26,10 +26,11 @@ def key(seed: int, phase: str, update: tf.Tensor | int, name: str) -> tf.Tensor:
 
 
 class Request(NamedTuple):
-    """A draw that a loss asked for: its kind, and its shape per example."""
+    """A draw that a loss asked for: its kind, its shape per example, and the source whose examples get it."""
 
-    kind: str  # "normal" (mean 0, deviation 1) or "uniform" (in [0, 1))
+    kind: str  # "normal" (mean 0, standard deviation 1) or "uniform" (in [0, 1))
     shape: tuple[int, ...]
+    of: str = ""
 
     def draw(self, seed_pair: tf.Tensor, examples: int, inside: bool = False) -> tf.Tensor:
         """[examples, *shape] float32. Philox by name: the same numbers on every kind of device.
@@ -56,35 +57,42 @@ class Noise:
       update: The update's number within the phase; an int64 scalar.
       examples: B, the number of examples that get a draw each.
       drawn: Draws made before, by name, each [B, *shape].
+      sizes: {source: its number of examples}, where the phase reads several; ``examples`` is that of the first.
+
+    Attributes:
+      update: Number of the update within its phase, from 0: an int64 scalar.
     """
 
     def __init__(self, seed: int = 0, phase: str = "", update: tf.Tensor | int = 0, examples: int = 1,
-                 drawn: Mapping[str, tf.Tensor] | None = None) -> None:
+                 drawn: Mapping[str, tf.Tensor] | None = None, sizes: Mapping[str, int] | None = None) -> None:
         self.requests: dict[str, Request] = {}
-        self.examples = examples
+        self.examples, self.update = examples, tf.convert_to_tensor(update, tf.int64)
         self._place = seed, phase, update
-        self._drawn = drawn
+        self._drawn, self._sizes = drawn, {"": examples, **(sizes or {})}
 
-    def normal(self, name: str, shape: Sequence[int] = ()) -> tf.Tensor:
-        """Standard normal numbers, [B, *shape] float32; ``shape`` is per example."""
-        return self._draw(name, Request("normal", _static(name, shape)))
+    def normal(self, name: str, shape: Sequence[int] = (), of: str = "") -> tf.Tensor:
+        """Standard normal numbers, [B, *shape] float32; ``shape`` is per example, B that of the source ``of``."""
+        return self._draw(name, Request("normal", _static(name, shape), of))
 
-    def uniform(self, name: str, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+    def uniform(self, name: str, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0, of: str = ""
+                ) -> tf.Tensor:
         """Uniform numbers in [low, high), [B, *shape] float32; ``shape`` is per example."""
-        return low + (high - low) * self._draw(name, Request("uniform", _static(name, shape)))
+        return low + (high - low) * self._draw(name, Request("uniform", _static(name, shape), of))
 
-    def bernoulli(self, name: str, probs: tf.Tensor) -> tf.Tensor:
+    def bernoulli(self, name: str, probs: tf.Tensor, of: str = "") -> tf.Tensor:
         """0 or 1 with probability ``probs`` [B, ...] of a 1; the shape of ``probs``, float32."""
         probs = tf.convert_to_tensor(probs, tf.float32)
-        return tf.cast(self._draw(name, Request("uniform", _static(name, probs.shape[1:]))) < probs, tf.float32)
+        return tf.cast(self._draw(name, Request("uniform", _static(name, probs.shape[1:]), of)) < probs, tf.float32)
 
     def _draw(self, name: str, request: Request) -> tf.Tensor:
         require(name not in self.requests, "noise name", name,
                 "used once per loss: a second draw of this name would repeat the first")
+        require(request.of in self._sizes, f"source of noise {name}", request.of,
+                f"one that the phase reads: {', '.join(filter(None, self._sizes)) or 'it reads one'}")
         self.requests[name] = request
         if self._drawn is not None:
             return self._drawn[name]
-        return request.draw(key(*self._place, name), self.examples)
+        return request.draw(key(*self._place, name), self._sizes[request.of])
 
 
 def _static(name: str, shape: Sequence[int]) -> tuple[int, ...]:

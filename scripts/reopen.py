@@ -64,6 +64,7 @@ def reopen(run_dir: Path, part: str | None = None, **overrides: Any) -> Reopened
     from engine.errors import require
     from engine.run import checkpoint
     from engine.run.state import variables_of
+    from engine.run.trainer import place_of
 
     recorded = _recorded(run_dir)
     module = _script(run_dir, recorded)
@@ -80,7 +81,7 @@ def reopen(run_dir: Path, part: str | None = None, **overrides: Any) -> Reopened
             f"the data that the run was trained on, {recorded['examples']} examples, but has {job.train.size}")
     trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed, plan=options.plan,
                       precision=options.precision, say=lambda line: None)  # its warnings were told in training
-    trainer.engine.position = checkpoint.load(found, variables_of(trainer.nets, trainer.engine))["position"]
+    trainer.engine.place = place_of(checkpoint.load(found, variables_of(trainer.engine)))
     return Reopened(run_dir, recorded["script"], options, dataset, job, trainer)
 
 

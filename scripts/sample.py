@@ -80,12 +80,13 @@ def reconstructions(run: reopen.Reopened, count: int, chosen: argparse.Namespace
 
 def latents(run: reopen.Reopened, count: int, seed: int) -> dict[str, Any]:
     """The draws [count, ...] that the strategy's pictures make, by name, of a seed of their own."""
-    from engine.cycle.outline import survey
+    from engine.cycle.reads import Reads
+    from engine.cycle.trace import survey
     from engine.errors import require
     from engine.noise import key
 
     trainer = run.trainer
-    wanted = survey(trainer.strategy.pictures, trainer.nets, run.job.held_out, "pictures")
+    wanted = survey(trainer.strategy.pictures, trainer.nets, Reads.one(run.job.held_out), "pictures")
     require("samples" in wanted.shapes, "run_dir", run.folder, f"of a run that has samples; one of {run.script} has "
             + ("--reconstruct and --interpolate" if "reconstructions" in wanted.shapes else "none"))
     return {name: request.draw(key(seed, "samples", 0, name), count).numpy()
@@ -129,13 +130,11 @@ def decoded(run: reopen.Reopened, drawn: dict[str, Any]) -> Any:
 
 def _averaged(trainer: Any) -> Any:
     """A scope in which the nets have their averaged weights, where there are any."""
-    import keras
     import tensorflow as tf
 
-    from engine.run.state import averages_of
+    from engine.cycle.scope import replaced
 
-    return keras.StatelessScope([(variable, tf.convert_to_tensor(average))
-                                 for variable, average in averages_of(trainer.engine)])
+    return replaced([(variable, tf.convert_to_tensor(average)) for variable, average in trainer.engine.averages])
 
 
 def _first(run: reopen.Reopened, count: int) -> Any:

@@ -1,12 +1,13 @@
 """Small strategies and nets whose behaviour is known, for the tests of the engine."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import tensorflow as tf
 
 from engine import ArraySource, LossStrategy, Phase, StepEngine, Update
-from engine.cycle.outline import survey
-from engine.strategy import NamedNets
+from engine.run.preflight import named_nets
 
 POINTS = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 
@@ -42,23 +43,29 @@ class Fit(LossStrategy):
 class TinyGAN(LossStrategy):
     """A WGAN-GP on points: two phases, two optimizers, draws of both kinds, a penalty of second order."""
 
-    def __init__(self, seen=None):
-        self.seen = seen  # a tf.Variable [200] that counts how often each example was read
+    def __init__(self, counts=False):
+        self.counts = counts  # in a state of 200 numbers: how often each example was read
+
+    def state(self):
+        return {"seen": np.zeros(200, "int32")} if self.counts else {}
 
     def phases(self):
-        return [Phase("critic", self.critic, updates=["critic"], repeats=5, weights={"penalty": 10.0}),
-                Phase("generator", self.generator, updates=["generator"], reads_batch=False)]
+        watching = {"passes": ["index"], "after": self.count} if self.counts else {}
+        return [Phase("critic", self.critic, updates=["critic"], repeats=5, weights={"penalty": 10.0}, **watching),
+                Phase("generator", self.generator, updates=["generator"], reads=None)]
+
+    def count(self, nets, state, seen):
+        return {"seen": tf.tensor_scatter_nd_add(state["seen"], seen["index"][:, None], tf.ones_like(seen["index"]))}
 
     def critic(self, nets, batch, noise):
-        if self.seen is not None:
-            self.seen.scatter_add(tf.IndexedSlices(tf.ones_like(batch["index"]), batch["index"]))
         real, fake = batch["x"], nets["generator"](noise.normal("z", [4]), training=True)
         between = real + noise.uniform("mix", [1]) * (fake - real)
         with tf.GradientTape() as tape:
             tape.watch(between)
             scores = nets["critic"](between, training=True)
         slope = tape.gradient(scores, between)
-        return {"wasserstein": (nets["critic"](fake) - nets["critic"](real))[:, 0],
+        passed = {"index": batch["index"]} if self.counts else {}
+        return {**passed, "wasserstein": (nets["critic"](fake) - nets["critic"](real))[:, 0],
                 "penalty": tf.square(tf.sqrt(tf.reduce_sum(slope * slope, axis=1) + 1e-12) - 1.0)}
 
     def generator(self, nets, batch, noise):
@@ -78,24 +85,37 @@ def adam(rate=1e-2):
 
 def engine(strategy, nets, updates, source, **options):
     """A StepEngine on freshly built nets."""
-    nets, phases = NamedNets(nets), strategy.phases()
-    for phase in phases:
-        survey(phase.loss, nets, source, phase.name, phase.reads_batch)
+    nets, phases = named_nets(nets), strategy.phases()
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
     updates = {name: update if isinstance(update, Update) else Update(update) for name, update in updates.items()}
-    return StepEngine(phases, nets, updates, source, **options)
+    if replicas > 1 or any(update.accumulate > 1 for update in updates.values()):
+        phases = [replace(phase, separable=True) for phase in phases]  # without it a batch is not taken apart
+    return StepEngine(phases, nets, updates, source, state=strategy.state(), **options)
 
 
-def gan(source=None, seen=None, accumulate=1, average=None, **options):
+def gan(source=None, counts=False, accumulate=1, average=None, **options):
     """A StepEngine of ``TinyGAN`` and its nets."""
     nets = gan_nets()
     updates = {"critic": Update(adam(), clip_norm=0.5, accumulate=accumulate, average=average),
                "generator": Update(adam(), accumulate=accumulate)}
-    return engine(TinyGAN(seen), nets, updates, source or points(), **options), nets
+    return engine(TinyGAN(counts), nets, updates, source or points(), **options), nets
+
+
+def put(made, slot):
+    """Have the engine stand at ``slot``."""
+    made.place = made.schedule.shifted(made.schedule.start(), slot)
+
+
+def done(made):
+    """Updates of each phase, and batches under the key ""."""
+    return {**made.updates, "": made.place.batches[0]}
 
 
 def bits(made, nets):
     """All numbers of the nets and of the optimizers, in order."""
     variables = [v for each in nets.values() for v in each.variables if v.name != "seed_generator_state"]
-    for updater in made.updaters.values():
-        variables += [*updater.update.optimizer.variables, *(average for _, average in updater.averages)]
+    for part in made.parts.values():
+        variables += [v for optimizer in part.commit.update.optimizers for v in optimizer.variables]
+        variables += [average for _, average in part.average.pairs] if part.average else []
+    variables += list(made.state.values())
     return np.concatenate([np.asarray(v.numpy(), "float64").ravel() for v in variables])

@@ -4,12 +4,14 @@ The house's own code has none of these (``nets.Branching`` asks for AutoGraph it
 time of a trace: 1.9 of 2.8 s for a VAE, from its outline to the compiled loop.
 """
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType, MethodType
 from typing import Any
 
 import tensorflow as tf
 
+from engine.cycle.keras_internals import autograph
 from engine.errors import Invalid
 
 HOUSE = {"engine", "losses", "nets"}  # packages without Python's control flow on tensors
@@ -22,7 +24,7 @@ def converted(function: Callable[..., Any], calls: Iterable[Any] = ()) -> Callab
     """
     if _is_ours(function) and all(_from_house(type(each)) for each in calls):
         return function
-    read = tf.__internal__.autograph.tf_convert(function, tf.__internal__.autograph.control_status_ctx())
+    read = autograph(function)
 
     def call(*args: Any) -> Any:
         if tf.executing_eagerly():
@@ -35,6 +37,20 @@ def converted(function: Callable[..., Any], calls: Iterable[Any] = ()) -> Callab
             raise
 
     return call
+
+
+def as_loss(function: Callable[..., Any], nets: Mapping[str, Any]) -> Callable[..., Any]:
+    """``loss(nets, batch, noise, state)`` of a user's ``loss``, which need not take the last.
+
+    A fourth argument that has a default of its own is no state.
+    """
+    parameters = list(inspect.signature(function).parameters.values())[3:4]
+    fourth = any(each.kind in (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+                 and (each.default is inspect.Parameter.empty or each.name == "state") for each in parameters)
+    read = converted(function, nets.values())
+    if fourth:
+        return read
+    return lambda nets, batch, noise, state: read(nets, batch, noise)
 
 
 def _is_ours(function: Callable[..., Any]) -> bool:

@@ -3,8 +3,8 @@
 ``eager`` runs every operation as Python reaches it, so ``print`` and breakpoints work inside a loss.
 ``graph`` compiles the loop with TensorFlow's graph executor. ``halves`` is that graph for two halves of each batch,
 side by side, where no example sees another: so two cores share the work without waiting for each other at every
-operation. ``xla`` compiles blocks of updates with XLA (see ``block_loop.BlockLoop``), of halves on CPUs; on a GPU all
-updates of a call (see ``launch_loop.LaunchLoop``).
+operation. ``xla`` compiles blocks of updates with XLA (see ``block.by_block``), of halves on CPUs; on a GPU all updates
+of a call (see ``launch.by_launch``).
 ``critic=graph generator=xla`` compiles each phase by its own.
 (``auto`` is no way of compiling: the Trainer chooses one of these by measurement, see ``run/trial.py``.)
 """

@@ -15,10 +15,11 @@ from engine.errors import require
 class Replicas:
     """The ``tf.distribute`` strategy that was current when the engine was made."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, *batch_sizes: int) -> None:
         self.strategy = tf.distribute.get_strategy()
         self.count: int = self.strategy.num_replicas_in_sync
-        require(batch_size % self.count == 0, "batch_size", batch_size, f"a multiple of {self.count} replicas")
+        for size in batch_sizes:
+            require(size % self.count == 0, "batch_size", size, f"a multiple of {self.count} replicas")
 
     def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function`` on every replica."""
@@ -50,6 +51,10 @@ class Replicas:
     def mean(self, values: Sequence[Any]) -> list[tf.Tensor]:
         """Per-replica tensors, averaged (integers: the first replica's)."""
         return self._reduce("MEAN", values)
+
+    def gathered(self, value: Any) -> tf.Tensor:
+        """Per-replica tensors [B, ...], one behind the other."""
+        return value if self.count == 1 else tf.concat(self.strategy.experimental_local_results(value), axis=0)
 
     def _reduce(self, how: str, values: Sequence[Any]) -> list[tf.Tensor]:
         if self.count == 1:

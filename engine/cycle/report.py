@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+
+import numpy as np
 
 from engine.cycle import health
-from engine.cycle.order import Order
-from engine.cycle.phase_step import PhaseStep
+from engine.cycle.schedule import Schedule
+from engine.cycle.state import LoopState, Place
+from engine.cycle.step import Step
 
-Totals = dict[str, dict[str, tuple[Fraction, int]]]  # phase -> term -> (exact sum over examples, their number)
+# phase -> term -> (exact sum over examples, their number); of a Ratio the sums of values and of weights
+Totals = dict[str, dict[str, tuple[Fraction, int | Fraction]]]
 
 
 @dataclass(frozen=True)
@@ -23,27 +26,30 @@ class Report:
     waited: float = 0.0  # seconds, for batches that had to be read
 
     @classmethod
-    def read(cls, steps: Sequence[PhaseStep], order: Order, batch_size: int, start: int, state: dict[str, Any],
-             stopped: bool) -> "Report":
-        """From the loop's ``state`` (NumPy arrays) after a call that began at position ``start``."""
+    def read(cls, steps: Sequence[Step], schedule: Schedule, start: Place, state: LoopState, stopped: bool) -> "Report":
+        """From the loop's ``state`` (NumPy arrays) after a call that began at ``start``."""
         totals: Totals = {}
-        rejected, end = {}, int(state["position"])
+        rejected, place = {}, state.place
         for i, step in enumerate(steps):
-            name = step.phase.name
-            rejected[name] = int(state["rejected"][i])
-            # The update at which the loop stopped is rejected without being behind the position.
-            here = stopped and order.phase_at(end) == i
-            applied = order.updates(i, end) - order.updates(i, start) - rejected[name] + here
-            sums = [Fraction(high) + Fraction(low) for high, low in state["sums"][i].T.tolist()]  # of means
-            totals[name] = {term: (total * examples, applied * examples) for term, total, examples in
-                            zip(step.names, sums, step.examples(batch_size), strict=True)}
-        return cls(totals, rejected, _fault(steps, order, state), stopped, float(state["waited"]))
+            tally = state.tallies[i]
+            rejected[step.phase.name] = int(tally.rejected)
+            # The update at which the loop stopped is rejected without being behind the run.
+            here = stopped and schedule.phase_at(int(place.slot)) == i
+            applied = int(place.updates[i]) - start.updates[i] - int(tally.rejected) + here
+            sums = [Fraction(high) + Fraction(low) for high, low in tally.sums.T.tolist()]  # of means
+            weights = iter(sums[len(step.names):])  # of each Ratio
+            totals[step.phase.name] = {
+                name: (total * examples, applied * examples) if examples else (total, next(weights))
+                for name, total, examples in zip(step.names, sums, step.examples(), strict=False)}
+        return cls(totals, rejected, _fault(steps, schedule, state), stopped, float(state.waited))
 
 
-def _fault(steps: Sequence[PhaseStep], order: Order, state: dict[str, Any]) -> health.Fault | None:
-    at = int(state["fault_at"])
-    if at < 0:
+def _fault(steps: Sequence[Step], schedule: Schedule, state: LoopState) -> health.Fault | None:
+    slot = int(state.fault_slot)
+    if slot < 0:
         return None
-    phase = order.phase_at(at)
-    return health.Fault.read(order.cycle(at), steps[phase].phase.name, order.updates(phase, at), steps[phase].names,
-                             state["fault"][phase])
+    phase = schedule.phase_at(slot)
+    step, vector = steps[phase], state.tallies[phase].fault
+    names = [*step.names, *step.checks] if np.isfinite(vector[:len(step.names)]).all() else step.names
+    return health.Fault.read(schedule.cycle(slot), step.phase.name, int(state.fault_update), names,
+                             vector[:len(names)])

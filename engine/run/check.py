@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.step import StepEngine
+from engine.cycle.step_engine import StepEngine
 from engine.errors import Invalid
 from engine.run import check_data, check_problems, check_report
 from engine.run.check_data import Column

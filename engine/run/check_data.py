@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.draws import Course
-from engine.cycle.step import StepEngine
+from engine.cycle.inputs import Context
+from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.noise import Noise
 
@@ -90,10 +90,11 @@ def opened(source: Source, batch: int) -> Any:
     return source.open(batch)
 
 
-def course(engine: StepEngine, batch: int) -> Course:
-    """What the loop would be handed to read from ``batch`` of its order on."""
-    numbers = (tf.constant(number, tf.int64) for number in (engine.skipped, engine.salt))
-    return Course(opened(engine.source, batch + engine.skipped), *numbers)
+def context(engine: StepEngine) -> Context:
+    """What the loop would be handed to read the next batches."""
+    readers = {name: opened(source, engine.batches[name]) for name, source in engine.sources.items()
+               if source.in_sequence}
+    return Context(readers, tf.constant(engine.rollbacks, tf.int64))
 
 
 def stored(source: Source, clock: Callable[[], float] = time.perf_counter) -> dict[str, Column]:
@@ -113,13 +114,12 @@ def stored(source: Source, clock: Callable[[], float] = time.perf_counter) -> di
 
 
 def first_batch(engine: StepEngine) -> dict[str, np.ndarray]:
-    """The batch of the next update that reads one, after the source's transform with that update's draws."""
-    place, step = next((i, step) for i, step in enumerate(engine.steps.values()) if step.draws.batches)
-    update = engine.order.updates(place, engine.position)
-    number = engine.order.first_batch(place, update)
-    drawn = step.draws.of(tf.constant(update, tf.int64), tf.constant(number, tf.int64), course(engine, number))
-    raw, data, _, _ = drawn.micro(0)
-    batch = engine.source.transform(raw, Noise(examples=engine.source.batch_size, drawn=data))
+    """The next batch of the first source, after its transform with that update's draws."""
+    name = next(iter(engine.sources))
+    step = next(step for step in engine.steps.values() if name in step.inputs.reads.sources)
+    numbers = [tf.constant(number, tf.int64) for number in engine.place.batches]
+    inputs = step.inputs.of(tf.constant(engine.updates[step.phase.name], tf.int64), numbers, context(engine)).micro(0)
+    batch = engine.source.transform(inputs.raw[name], Noise(examples=engine.source.batch_size, drawn=inputs.data[name]))
     return {name: tf.convert_to_tensor(values).numpy() for name, values in batch.items()}
 
 

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.draws import Course, Drawn
-from engine.cycle.gradients import Measured
-from engine.cycle.phase_step import PhaseStep
-from engine.cycle.step import StepEngine
-from engine.run.check_data import course as course_from
+from engine.cycle.compute import Measured
+from engine.cycle.inputs import Context, Inputs
+from engine.cycle.step import Step
+from engine.cycle.step_engine import StepEngine
+from engine.run.check_data import context
 from engine.strategy import Nets
 
 SECONDS = 1.5  # of timing, per phase
@@ -48,16 +47,16 @@ class Trial:
 
 def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float] = time.perf_counter) -> Trial:
     """Try the phase ``name``: its values, its gradients, both again with all its weights at 0, and its time."""
-    step, place = engine.steps[name], list(engine.steps).index(name)
-    update = engine.order.updates(place, engine.position)
-    batch = engine.order.first_batch(place, update)
+    step, place = engine.steps[name], engine.place
     run = _compiled(engine, step)
-    weights = [tf.convert_to_tensor(v.value) for v in step.gradients.variables]
+    weights = [tf.convert_to_tensor(v.value) for v in step.compute.variables]
+    batches = engine.schedule.first_batches(list(engine.steps).index(name), place)
 
     def measured(values: Sequence[tf.Tensor], updates: int = 1) -> Measured:
         with engine.replicas.strategy.scope():
-            found: Measured = run(tf.constant(update, tf.int64), tf.constant(batch, tf.int64), tf.constant(updates),
-                                  list(values), course_from(engine, batch))
+            found: Measured = run(tf.constant(engine.updates[name], tf.int64),
+                                  [tf.constant(number, tf.int64) for number in batches], tf.constant(updates),
+                                  list(values), context(engine))
             found.vector.numpy()  # waits for it
             return found
 
@@ -71,8 +70,8 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
         seconds = _time(lambda updates: measured(weights, updates), clock() - ready, clock)
     except tf.errors.OpError as error:
         return Trial(name, error=one_line(error))
-    return Trial(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=False)),
-                 _norms(step, nets, found.gradients), _bad(step, found), at_zero, seconds,
+    return Trial(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True)),
+                 _norms(step, nets, found.gradients[0]), _bad(step, found), at_zero, seconds,
                  max(0.0, ready - began - seconds))
 
 
@@ -84,27 +83,25 @@ def one_line(error: tf.errors.OpError) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
-def _compiled(engine: StepEngine, step: PhaseStep) -> Callable[..., Measured]:
-    """``run(update, batch, updates, weights, course)``: ``updates`` updates, one after another, all at ``weights``."""
+def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
+    """``run(update, batches, updates, weights, context)``: so many updates, one after another, all at ``weights``."""
     plan, alone = engine.plan.of(step.phase.name), engine.replicas.count == 1
-    variables, buffers = step.gradients.variables, step.gradients.outline.buffers
+    takes = engine.schedule.takes[list(engine.steps).index(step.phase.name)]
+    part = plan.part(step.measure) if alone else step.measure
 
-    def measured(update: tf.Tensor, drawn: Drawn, weights: list[tf.Tensor]) -> Measured:
-        with keras.StatelessScope(list(zip(variables, weights, strict=True))):
-            return step.measure(update, drawn)
+    def run(update: tf.Tensor, batches: list[tf.Tensor], updates: tf.Tensor, weights: list[tf.Tensor],
+            given: Context) -> Measured:
+        def inputs(number: tf.Tensor) -> Inputs:
+            places = [batch + number * take for batch, take in zip(batches, takes, strict=True)]
+            return step.inputs.of(update + number, places, given)
 
-    part = plan.part(measured) if alone else lambda update, drawn, weights: step.measure(update, drawn)
-
-    def run(update: tf.Tensor, batch: tf.Tensor, updates: tf.Tensor, weights: list[tf.Tensor], course: Course
-            ) -> Measured:
         def one(done: tf.Tensor, last: Measured) -> tuple[tf.Tensor, Measured]:
             number = tf.cast(done, tf.int64)
-            drawn = step.draws.of(update + number, batch + number * step.draws.batches, course)
-            return done + 1, part(update + number, drawn, weights)
+            return done + 1, part(update + number, inputs(number), weights)
 
-        nothing = Measured(tf.zeros([len(step.names)]), [tf.zeros(v.shape, v.dtype) for v in variables],
-                           [tf.zeros(v.shape, v.dtype) for v in buffers])
-        return tf.while_loop(lambda done, _: done < updates, one, [tf.constant(0), nothing])[1]
+        # In turn, so that the first, whose form all have, is not computed twice.
+        return tf.while_loop(lambda done, _: done < updates, one,
+                             [tf.constant(1), part(update, inputs(tf.constant(0, tf.int64)), weights)])[1]
 
     return plan.loop(run)
 
@@ -119,19 +116,19 @@ def _time(run: Callable[[int], object], once: float, clock: Callable[[], float])
     return (clock() - began) / updates
 
 
-def _bad(step: PhaseStep, found: Measured) -> list[str]:
+def _bad(step: Step, found: Measured) -> list[str]:
     """Names of what is not finite: terms, or the objective if none of them is to blame; variables."""
-    means = dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=False))
+    means = dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True))
     terms = [name for name, mean in means.items() if not np.isfinite(mean)]
     terms = [name for name in terms if name != "objective"] or terms
-    if step.updater.loss_scale is not None:  # gradients that overflow in float16 are no fault
+    if step.commit.loss_scale is not None:  # gradients that overflow in float16 are no fault
         return terms
-    return terms + [v.path for v, gradient in zip(step.gradients.variables, found.gradients, strict=True)
+    return terms + [v.path for v, gradient in zip(step.compute.variables, found.gradients[0], strict=True)
                     if not np.isfinite(gradient.numpy()).all()]
 
 
-def _norms(step: PhaseStep, nets: Nets, gradients: Sequence[tf.Tensor]) -> dict[str, float]:
+def _norms(step: Step, nets: Nets, gradients: Sequence[tf.Tensor]) -> dict[str, float]:
     squares = {id(v): float(np.sum(np.square(gradient.numpy(), dtype=np.float64)))
-               for v, gradient in zip(step.gradients.variables, gradients, strict=True)}
+               for v, gradient in zip(step.compute.variables, gradients, strict=True)}
     return {net: float(np.sqrt(sum(squares.get(id(v), 0.0) for v in nets[net].trainable_variables)))
             for net in step.phase.updates}

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from engine.cycle.phase_step import PhaseStep
+from engine.cycle.step import Step
 from engine.run.check_data import ROUNDING, Column
 from engine.run.check_phases import Trial
 from engine.run.check_text import figure, shortened
@@ -11,7 +11,7 @@ STEEP = 1e4  # norm of a gradient
 UNEVEN = 10  # times as many examples of the most frequent class as of the rarest
 
 
-def of_phase(step: PhaseStep, trial: Trial, labels: Mapping[str, Column]) -> tuple[list[str], list[str]]:
+def of_phase(step: Step, trial: Trial, labels: Mapping[str, Column]) -> tuple[list[str], list[str]]:
     """(what makes training impossible, what else is odd) of one phase. ``labels``: keys that the net may look up."""
     place = f"phase {trial.phase}"
     if trial.error:
@@ -22,7 +22,7 @@ def of_phase(step: PhaseStep, trial: Trial, labels: Mapping[str, Column]) -> tup
     return [], list(_oddities(place, step, trial))
 
 
-def _oddities(place: str, step: PhaseStep, trial: Trial) -> Iterator[str]:
+def _oddities(place: str, step: Step, trial: Trial) -> Iterator[str]:
     nets = " and ".join(step.phase.updates)
     if trial.at_zero:
         yield (f"{place}: with all weights of {nets} at 0, {_not_finite(step, trial.at_zero)}: the root or norm of a 0 "
@@ -31,12 +31,12 @@ def _oddities(place: str, step: PhaseStep, trial: Trial) -> Iterator[str]:
         if norm == 0:
             yield (f"{place}: the gradient of net {net} is 0: a saturated or dead activation, or weights that all "
                    "start at 0; try another initialization or scale of the inputs")
-        elif norm > STEEP and step.updater.update.clip_norm is None and step.updater.loss_scale is None:
+        elif norm > STEEP and step.commit.update.clip_norm is None and step.commit.loss_scale is None:
             yield (f"{place}: the gradient of net {net} has a norm of {figure(norm)}: scale the inputs or the terms "
                    "down, or bound it by Update(clip_norm=...)")
 
 
-def _not_finite(step: PhaseStep, bad: list[str]) -> str:
+def _not_finite(step: Step, bad: list[str]) -> str:
     terms = [name for name in bad if name in step.names]
     gradients = [name for name in bad if name not in step.names]
     what = f"{', '.join(terms)} {'are' if len(terms) > 1 else 'is'} not finite"

@@ -5,8 +5,9 @@ from typing import Any
 
 import keras
 
-from engine.cycle.phase_step import PhaseStep
-from engine.cycle.step import StepEngine
+from engine.cycle.step import Step
+from engine.cycle.step_engine import StepEngine
+from engine.cycle.terms import Form
 from engine.run import environment
 from engine.run.check_data import Column
 from engine.run.check_phases import Trial
@@ -62,11 +63,12 @@ def _numbers(row: Sequence[int]) -> list[str]:
 def _memory(engine: StepEngine, nets: Nets, name: str) -> list[int]:
     """Bytes of weights, slots and averages. Slots of an optimizer of several nets are shared by their parameters."""
     mine, slots, averages = {id(v) for v in nets[name].trainable_variables}, 0, 0
-    for step in engine.steps.values():
-        moved = step.gradients.variables
-        share = _bytes([v for v in moved if id(v) in mine]) / max(1, _bytes(moved))
-        slots += round(share * _bytes(step.updater.update.optimizer.variables))
-        averages += _bytes([average for v, average in step.updater.averages if id(v) in mine])
+    for part in engine.parts.values():
+        for optimizer, moved in part.commit.groups:
+            fraction = _bytes([v for v in moved if id(v) in mine]) / max(1, _bytes(moved))
+            slots += round(fraction * _bytes(optimizer.variables))
+        pairs = part.average.pairs if part.average else []
+        averages += _bytes([average for v, average in pairs if id(v) in mine])
     return [_bytes(nets[name].variables), slots, averages]
 
 
@@ -75,36 +77,36 @@ def _bytes(variables: Sequence[Any]) -> int:
     return sum(value.shape.num_elements() * value.dtype.size for value in values)
 
 
-def of_phase(engine: StepEngine, step: PhaseStep, trial: Trial) -> list[str]:
+def of_phase(engine: StepEngine, step: Step, trial: Trial) -> list[str]:
     """What the phase does, and what it gave."""
-    phase, update, outline = step.phase, step.updater.update, step.gradients.outline
-    how = [f"{phase.repeats:,} per cycle", f"moves {', '.join(phase.updates)} by {type(update.optimizer).__name__}"]
+    phase, update, traced = step.phase, step.commit.update, step.compute.traced
+    how = [f"{phase.repeats:,} per cycle" + f", in every {phase.every:,}th" * (phase.every > 1)]
+    how += ["when its condition holds"] * (phase.when is not None)
+    how += [f"moves {', '.join(phase.updates)} by {', '.join(type(each).__name__ for each in update.optimizers)}"]
     how += [f"mean of {update.accumulate:,} batches"] * (update.accumulate > 1)
     how += [f"gradient norm at most {figure(update.clip_norm)}"] if update.clip_norm else []
     how += [f"weights at most {figure(update.clip_weights)}"] if update.clip_weights else []
-    how += [f"draws {', '.join(outline.requests)}"] if outline.requests else []
+    how += [f"draws {', '.join(traced.requests)}"] if traced.requests else []
     lines = [f"phase {phase.name}: {'; '.join(how)}"]
     if trial.error:
         return [*lines, f"  it cannot run: {trial.error}"]
     lines += table([["  term", "value", "weight", "mean over"], *_terms(engine, step, trial)], left=(0, 3), indent="")
     lines += [f"  gradient norm of {net}: {figure(norm)}" for net, norm in trial.norms.items()]
-    if outline.without_gradient:
-        lines.append(f"  without gradient: {shortened([v.path for v in outline.without_gradient])}")
+    if traced.without_gradient:
+        lines.append(f"  without gradient: {shortened([v.path for v in traced.without_gradient])}")
     lines.append(f"  finite: {_finite(trial.bad)}")
     if trial.at_zero is not None:
         lines.append(f"  finite with all weights of {', '.join(phase.updates)} at 0: {_finite(trial.at_zero)}")
     return lines
 
 
-def _terms(engine: StepEngine, step: PhaseStep, trial: Trial) -> list[list[str]]:
-    place = list(engine.steps).index(step.phase.name)
-    update, rows = engine.order.updates(place, engine.position), []
+def _terms(engine: StepEngine, step: Step, trial: Trial) -> list[list[str]]:
+    update, rows = engine.updates[step.phase.name], []
     for name, value in trial.means.items():
         weight = step.phase.weights.get(name, 1.0)
         told = figure(float(weight(update) if callable(weight) else weight))
-        each = step.gradients.outline.terms.get(name)
-        rows.append([f"  {name}", figure(value), "watched" if name in step.phase.watch else told,
-                     "examples" if each else "the batch"])
+        form = step.compute.traced.terms.get(name, Form.SCALAR)
+        rows.append([f"  {name}", figure(value), "watched" if name in step.phase.watch else told, form.value])
     first, *terms = rows
     return [*terms, [first[0], first[1], "", ""]]
 
@@ -116,17 +118,18 @@ def _finite(bad: Sequence[str]) -> str:
 def of_cost(engine: StepEngine, nets: Nets, trials: Sequence[Trial], cycles: int) -> list[str]:
     """Memory and time."""
     state = sum(sum(_memory(engine, nets, name)) for name in nets)
-    gradients = max(_bytes(step.gradients.variables) for step in engine.steps.values())
-    arrays = getattr(engine.source, "arrays", {}).values()
+    gradients = max(_bytes(step.compute.variables) for step in engine.steps.values())
+    arrays = [array for source in engine.sources.values() for array in getattr(source, "arrays", {}).values()]
     data = sum(array.shape.num_elements() * array.dtype.size for array in arrays)
     parts = [f"{size(state)} nets and optimizers", f"{size(gradients)} gradients", *[f"{size(data)} data"] * bool(data)]
     lines = ["estimate", f"  memory  at least {size(environment.peak_memory())}, the most of this check",
              f"          ({', '.join(parts)}, the rest activations and libraries)"]
     if any(trial.error for trial in trials):
         return [*lines, "  time    unknown"]
-    cycle = sum(step.phase.repeats * trial.seconds for step, trial in zip(engine.steps.values(), trials, strict=True))
-    epoch = cycle * engine.source.batches_per_epoch / engine.order.batches_per_cycle
-    left = max(0, cycles - engine.order.cycle(engine.position))
+    cycle = sum(phase.repeats * trial.seconds / phase.every
+                for phase, trial in zip(engine.phases, trials, strict=True))
+    epoch = cycle * engine.source.batches_per_epoch / engine.schedule.batches_per_cycle
+    left = max(0, cycles - engine.cycles)
     compiling = sum(trial.compiling for trial in trials)
     compiled = f"; and {duration(compiling)} to compile" if engine.plan.name != "eager" else ""
     return [*lines, f"  time    {duration(cycle)} per cycle, {duration(epoch)} per epoch, {duration(left * cycle)} for "

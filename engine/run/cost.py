@@ -34,11 +34,11 @@ def multiply_adds(net: keras.Model, shape: Sequence[int]) -> int:
     return _total(traced.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32)).graph)
 
 
-def operations(graph: Any, without: str = "") -> Counter[str]:
+def operations(graph: Any, without: Sequence[str] = ()) -> Counter[str]:
     """How many operations of each kind ``graph`` holds, and the functions that it calls: each function once.
 
     Args:
-      without: A name of a function whose operations are left out.
+      without: Names of functions whose operations are left out.
     """
     found: Counter[str] = Counter()
     graphs, seen = [graph], set()
@@ -46,7 +46,8 @@ def operations(graph: Any, without: str = "") -> Counter[str]:
         for operation in graphs.pop().get_operations():
             found[operation.type] += 1
             for function in _functions(operation):
-                if function.name not in seen and not (without and without in tf.compat.as_str(function.name)):
+                if function.name not in seen and not any(
+                        name in tf.compat.as_str(function.name) for name in without):
                     seen.add(function.name)
                     graphs.append(function.graph)
     return found

@@ -3,18 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.cycle.step import StepEngine
+from engine.cycle.step_engine import StepEngine
 
 
 @dataclass(frozen=True)
 class Counters:
-    """The counters of a run at one moment; all follow from one integer, the engine's position.
+    """The counters of a run at one moment.
 
     Attributes:
       cycles: Whole cycles.
       updates: Updates per phase, the ones that the health watch rejected included.
-      batches: Training batches drawn, those that a rollback passed over included.
-      epoch: ``batches / batches_per_epoch``, a float.
+      batches: Training batches read from the first source, those that a rollback passed over included.
+      epoch: ``batches / batches_per_epoch`` of that source, a float.
     """
 
     cycles: int
@@ -25,7 +25,5 @@ class Counters:
     @classmethod
     def of(cls, engine: StepEngine) -> "Counters":
         """The counters of ``engine`` now."""
-        done = engine.updates_done(engine.position)
-        batches = done.pop("")
-        return cls(engine.order.cycle(engine.position), done, batches,
-                   batches / engine.source.batches_per_epoch)
+        batches = engine.place.batches[0]
+        return cls(engine.cycles, engine.updates, batches, batches / engine.source.batches_per_epoch)

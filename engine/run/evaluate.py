@@ -1,15 +1,16 @@
 """Exact figures over a source: every example once, padding never, averaged weights when there are any."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.converted import converted
-from engine.cycle.outline import survey
+from engine.cycle.converted import as_loss, converted
 from engine.cycle.plan import Plan
+from engine.cycle.reads import Reads
+from engine.cycle.scope import Scope
+from engine.cycle.trace import survey
 from engine.data.source import Source
 from engine.errors import require
 from engine.noise import Noise, key
@@ -21,15 +22,18 @@ class Evaluation:
 
     Args:
       averages: (variable, averaged value) pairs: the nets are read with the averages in place.
+      state: The strategy's, for a function with a fourth argument.
       place: Part of the key of the random draws: the same draws at every evaluation.
     """
 
     def __init__(self, function: Loss, nets: Nets, source: Source, *, seed: int, plan: str,
-                 averages: Sequence[tuple[Any, Any]] = (), place: str = "evaluation") -> None:
-        self.source, self._nets, self._averages = source, nets, averages
-        self._function, self._transform = converted(function, nets.values()), converted(source.transform)
+                 averages: Sequence[tuple[Any, Any]] = (), state: Mapping[str, tf.Variable] | None = None,
+                 place: str = "evaluation") -> None:
+        self.source, self._nets, self._averages, self._state = source, nets, averages, state or {}
+        self._function, self._transform = as_loss(function, nets), converted(source.transform)
         self._seed, self._place = seed, place
-        self._survey = survey(function, nets, source, place)
+        self._survey = survey(function, nets, Reads.one(source), place,
+                              {name: tf.TensorSpec(value.shape, value.dtype) for name, value in self._state.items()})
         for name, shape in self._survey.shapes.items():
             require(shape[:1] == (source.batch_size,), f"{place} {name}", f"shape {list(shape)}",
                     f"of first axis {source.batch_size}, one figure per example")
@@ -64,15 +68,16 @@ class Evaluation:
 
     def _values_of(self, raw: Any, data_draws: Any, draws: Any) -> dict[str, tf.Tensor]:
         examples = self.source.batch_size
-        with keras.StatelessScope([(v, tf.convert_to_tensor(average)) for v, average in self._averages]):
+        state = {name: variable.read_value() for name, variable in self._state.items()}
+        with Scope([(v, tf.convert_to_tensor(average)) for v, average in self._averages]):
             batch = self._transform(raw, Noise(examples=examples, drawn=data_draws))
-            return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=draws)))
+            return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=draws), state))
 
     def _batch(self, number: tf.Tensor, reader: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         raw, weights = self.source.in_order(number, reader)
         draws = [{name: request.draw(key(self._seed, place, number, name), self.source.batch_size)
                   for name, request in requests.items()}
-                 for place, requests in (("evaluation data", self._survey.data_requests),
+                 for place, requests in (("evaluation data", self._survey.data_requests[""]),
                                          (self._place, self._survey.requests))]
         return self._values(raw, *draws), weights
 

@@ -14,7 +14,7 @@ class Means:
     """Totals of terms over any number of calls: exact sums and counts, divided once, at the edge."""
 
     def __init__(self) -> None:
-        self.totals: dict[str, tuple[Fraction, int]] = {}
+        self.totals: dict[str, tuple[Fraction, int | Fraction]] = {}
 
     def add(self, report: Report) -> None:
         """Count in one call of the compiled loop."""
@@ -27,13 +27,13 @@ class Means:
         """{"phase/term": mean}; NaN where no update was applied."""
         return {name: float(total / count) if count else math.nan for name, (total, count) in self.totals.items()}
 
-    def saved(self) -> dict[str, tuple[str, int]]:
+    def saved(self) -> dict[str, tuple[str, str]]:
         """The totals as JSON values."""
-        return {name: (str(total), count) for name, (total, count) in self.totals.items()}
+        return {name: (str(total), str(count)) for name, (total, count) in self.totals.items()}
 
-    def restore(self, saved: Mapping[str, tuple[str, int]]) -> None:
+    def restore(self, saved: Mapping[str, tuple[str, str]]) -> None:
         """Go on from what ``saved`` gave."""
-        self.totals = {name: (Fraction(total), count) for name, (total, count) in saved.items()}
+        self.totals = {name: (Fraction(total), Fraction(count)) for name, (total, count) in saved.items()}
 
     def clear(self) -> None:
         """Start a new interval."""

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.step import StepEngine
+from engine.cycle.converted import as_loss
+from engine.cycle.scope import Scope
+from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.noise import Noise
 from engine.run.evaluate import Evaluation, first_examples
-from engine.run.state import averages_of
 from engine.strategy import Loss, LossStrategy, Nets
 
 
@@ -26,7 +26,8 @@ class Figures:
         place = id(source), function
         if place not in self._evaluations:
             self._evaluations[place] = Evaluation(function, self._nets, source, seed=self._seed,
-                                                  plan=self._engine.plan.name, averages=averages_of(self._engine))
+                                                  plan=self._engine.plan.name, averages=self._engine.averages,
+                                                  state=self._engine.state)
         return self._evaluations[place]
 
     def forget(self) -> None:
@@ -37,8 +38,10 @@ class Figures:
         """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``."""
         raw = first_examples(source, count)
         found = len(next(iter(raw.values())))
-        averages = averages_of(self._engine)
-        with keras.StatelessScope([(v, tf.convert_to_tensor(average)) for v, average in averages]):
+        averages = self._engine.averages
+        state = {name: variable.read_value() for name, variable in self._engine.state.items()}
+        with Scope([(v, tf.convert_to_tensor(average)) for v, average in averages]):
             batch = source.transform(raw, Noise(self._seed, "pictures data", 0, found))
-            pictures = self._strategy.pictures(self._nets, batch, Noise(self._seed, "pictures", 0, found))
+            pictures = as_loss(self._strategy.pictures, self._nets)(
+                self._nets, batch, Noise(self._seed, "pictures", 0, found), state)
             return {name: tf.cast(images, tf.float32).numpy() for name, images in pictures.items()}

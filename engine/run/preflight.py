@@ -4,13 +4,42 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from engine.cycle.outline import Outline, survey
+from engine.cycle.average import Teacher, average_of
+from engine.cycle.parts import specs_of
+from engine.cycle.reads import Reads
+from engine.cycle.step_engine import StepEngine
+from engine.cycle.trace import survey
 from engine.cycle.update import Update, as_update
 from engine.data.source import Source
 from engine.errors import require
 from engine.run.environment import POLICIES
-from engine.strategy import LossStrategy, NamedNets, Phase
+from engine.strategy import SAME, LossStrategy, NamedNets, Phase
+
+
+def named_nets(nets: Mapping[str, Any]) -> NamedNets:
+    """The nets, with a ``Teacher`` for each ``average_of``."""
+    found = NamedNets()
+    for name, net in nets.items():
+        if not isinstance(net, average_of):
+            require(isinstance(net, keras.Model), f"net {name}", net, "a keras.Model, or an average_of one")
+            found[name] = net
+    for name, net in nets.items():
+        if isinstance(net, average_of):
+            require(net.net in found, f"net {name}", net.net, f"an average of one of {', '.join(found)}")
+    return NamedNets((name, Teacher(name, found[net.net], net) if isinstance(net, average_of) else net)
+                     for name, net in nets.items())
+
+
+def named_sources(data: Any) -> dict[str, Source]:
+    """The sources by name; one alone is called data."""
+    sources = dict(data) if isinstance(data, Mapping) else {"data": data}
+    require(sources, "data", data, "at least one source")
+    for name, source in sources.items():
+        require(isinstance(source, Source), f"data {name}" if len(sources) > 1 else "data", source, "a Source")
+        require(name and "/" not in name and name != SAME, "data", repr(name), f'a name without "/", and not "{SAME}"')
+    return sources
 
 
 def check_phases(strategy: LossStrategy, nets: Mapping[str, Any]) -> list[Phase]:
@@ -19,11 +48,11 @@ def check_phases(strategy: LossStrategy, nets: Mapping[str, Any]) -> list[Phase]
     require(phases, "phases", phases, "at least one phase")
     names = [phase.name for phase in phases]
     require(len(set(names)) == len(names), "phases", names, "of different names")
-    for name, net in nets.items():
-        require(isinstance(net, keras.Model), f"net {name}", net, "a keras.Model")
     for phase in phases:
         for net in phase.updates:
             require(net in nets, f"updates of phase {phase.name}", net, f"one of the nets {', '.join(nets)}")
+            require(not isinstance(nets[net], Teacher), f"updates of phase {phase.name}", net,
+                    "a net with weights of its own: this one is an average")
     return phases
 
 
@@ -31,7 +60,7 @@ def check_updates(updates: Any, phases: Sequence[Phase]) -> dict[str, Update]:
     """An ``Update`` for every phase; a lone optimizer will do for a single phase.
 
     Raises:
-      Invalid: for a missing or surplus name, an optimizer used twice, a net averaged by two phases.
+      Invalid: for a missing or surplus name, or a net averaged by two phases.
     """
     if not isinstance(updates, Mapping) and len(phases) == 1:
         updates = {phases[0].name: updates}
@@ -39,21 +68,33 @@ def check_updates(updates: Any, phases: Sequence[Phase]) -> dict[str, Update]:
     require(isinstance(updates, Mapping) and set(updates) == set(names), "updates",
             list(updates) if isinstance(updates, Mapping) else updates, f"one per phase: {', '.join(names)}")
     found = {phase.name: as_update(updates[phase.name]) for phase in phases}
-    require(len({id(update.optimizer) for update in found.values()}) == len(found), "updates",
-            [update.optimizer.name for update in found.values()], "an optimizer of its own for each phase")
-    averaged = [net for phase in phases if found[phase.name].average for net in phase.updates]
+    averaged = [net for phase in phases if found[phase.name].average is not None for net in phase.updates]
     require(len(set(averaged)) == len(averaged), "average", averaged, "set in one phase only for each net")
     return found
 
 
-def build(strategy: LossStrategy, phases: Sequence[Phase], nets: NamedNets, source: Source) -> None:
-    """Create all variables by tracing every loss, the metrics and the pictures; runs nothing."""
-    for phase in phases:
-        survey(phase.loss, nets, source, phase.name, phase.reads_batch)
-    survey(strategy.metrics, nets, source, "evaluation")
-    survey(strategy.pictures, nets, source, "pictures")
-    for name, net in nets.items():
-        require(net.variables, f"net {name}", "no variables", "used by a loss, or left out")
+def check_state(strategy: LossStrategy) -> dict[str, np.ndarray]:
+    """The strategy's state at its start. Raises ``Invalid`` for what is no array of numbers."""
+    state = strategy.state()
+    require(isinstance(state, Mapping), "state", state, "a dict {name: array}")
+    found = {}
+    for name, value in state.items():
+        array = np.asarray(value)
+        require(array.dtype.kind in "biuf", f"state {name}", array.dtype, "an array of numbers")
+        require("/" not in name, "state", name, 'a name without "/"')
+        array = array.astype(np.float32) if array.dtype == np.float64 else array
+        require(array.dtype.kind != "f" or bool(np.isfinite(array).all()), f"state {name}", "not finite", "finite")
+        found[name] = array
+    return found
+
+
+def check_shown(strategy: LossStrategy, engine: StepEngine) -> None:
+    """Trace the metrics and the pictures, and create what variables only they use. Raises ``Invalid``."""
+    reads, specs = Reads.one(engine.source), specs_of(engine.state)
+    survey(strategy.metrics, engine.nets, reads, "evaluation", specs)
+    survey(strategy.pictures, engine.nets, reads, "pictures", specs)
+    for name, net in engine.nets.items():
+        require(net.variables or isinstance(net, Teacher), f"net {name}", "no variables", "used by a loss, or left out")
 
 
 def check_precision(precision: str, nets: Mapping[str, Any]) -> None:
@@ -65,13 +106,15 @@ def check_precision(precision: str, nets: Mapping[str, Any]) -> None:
                 "call engine.prepare(precision=...) before making nets")
 
 
-def check_outlines(phases: Sequence[Phase], nets: Mapping[str, Any], outlines: Mapping[str, Outline]) -> list[str]:
+def check_traces(engine: StepEngine) -> list[str]:
     """Warnings. Raises ``Invalid`` for a net that a phase should move and does not."""
     warnings = []
-    for phase in phases:
-        outline, lost = outlines[phase.name], {id(v) for v in outlines[phase.name].without_gradient}
+    for phase in engine.phases:
+        traced = engine.parts[phase.name].compute.traced
+        lost = {id(v) for v in traced.without_gradient}
         for name in phase.updates:
-            mine = nets[name].trainable_variables
+            net = engine.nets[name]
+            mine = net.trainable_variables
             require(mine, f"updates of phase {phase.name}", name, "a net with trainable variables: this one has none")
             missing = [v.path for v in mine if id(v) in lost]
             require(len(missing) < len(mine), f"updates of phase {phase.name}", name,
@@ -79,8 +122,8 @@ def check_outlines(phases: Sequence[Phase], nets: Mapping[str, Any], outlines: M
             if missing:
                 warnings.append(f"phase {phase.name}: no gradient reaches {', '.join(missing)} of net {name}: "
                                 "let the loss use them, or set their trainable to False")
-            statistics = {id(v) for v in nets[name].non_trainable_variables}
-            if outline.inner_gradient and any(id(v) in statistics for v in outline.buffers):
+            statistics = {id(v) for v in net.non_trainable_variables}
+            if traced.inner_gradient and any(id(v) in statistics for v in traced.assigned):
                 warnings.append(
                     f"phase {phase.name}: net {name} uses batch normalisation under a gradient penalty, which makes "
                     "the penalty of one example depend on the others; use layer normalisation (Gulrajani et al. 2017)")

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from engine.cycle.health import BadUpdate, Fault, Spike
-from engine.cycle.step import StepEngine
+from engine.cycle.state import Place
+from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.errors import require
 from engine.run import environment, preflight, signals
@@ -27,13 +28,24 @@ from engine.run.pace import Pace
 from engine.run.signals import Interrupted
 from engine.run.state import variables_of
 from engine.run.trial import Trial
-from engine.strategy import Loss, LossStrategy, NamedNets
+from engine.strategy import Loss, LossStrategy
 
 ROLLBACKS = 3  # of one run
 
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr)
+
+
+def place_of(facts: Facts) -> Place:
+    """Where a checkpoint was saved."""
+    place = facts["place"]
+    return Place(place["slot"], tuple(place["updates"].values()), tuple(place["batches"].values()))
+
+
+def _one(by_source: dict[str, int]) -> Any:
+    """The number itself if there is one source."""
+    return by_source if len(by_source) > 1 else next(iter(by_source.values()))
 
 
 class Trainer:
@@ -44,9 +56,9 @@ class Trainer:
 
     Args:
       strategy: What to minimise.
-      nets: {name: keras.Model}.
+      nets: {name: keras.Model, or average_of another}.
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
-      data: Of the training batches.
+      data: Source of the training batches, or {name: source}: the first one's epochs are the run's.
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       run_dir: Where checkpoints and reports go; None for nowhere.
       config: What else makes two runs the same run, as JSON values; kept in config.json.
@@ -70,17 +82,19 @@ class Trainer:
       Invalid: for every fault that preflight finds.
     """
 
-    def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any, data: Source, *,
-                 seed: int = 0, run_dir: Path | str | None = None, config: Mapping[str, Any] | None = None,
-                 plan: str = "auto", precision: str = "float32", cycles_per_call: int | str = "auto",
-                 on_bad_update: str = "stop", spike: Spike | None = None, goal: Goal | None = None, keep: int = 3,
-                 deterministic: bool = True, events: Sequence[Event] = (),
+    def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
+                 data: Source | Mapping[str, Source], *, seed: int = 0, run_dir: Path | str | None = None,
+                 config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
+                 cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
+                 goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
                  clock: Callable[[], float] = time.monotonic, say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
         require(whole or cycles_per_call == "auto", "cycles_per_call", cycles_per_call,
                 'an integer of at least 1, or "auto"')
-        self.strategy, self.nets, self.data, self.seed = strategy, NamedNets(nets), data, seed
+        sources = preflight.named_sources(data)
+        self.strategy, self.nets, self.seed = strategy, preflight.named_nets(nets), seed
+        self.data = next(iter(sources.values()))
         self.say = say
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
         self.seconds = 0.0  # of training, over all sessions of the run
@@ -96,16 +110,21 @@ class Trainer:
         phases = preflight.check_phases(strategy, self.nets)
         chosen = preflight.check_updates(updates, phases)
         preflight.check_precision(precision, self.nets)
-        facts = {"seed": seed, "plan": plan, "precision": precision, "batch_size": data.batch_size,
-                 "examples": data.size, "repeats": {phase.name: phase.repeats for phase in phases},
+        state = preflight.check_state(strategy)
+        facts = {"seed": seed, "plan": plan, "precision": precision,
+                 "batch_size": _one({name: source.batch_size for name, source in sources.items()}),
+                 "examples": _one({name: source.size for name, source in sources.items()}),
+                 "repeats": {phase.name: phase.repeats for phase in phases},
                  "accumulate": {name: update.accumulate for name, update in chosen.items()}}
+        if every := {phase.name: phase.every for phase in phases if phase.every > 1}:
+            facts["every"] = every
         self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **facts})
-        preflight.build(strategy, phases, self.nets, data)
-        self.engine = StepEngine(phases, self.nets, chosen, data, seed=seed,
+        self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)
+        preflight.check_shown(strategy, self.engine)
         self._figures = Figures(strategy, self.nets, self.engine, seed)
-        self.warnings = preflight.check_outlines(phases, self.nets, self.engine.outlines)
+        self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
         self._rolls_back = on_bad_update == "rollback"
@@ -113,7 +132,7 @@ class Trainer:
         self._save_wanted = False  # by an event that acted
         self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run before its first call
         self._training = threading.Lock()  # held while the compiled loop changes the state
-        self._keeper = Keeper(self.folder, variables_of(self.nets, self.engine), keep, say)
+        self._keeper = Keeper(self.folder, variables_of(self.engine), keep, say)
         self._restored = self._keeper.restore() or {}
         self.continued = bool(self._restored)
         self._put_back(self._restored)
@@ -135,7 +154,7 @@ class Trainer:
     @property
     def cycles_per_epoch(self) -> float:
         """Cycles in one epoch of the training data."""
-        return self.data.batches_per_epoch / self.engine.order.batches_per_cycle
+        return self.data.batches_per_epoch / self.engine.schedule.batches_per_cycle
 
     @property
     def term_names(self) -> dict[str, list[str]]:
@@ -176,7 +195,7 @@ class Trainer:
             self.save()
         elif self.folder and not self.continued and not self._pace.first_call:
             self._unbegun = self.counters.cycles, self._keeper.copied(), self._facts()
-        if self._plan == "auto" and not self.engine.position and not self._trial:
+        if self._plan == "auto" and not self.engine.place.slot and not self._trial:
             with self._training:
                 self._choose_plan(target)
         self._agenda.start(self._restored.get("events", []))
@@ -272,7 +291,8 @@ class Trainer:
                 "updates": dict(counters.updates), "rejected": self.rejected, "seconds": self.seconds,
                 "cycles_per_second": self._pace.cycles_per_second,
                 "process_seconds": {"start": self._started, **self._pace.parts(self.seconds - self._seconds_before)},
-                "rollbacks": self.engine.salt, "best": self.best.facts if self.best else {}, "stopped": self.stopped,
+                "rollbacks": self.engine.rollbacks, "best": self.best.facts if self.best else {},
+                "stopped": self.stopped,
                 "deterministic": not doubts, "not_deterministic_because": doubts, "plan": self.engine.plan.name,
                 "trial": self._trial, "peak_memory_bytes": environment.peak_memory(),
                 "versions": environment.versions()}
@@ -296,9 +316,10 @@ class Trainer:
     def _facts(self, again: bool = False) -> Facts:
         """All of the state that is no tensor; with ``again`` as it was before the event that acts now."""
         counters, engine = self.counters, self.engine
-        return {"position": engine.position, "streak": engine.streak, "skipped": engine.skipped, "salt": engine.salt,
-                "seconds": self.seconds, "rejected": self.rejected, "events": self._agenda.saved(again),
-                "updates": counters.updates, "batches": counters.batches, "plan": engine.plan.name,
+        return {"place": {"slot": engine.place.slot, "updates": engine.updates, "batches": engine.batches},
+                "streak": engine.streak, "rollbacks": engine.rollbacks, "seconds": self.seconds,
+                "rejected": self.rejected, "events": self._agenda.saved(again),
+                "updates": dict(counters.updates), "batches": counters.batches, "plan": engine.plan.name,
                 "trial": self._trial, "best": self.best.facts if self.best else {},
                 "kept": {name: get() for name, (get, _) in self._kept.items()}, "versions": environment.versions()}
 
@@ -306,8 +327,7 @@ class Trainer:
         if not facts:
             return
         engine = self.engine
-        engine.position, engine.streak = facts["position"], facts["streak"]
-        engine.skipped, engine.salt = facts["skipped"], facts["salt"]
+        engine.place, engine.streak, engine.rollbacks = place_of(facts), facts["streak"], facts["rollbacks"]
         self.seconds, self.rejected = facts["seconds"], facts["rejected"]
         self._seconds_before = self.seconds
         self._trial = facts["trial"]
@@ -377,11 +397,11 @@ class Trainer:
             self.say(f"skipped {sum(report.rejected.values())} update(s), the last at {report.fault}")
 
     def _give_up_or_roll_back(self, fault: Fault) -> None:
-        facts = self._keeper.restore() if self._rolls_back and self.engine.salt < ROLLBACKS else None
+        facts = self._keeper.restore() if self._rolls_back and self.engine.rollbacks < ROLLBACKS else None
         if facts is None:
             self.save()
             raise BadUpdate(fault, self.engine.streak)
-        self.engine.detour(facts["position"])
+        self.engine.detour(place_of(facts))
         if self.best:
             self.best.facts = facts["best"]
         self._agenda.start(facts["events"])
@@ -389,4 +409,4 @@ class Trainer:
             put(facts["kept"].get(name))
         self.save()
         self.say(f"rolled back to cycle {self.counters.cycles}, and on from batch {self.counters.batches} with other "
-                 f"draws (rollback {self.engine.salt} of at most {ROLLBACKS}), because of {fault}")
+                 f"draws (rollback {self.engine.rollbacks} of at most {ROLLBACKS}), because of {fault}")

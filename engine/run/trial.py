@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.cycle.plan import Plan
-from engine.cycle.step import Program, StepEngine
+from engine.cycle.step_engine import Program, StepEngine
 from engine.device import device
 from engine.run.check_phases import one_line
 from engine.run.cost import operations
@@ -28,6 +28,7 @@ WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
 # Seconds per operation of the graph, to trace it, and to compile it by XLA: 3 to 7 ms, with convolutions twice that.
 COMPILING = {"graph": 0.0005, "halves": 0.001, "xla": 0.005}
 SLOW_UNDER_XLA = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
+NOT_UNDER_XLA = ("_order_of_examples", "_guarded_apart")  # functions in the graph
 HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it, if it is longer than a window
 MOST = 10_000  # cycles in one timing
 
@@ -82,7 +83,7 @@ class Trial:
 
     def choose(self) -> Choice:
         """Time the candidates, put the state back, and have the engine run the fastest."""
-        engine, before = self._engine, (self._engine.position, self._engine.streak)
+        engine, before = self._engine, (self._engine.place, self._engine.streak)
         engine.run(0)  # traces
         variables = _variables(engine)
         values = [np.array(variable.read_value()) for variable in variables]
@@ -93,7 +94,7 @@ class Trial:
         finally:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-            engine.position, engine.streak = before
+            engine.place, engine.streak = before
         engine.program = self._programs[choice.plan]
         return choice
 
@@ -110,7 +111,7 @@ class Trial:
         planned = self._cycles * once
         if planned < SHORT:
             return self._none(f"a run of about {planned:.1f} s is too short for a trial")
-        kinds = operations(self._engine.plan.graph, without="_order_of_examples")  # which XLA is not given
+        kinds = operations(self._engine.plan.graph, without=NOT_UNDER_XLA)
         self._operations = sum(kinds.values())
         self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
         until = began + max(LEAST, SHARE * planned)
@@ -190,5 +191,5 @@ class Trial:
 
 def _variables(engine: StepEngine) -> list[tf.Variable]:
     """All that the traced loop may assign: what its updates move, and what a loss has of its own."""
-    moved = [variable for step in engine.steps.values() for variable in step.updater.variables]
+    moved = [variable for part in engine.parts.values() for variable in part.commit.variables]
     return list({id(variable): variable for variable in [*moved, *engine.plan.graph.variables]}.values())

@@ -1,16 +1,17 @@
 """Run one phase of a strategy on a tiny batch, the way the engine does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.draws import Course
-from engine.cycle.gradients import PhaseGradients
-from engine.cycle.outline import outline, survey
+from engine.cycle.compute import Compute, Given
+from engine.cycle.inputs import Context, PhaseInputs
+from engine.cycle.reads import reads_of
 from engine.cycle.replicas import Replicas
+from engine.cycle.trace import seed_states, trace
 from engine.data.source import ArraySource
 from engine.errors import require
 from engine.strategy import LossStrategy, NamedNets
@@ -44,15 +45,19 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     require(phase in phases, "phase", phase, f"one of {', '.join(phases)}")
     chosen, named = phases[phase], NamedNets(nets)
     source = ArraySource(batch, len(next(iter(batch.values()))))
-    for each in phases.values():
-        survey(each.loss, named, source, each.name, each.reads_batch)
-    replicas = Replicas(source.batch_size)
-    measuring = PhaseGradients(chosen, outline(chosen, named, source), named, source, replicas, seed, 1)
+    reads = reads_of([replace(chosen, repeats=1)], {"data": source})[0]
+    state = {name: tf.constant(value) for name, value in strategy.state().items()}
+    specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in state.items()}
+    compute = Compute(chosen, trace(chosen, named, reads, specs), named, reads, Replicas(source.batch_size))
+    inputs = PhaseInputs(chosen, compute.traced, reads, ["data"], len(seed_states(named)), seed, 1)
     number = tf.constant(update, tf.int64)
-    drawn = measuring.draws.of(number, tf.constant(0, tf.int64), Course()).micro(0)
-    drawn = drawn._replace(raw=source.arrays if chosen.reads_batch else {})
-    buffers = [tf.convert_to_tensor(v.value) for v in measuring.outline.buffers]
-    measured = measuring.finish(measuring.gradients(number, 1.0, measuring.weights(), buffers, drawn), 1.0)
-    paths = [f"{net}/{v.path}" for net in chosen.updates for v in named[net].trainable_variables]
-    return Tried(dict(zip(measuring.names, measured.vector.numpy().tolist(), strict=True)),
-                 {path: gradient.numpy() for path, gradient in zip(paths, measured.gradients, strict=True)})
+    given = inputs.of(number, [tf.constant(0, tf.int64)], Context()).micro(0)
+    given = given._replace(raw={name: source.arrays for name in given.raw})
+    assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]
+    measured = compute.gradients(Given(number, 1.0, compute.weights(), assigned, state), given, [None])
+    paths = {id(v): f"{net}/{v.path}" for net in chosen.updates for v in named[net].trainable_variables}
+    gradients = {paths[id(v)]: gradient.numpy()
+                 for v, gradient in zip(compute.variables, measured.gradients[0], strict=True)}
+    norm = float(np.sqrt(sum(np.sum(np.square(gradient, dtype=np.float64)) for gradient in gradients.values())))
+    means = dict(zip(compute.names, measured.vector.numpy().tolist(), strict=True))
+    return Tried({**means, "gradient_norm": norm}, gradients)

@@ -26,7 +26,7 @@ class WGAN(LossStrategy):
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates),
-                Phase("generator", self.generator, updates=["generator"], reads_batch=False)]
+                Phase("generator", self.generator, updates=["generator"], reads=None)]
 
     def critic(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=True)

@@ -32,7 +32,7 @@ class WGANGP(WGAN):
     def phases(self) -> list[Phase]:
         return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates,
                       weights={"gradient_penalty": self.penalty_weight}),
-                Phase("generator", self.generator, updates=["generator"], reads_batch=False)]
+                Phase("generator", self.generator, updates=["generator"], reads=None)]
 
     def critic(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         real = 2.0 * batch["image"] - 1.0

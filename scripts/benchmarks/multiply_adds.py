@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from engine import StepEngine
-from engine.cycle.draws import Course
+from engine.cycle.compute import Given
+from engine.cycle.inputs import Context
 from engine.run import cost
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")
@@ -44,15 +45,16 @@ def update_multiply_adds(engine: StepEngine) -> dict[str, int]:
     """{phase: multiply-adds of one update}: the loss and its gradients on a batch; not Adam, not the health watch."""
     zero, counts = tf.constant(0, tf.int64), {}
     for name, step in engine.steps.items():
-        gradients = step.gradients
+        compute = step.compute
 
-        def update(step: Any = step, gradients: Any = gradients) -> Any:
-            drawn = step.draws.of(zero, zero, Course(engine.source.open(0)))
-            buffers = [tf.convert_to_tensor(variable.value) for variable in gradients.outline.buffers]
-            return gradients.gradients(zero, 1.0, gradients.weights(), buffers, drawn.micro(0))
+        def update(step: Any = step, compute: Any = compute) -> Any:
+            inputs = step.inputs.of(zero, [zero] * len(engine.sources), Context({"data": engine.source.open(0)}))
+            assigned = [tf.convert_to_tensor(variable.value) for variable in compute.traced.assigned]
+            given = Given(zero, 1.0, compute.weights(), assigned, step.commit.values())
+            return compute.gradients(given, inputs.micro(0), [None]).gradients
 
         graph = tf.function(update).get_concrete_function().graph
-        counts[name] = gradients.accumulate * graph_multiply_adds(graph)
+        counts[name] = step.commit.update.accumulate * graph_multiply_adds(graph)
     return counts
 
 

@@ -120,7 +120,7 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
     held: dict[str, np.ndarray] = {**weights, **{f"batch.{name}": batch[name].numpy() for name in workload.inputs}}
     figures = {}
     for phase in strategy(workload).phases():
-        alone = replace(phase, repeats=1, reads_batch=True)  # an engine needs a phase that reads
+        alone = replace(phase, repeats=1, reads="data")  # an engine needs a phase that reads
         nets = plain_tf.make_nets(workload)
         plain_tf.load_weights(nets, weights)
         optimizer = plain_tf.make_optimizers(workload, nets)[phase.name]

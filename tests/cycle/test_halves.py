@@ -6,8 +6,9 @@ import pytest
 import tensorflow as tf
 
 from engine import LossStrategy, Phase
-from engine.cycle import block_loop
-from engine.cycle.draws import Course
+from engine.cycle import block
+from engine.cycle.compute import Given
+from engine.cycle.inputs import Context
 from tests import toys
 
 
@@ -45,7 +46,7 @@ def sizes(strategy, plan="xla", net=None, batch_size=8):
 
 @pytest.mark.parametrize("plan", ["halves", "xla"])
 def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch, plan):
-    monkeypatch.setattr(block_loop, "BLOCK_UPDATES", 1)  # compiles faster
+    monkeypatch.setattr(block, "BLOCK_UPDATES", 1)  # compiles faster
     assert sizes(Sizes(separable=True), plan) == {(4, 4)}
     assert sizes(Sizes(), plan) == {(8, 8)}
     assert sizes(Sizes(separable=True), plan="graph") == {(8, 8)}
@@ -85,11 +86,10 @@ def test_dropout_differs_between_the_halves():
     keras.utils.set_random_seed(0)
     net = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(1, kernel_initializer="normal")])
     made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="halves")
-    step = made.program.steps[0]
-    drawn = step.draws.of(tf.constant(0, tf.int64), tf.constant(0, tf.int64), Course()).micro(0)
-    gradients, update = step.gradients, tf.constant(0, tf.int64)
-    halves = [gradients._lane(update, 1.0, gradients.weights(), [], gradients._part(drawn, lane)).vector[1]
-              for lane in range(2)]
+    step, update = made.steps["fit"], tf.constant(0, tf.int64)
+    inputs = step.inputs.of(update, [update], Context()).micro(0)
+    given = Given(update, 1.0, step.compute.weights(), [], {})
+    halves = [step.compute._part(given, step.compute._lane(inputs, lane), [None]).vector[1] for lane in range(2)]
     assert abs(float(halves[0] - halves[1])) > 1e-6
 
 

@@ -62,7 +62,7 @@ def test_the_first_bad_update_is_named_and_leaves_no_trace(where, terms, plan):
     assert report.stopped
     assert (report.fault.cycle, report.fault.phase, report.fault.update) == (hit, "fit", hit)
     assert set(report.fault.terms) == terms
-    assert other.position == hit
+    assert other.place.slot == hit
     np.testing.assert_array_equal(toys.bits(made, nets), toys.bits(other, others))
     assert report.totals["fit"]["error"][1] == hit * 8
     assert np.isfinite(float(report.totals["fit"]["error"][0]))
@@ -80,9 +80,9 @@ def test_a_fault_in_the_middle_of_a_cycle_stops_there():
     report = made.run(10)
     assert (report.fault.cycle, report.fault.phase, report.fault.update) == (hit // 5, "critic", hit)
     assert set(report.fault.terms) == {"wasserstein", "penalty"}
-    assert made.updates_done(made.position) == {"critic": hit, "generator": hit // 5, "": hit}
+    assert toys.done(made) == {"critic": hit, "generator": hit // 5, "": hit}
     assert str(report.fault).startswith(f"cycle {hit // 5}, phase critic, update {hit}: critic/wasserstein is ")
-    assert int(made.updaters["critic"].update.optimizer.iterations) == hit
+    assert int(made.parts["critic"].commit.update.optimizer.iterations) == hit
     assert report.totals["critic"]["penalty"][1] == hit * 8
 
 
@@ -92,9 +92,9 @@ def test_skip_applies_nothing_of_a_bad_update_counts_it_and_goes_on():
     report = whole.run(hit + 4)
     assert not report.stopped
     assert (report.rejected, report.fault.update) == ({"fit": 1}, hit)
-    assert whole.position == hit + 4
+    assert whole.place.slot == hit + 4
     assert report.totals["fit"]["error"][1] == (hit + 3) * 8
-    assert int(whole.updaters["fit"].update.optimizer.iterations) == hit + 3
+    assert int(whole.parts["fit"].commit.update.optimizer.iterations) == hit + 3
     parts, others = poisoned("input", on_bad_update="skip")
     parts.run(hit)
     before = toys.bits(parts, others)
@@ -117,7 +117,7 @@ def test_skip_stops_after_ten_in_a_row_however_long_the_calls(per_call):
         report = made.run(per_call)
         if report.stopped:
             break
-    assert (report.stopped, made.streak, made.position) == (True, 10, 9)
+    assert (report.stopped, made.streak, made.place.slot) == (True, 10, 9)
 
 
 def test_an_unknown_policy_is_refused():

@@ -11,15 +11,14 @@ from tests import toys
 
 
 def test_ten_wgan_cycles_are_50_critic_and_10_generator_updates_on_50_distinct_batches():
-    seen = tf.Variable(tf.zeros([200], tf.int32))
     source = toys.points(batch_size=4)  # 50 batches per epoch: ten cycles read each example once
-    made, _ = toys.gan(source, seen)
+    made, _ = toys.gan(source, counts=True)
     report = made.run(10)
-    assert made.updates_done(made.position) == {"critic": 50, "generator": 10, "": 50}
+    assert toys.done(made) == {"critic": 50, "generator": 10, "": 50}
     assert report.totals["critic"]["wasserstein"][1] == 50 * 4
     assert report.totals["generator"]["wasserstein"][1] == 10 * 4
-    np.testing.assert_array_equal(seen.numpy(), np.ones(200))
-    critic, generator = made.updaters["critic"].update.optimizer, made.updaters["generator"].update.optimizer
+    np.testing.assert_array_equal(made.state["seen"].numpy(), np.ones(200))
+    critic, generator = made.parts["critic"].commit.update.optimizer, made.parts["generator"].commit.update.optimizer
     assert (int(critic.iterations), int(generator.iterations)) == (50, 10)
 
 
@@ -92,7 +91,7 @@ def test_accumulating_a_batches_is_one_batch_a_times_as_large(plan):
     parts, others = toys.gan(toys.points(12), accumulate=2, plan=plan)
     second = parts.run(cycles)
     np.testing.assert_allclose(toys.bits(parts, others), toys.bits(whole, nets), rtol=1e-4, atol=1e-5)
-    assert parts.updates_done(parts.position)[""] == 2 * whole.updates_done(whole.position)[""]
+    assert toys.done(parts)[""] == 2 * toys.done(whole)[""]
     assert first.totals["critic"]["penalty"] == pytest.approx(second.totals["critic"]["penalty"], rel=1e-4)
 
 

@@ -7,9 +7,7 @@ import tensorflow as tf
 
 import engine.device
 from engine import ArraySource, DatasetSource
-from engine.cycle.block_loop import BlockLoop
-from engine.cycle.draws import Course
-from engine.cycle.launch_loop import LaunchLoop
+from engine.cycle.inputs import Context
 from engine.data.augment import Chain, Flip, Shift, scale
 from engine.run.cost import operations
 from tests import toys
@@ -31,7 +29,7 @@ def kinds(made):
 def test_it_is_one_launch_of_xla_and_no_loop_around_it():
     made, _ = toys.gan(plan="xla")
     assert "While" not in kinds(made) and "StatelessWhile" not in kinds(made)
-    assert isinstance(made._loop(list(made.steps.values()), made.plan), LaunchLoop)
+    assert made.program.kind == "launch"
     inside = operations(made.plan.graph)
     assert inside["RandomIndexShuffle"] == inside["StatelessRandomNormalV2"] == 0
     assert inside["If"] == inside["StatelessIf"] == inside["Case"] == inside["StatelessCase"] == 0  # nothing to wait at
@@ -40,7 +38,7 @@ def test_it_is_one_launch_of_xla_and_no_loop_around_it():
 def test_sources_that_are_read_outside_have_blocks():
     data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
     made = toys.engine(toys.Fit(), {"net": toys.net(1)}, {"fit": toys.adam()}, DatasetSource(data, 8), plan="xla")
-    assert isinstance(made._loop(list(made.steps.values()), made.plan), BlockLoop)
+    assert made.program.kind == "block"
 
 
 def test_it_follows_the_graph_within_rounding_on_the_same_draws():
@@ -49,7 +47,7 @@ def test_it_follows_the_graph_within_rounding_on_the_same_draws():
     made, others = toys.gan(plan="xla", average=0.9, accumulate=2)
     report = made.run(6)
     np.testing.assert_allclose(toys.bits(made, others), toys.bits(reference, nets), rtol=1e-4, atol=1e-5)
-    assert report.rejected == expected.rejected and made.position == reference.position
+    assert report.rejected == expected.rejected and made.place == reference.place
     for phase, terms in expected.totals.items():
         for term, (total, count) in terms.items():
             assert report.totals[phase][term][1] == count
@@ -78,15 +76,15 @@ def test_a_fault_in_the_middle_of_a_cycle_stops_there_and_is_tried_again():
     assert hit % 5  # within a cycle
     report = made.run(10)
     assert (report.fault.cycle, report.fault.phase, report.fault.update) == (hit // 5, "critic", hit)
-    assert made.updates_done(made.position) == {"critic": hit, "generator": hit // 5, "": hit}
-    assert int(made.updaters["critic"].update.optimizer.iterations) == hit
+    assert toys.done(made) == {"critic": hit, "generator": hit // 5, "": hit}
+    assert int(made.parts["critic"].commit.update.optimizer.iterations) == hit
     assert report.totals["critic"]["penalty"][1] == hit * 8
     stopped = toys.bits(made, nets)
     assert made.run(1).stopped
     np.testing.assert_array_equal(toys.bits(made, nets), stopped)
     gate.assign(0.0)
     assert not made.run(1).stopped  # the rest of the cycle that was begun, and no more
-    assert made.updates_done(made.position) == {"critic": 5 * (hit // 5 + 1), "generator": hit // 5 + 1,
+    assert toys.done(made) == {"critic": 5 * (hit // 5 + 1), "generator": hit // 5 + 1,
                                                 "": 5 * (hit // 5 + 1)}
 
 
@@ -109,11 +107,11 @@ def test_a_loss_scale_shrinks_by_an_overflow_and_by_nothing_else():
         keras.utils.set_random_seed(0)
         nets = {"net": toys.net(4, 1)}
         made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan=plan, half=True)
-        made.updaters["fit"].loss_scale.scale.assign(2.0**127)
+        made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)
         rejected = made.run(20).rejected["fit"]
         assert 0 < rejected < 20
-        ends.append((rejected, float(made.updaters["fit"].loss_scale.scale),
-                     int(made.updaters["fit"].loss_scale.good)))
+        ends.append((rejected, float(made.parts["fit"].commit.loss_scale.scale),
+                     int(made.parts["fit"].commit.loss_scale.good)))
     assert ends[0] == ends[1]
 
 
@@ -125,14 +123,15 @@ def test_draws_made_inside_are_those_made_outside(kind, shape):
             return {"drawn": tf.reduce_sum(drawn, axis=list(range(1, len(shape) + 1)))}
 
     made = toys.engine(Drawing(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(), plan="graph")
-    draws = made.steps["fit"].draws
+    draws = made.steps["fit"].inputs
     for update in (0, 7, 2**40 + 3):
         number = tf.constant(update, tf.int64)
-        outside = draws.of(number, number, Course((), 0, 0)).loss["z"]
-        compiled = tf.function(lambda number: draws.inside().of(number, number, Course((), 0, 0)), jit_compile=True)
+        outside = draws.of(number, [number], Context()).loss["z"]
+        compiled = tf.function(lambda number: draws.inside().of(number, [number], Context()), jit_compile=True)
         inside = compiled(number)
         np.testing.assert_allclose(inside.loss["z"], outside, rtol=0, atol=0 if kind == "uniform" else 2e-6)
-        np.testing.assert_array_equal(inside.raw["index"], draws.of(number, number, Course((), 0, 0)).raw["index"])
+        outside = draws.of(number, [number], Context())
+        np.testing.assert_array_equal(inside.raw["data"]["index"], outside.raw["data"]["index"])
 
 
 def test_augmentation_draws_anew_for_every_batch_and_as_in_a_graph():

@@ -6,32 +6,11 @@ import pytest
 import tensorflow as tf
 
 from engine import DatasetSource
-from engine.cycle import block_loop, loop
-from engine.cycle.draws import Course
-from engine.cycle.order import Order
+from engine.cycle import block, step_engine
+from engine.cycle.inputs import Context
 from engine.run.cost import _inner
 from tests import toys
 from tests.cycle.test_health import poisoned
-
-
-@pytest.mark.parametrize("repeats, batches", [([1], [1]), ([5, 1], [1, 0]), ([2, 3, 1], [2, 0, 4])])
-def test_order_is_that_of_a_walk(repeats, batches):
-    order = Order(repeats, batches)
-    done, read, position = [0] * len(repeats), 0, 0
-    for cycle in range(4):
-        for phase, count in enumerate(repeats):
-            for _ in range(count):
-                assert order.phase_at(position) == phase and order.cycle(position) == cycle
-                assert order.batches(position) == read
-                assert [order.updates(i, position) for i in range(len(repeats))] == done
-                there = tf.constant(position, tf.int64)
-                assert [int(order.updates(i, there)) for i in range(len(repeats))] == done
-                if batches[phase]:
-                    assert order.first_batch(phase, done[phase]) == read
-                    assert int(order.first_batch(phase, tf.constant(done[phase], tf.int64))) == read
-                position, read = position + 1, read + batches[phase]
-                done[phase] += 1
-    assert (order.updates_per_cycle, order.batches_per_cycle) == (position / 4, read / 4)
 
 
 @pytest.mark.parametrize("where", ["gradient", "input"])
@@ -53,16 +32,16 @@ def test_loss_scales_are_put_back_with_a_block():
         keras.utils.set_random_seed(0)
         nets = {"net": toys.net(4, 1)}
         made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
-        made.updaters["fit"].loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
+        made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
         rejected = sum(made.run(length).rejected["fit"] for length in lengths)
         assert 0 < rejected < 20
-        ends.append([rejected, float(made.updaters["fit"].loss_scale.scale),
-                     int(made.updaters["fit"].loss_scale.good)])
+        ends.append([rejected, float(made.parts["fit"].commit.loss_scale.scale),
+                     int(made.parts["fit"].commit.loss_scale.good)])
     assert ends[0] == ends[1]
 
 
 def test_a_dataset_is_read_no_further_than_the_updates_go(monkeypatch):
-    monkeypatch.setattr(block_loop, "BLOCK_UPDATES", 18)  # three cycles: compiles faster than eight
+    monkeypatch.setattr(block, "BLOCK_UPDATES", 18)  # three cycles: compiles faster than eight
     ends = []
     for lengths in ([7], [1, 2, 4]):
         data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
@@ -82,7 +61,7 @@ def five_cycles():
 
 
 def test_nets_too_large_to_be_put_back_are_guarded_one_by_one(monkeypatch, five_cycles):
-    monkeypatch.setattr(block_loop, "SNAPSHOT_BYTES", 0)
+    monkeypatch.setattr(block, "SNAPSHOT_BYTES", 0)
     single, others = toys.gan(plan="xla")
     single.run(5)
     np.testing.assert_allclose(toys.bits(single, others), five_cycles, rtol=1e-4, atol=1e-6)
@@ -93,23 +72,29 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
     data = {"x": toys.POINTS, "index": np.arange(200, dtype="int32")}
     source = toys.points(4) if kind == "arrays" else DatasetSource(tf.data.Dataset.from_tensor_slices(data), 4)
     made, _ = toys.gan(source, accumulate=2)
-    draws, order = made.program.steps[0].draws, made.order
-    updates = [tf.constant(update, tf.int64) for update in range(23, 29)]  # over the end of an epoch of 50 batches
-    batches = [order.first_batch(0, update) for update in updates]
-    ahead = draws.ahead(6, updates[0], lambda update: order.first_batch(0, update), tf.constant(4),
-                        Course(source.open(46)))
-    reader = source.open(46)
+    draws, schedule = made.program.steps["critic"].inputs, made.schedule
+    start = schedule.shifted(schedule.start(), 27)  # 23 updates of the critic: over the end of an epoch of 50 batches
+    assert (start.updates[0], start.batches[0]) == (23, 46)
+
+    def numbers(i):
+        place = schedule.later(0, tf.nest.map_structure(lambda number: tf.constant(number, tf.int64), start), i)
+        return place.updates[0], place.batches
+
+    def reading():
+        return Context({"data": source.open(46)} if source.in_sequence else {}, tf.constant(0, tf.int64))
+
+    ahead, given = draws.ahead(6, tf.constant(4), numbers, reading()), reading()
     for place in range(4):
-        single = draws.of(updates[place], batches[place], Course(reader))
+        single = draws.of(*numbers(tf.constant(place, tf.int64)), given)
         for many, one in zip(tf.nest.flatten(ahead), tf.nest.flatten(single), strict=True):
             np.testing.assert_array_equal(many[place], one)
     assert not any(np.any(drawn[4:]) for drawn in tf.nest.flatten(ahead._replace(raw={})))  # not drawn
     if kind == "dataset":
-        assert not np.any(ahead.raw["x"][4:])  # not read
+        assert not np.any(ahead.raw["data"]["x"][4:])  # not read
 
 
 def test_the_length_of_a_block_does_not_show(monkeypatch, five_cycles):
-    monkeypatch.setattr(block_loop, "BLOCK_BYTES", 1)  # one cycle
+    monkeypatch.setattr(block, "BLOCK_BYTES", 1)  # one cycle
     short, others = toys.gan(plan="xla")
     short.run(5)
     np.testing.assert_allclose(toys.bits(short, others), five_cycles, rtol=1e-4, atol=1e-6)
@@ -123,10 +108,10 @@ def _all_operations(graph):
             yield from _all_operations(inner)
 
 
-def test_a_cycle_written_out_has_the_bits_of_one_update_after_the_other(monkeypatch):
+def test_a_cycle_unrolled_has_the_bits_of_one_update_after_the_other(monkeypatch):
     ends, reads = [], []
     for most in (12, 0):
-        monkeypatch.setattr(loop, "WRITTEN_OUT", most)
+        monkeypatch.setattr(step_engine, "UNROLLED", most)
         made, nets = toys.gan(accumulate=2, average=0.9, half=True)
         for cycles in (1, 4):
             made.run(cycles)
@@ -134,14 +119,14 @@ def test_a_cycle_written_out_has_the_bits_of_one_update_after_the_other(monkeypa
         reads.append(sum("_order_of_examples" in operation.node_def.attr["f"].func.name
                          for operation in _all_operations(made.plan.graph)))
     np.testing.assert_array_equal(*ends)
-    assert reads[0] == made.order.repeats[0] * reads[1]
+    assert reads[0] == made.phases[0].repeats * reads[1]
 
 
 @pytest.mark.parametrize("policy, calls", [("stop", 3), ("skip", 1)])
-def test_of_a_cycle_written_out_no_update_after_a_stop_is_applied(monkeypatch, policy, calls):
+def test_of_a_cycle_unrolled_no_update_after_a_stop_is_applied(monkeypatch, policy, calls):
     ends = []
     for most in (12, 0):
-        monkeypatch.setattr(loop, "WRITTEN_OUT", most)
+        monkeypatch.setattr(step_engine, "UNROLLED", most)
         nets, strategy = toys.gan_nets(), toys.TinyGAN()
         critic = strategy.critic
         broken = tf.Variable(True)  # for as long, the example 77 has an infinite loss
@@ -152,10 +137,10 @@ def test_of_a_cycle_written_out_no_update_after_a_stop_is_applied(monkeypatch, p
                            on_bad_update=policy)
         stops = [made.run(4).stopped for _ in range(calls)]
         assert stops == [policy == "stop"] * calls
-        stuck = made.position
-        assert policy == "skip" or made.order.offset(stuck)  # in the middle of a cycle
+        stuck = made.place.slot
+        assert policy == "skip" or made.schedule.offset(stuck)  # in the middle of a cycle
         broken.assign(False)
         assert not made.run(1).stopped
-        assert made.position % made.order.updates_per_cycle == 0 and made.position > stuck
+        assert made.place.slot % made.schedule.slots_per_cycle == 0 and made.place.slot > stuck
         ends.append(toys.bits(made, nets))
     np.testing.assert_array_equal(*ends)

@@ -69,5 +69,5 @@ def test_a_spike_is_named_is_not_applied_and_does_not_enter_the_window(plan):
     assert report.rejected == {"fit": len(late)}
     assert (report.fault.cycle, report.fault.update, set(report.fault.terms)) == (late[-1], late[-1], {"objective"})
     assert ", a spike" in str(report.fault) and report.fault.terms["objective"] > 1e6
-    watch = made.updaters["fit"].spikes
+    watch = made.parts["fit"].commit.spikes
     assert int(watch.count) == 50 - len(late) and watch.values.numpy().max() < 1e6

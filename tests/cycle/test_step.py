@@ -159,28 +159,28 @@ def test_phases_share_a_net_and_weights_follow_their_own_update_count():
 
 def test_counters_follow_from_the_position_and_a_call_ends_with_its_cycle():
     made, _ = toys.gan(toys.points(4))
-    done = [made.updates_done(position) for position in range(8)]
+    places = [made.schedule.shifted(made.schedule.start(), slot) for slot in range(8)]
+    done = [{"critic": place.updates[0], "generator": place.updates[1], "": place.batches[0]} for place in places]
     assert [d["critic"] for d in done] == [0, 1, 2, 3, 4, 5, 5, 6]
     assert [d["generator"] for d in done] == [0, 0, 0, 0, 0, 0, 1, 1]
     assert [d[""] for d in done] == [0, 1, 2, 3, 4, 5, 5, 6]
-    made.position = 8  # two critic updates into the second cycle
+    toys.put(made, 8)  # two critic updates into the second cycle
     totals = made.run(1).totals
-    assert made.position == 12
+    assert made.place.slot == 12
     assert (totals["critic"]["penalty"][1], totals["generator"]["wasserstein"][1]) == (3 * 4, 4)
-    made.position = 17  # the generator's update alone
+    toys.put(made, 17)  # the generator's update alone
     totals = made.run(1).totals
-    assert (made.position, totals["critic"]["penalty"], totals["generator"]["wasserstein"][1]) == (18, (0.0, 0), 4)
+    assert (made.place.slot, totals["critic"]["penalty"], totals["generator"]["wasserstein"][1]) == (18, (0.0, 0), 4)
 
 
 def test_accumulation_draws_a_batches_per_update():
-    seen = tf.Variable(tf.zeros([200], tf.int32))
-    made, _ = toys.gan(toys.points(4), seen, accumulate=2)
+    made, _ = toys.gan(toys.points(4), counts=True, accumulate=2)
     totals = made.run(5).totals
-    assert made.updates_done(made.position) == {"critic": 25, "generator": 5, "": 50}
-    np.testing.assert_array_equal(seen.numpy(), np.ones(200))
+    assert toys.done(made) == {"critic": 25, "generator": 5, "": 50}
+    np.testing.assert_array_equal(made.state["seen"].numpy(), np.ones(200))
     assert totals["critic"]["penalty"][1] == 25 * 2 * 4
     assert totals["critic"]["objective"][1] == totals["critic"]["gradient_norm"][1] == 25
-    assert int(made.updaters["critic"].update.optimizer.iterations) == 25
+    assert int(made.parts["critic"].commit.update.optimizer.iterations) == 25
 
 
 class Dropped(Line):
@@ -216,7 +216,7 @@ class VAEGAN(LossStrategy):
         ramp = keras.optimizers.schedules.PolynomialDecay(0.0, decay_steps=10, end_learning_rate=0.1)
         return [Phase("discriminate", self.discriminate, updates=["discriminator"], repeats=2),
                 Phase("reconstruct", self.reconstruct, updates=["encoder", "decoder"], weights={"kl": ramp}),
-                Phase("deceive", self.deceive, updates=["decoder"], reads_batch=False)]
+                Phase("deceive", self.deceive, updates=["decoder"], reads=None)]
 
     def discriminate(self, nets, batch, noise):
         fake = nets["decoder"](noise.normal("z", [2]))
@@ -245,14 +245,14 @@ def test_a_vae_gan_of_three_phases_needs_no_word_of_the_engine():
     assert first["reconstruct"]["objective"][0] == pytest.approx(first["reconstruct"]["squared_error"][0] / 20)
     before = values()
     assert all((before[name] != start[name]).any() for name in nets)
-    made.position = 3  # of four: what is left of the cycle is the last phase
+    toys.put(made, 3)  # of four: what is left of the cycle is the last phase
     made.run(1)
     after = values()
     assert [name for name in nets if (after[name] != before[name]).any()] == ["decoder"]
     later = [made.run(40).totals for _ in range(3)][-1]
     assert later["reconstruct"]["squared_error"][0] / 800 < 0.8 * first["reconstruct"]["squared_error"][0] / 20
-    assert made.updates_done(made.position) == {"discriminate": 242, "reconstruct": 121, "deceive": 121, "": 363}
-    assert {name: int(updater.update.optimizer.iterations) for name, updater in made.updaters.items()} == {
+    assert toys.done(made) == {"discriminate": 242, "reconstruct": 121, "deceive": 121, "": 363}
+    assert {name: int(part.commit.update.optimizer.iterations) for name, part in made.parts.items()} == {
         "discriminate": 242, "reconstruct": 121, "deceive": 122}
 
 

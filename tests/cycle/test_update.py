@@ -66,7 +66,7 @@ def values(variables):
 
 
 def averages(made):
-    return values([average for _, average in made.updaters["fit"].averages])
+    return values([average for _, average in made.parts["fit"].average.pairs])
 
 
 def averaged(rows, decay):
@@ -180,21 +180,21 @@ def half_net():
 
 def test_an_overflow_in_float16_halves_the_scale_and_is_no_fault():
     made, nets = half_net()
-    scale = made.updaters["fit"].loss_scale
+    scale = made.parts["fit"].commit.loss_scale
     assert (float(scale.scale), int(scale.good)) == (2.0**15, 0)
     scale.scale.assign(2.0**30)
     scale.good.assign(7)
     report = made.run(1)
     assert (report.rejected, report.fault, report.stopped) == ({"fit": 1}, None, False)
-    assert (float(scale.scale), int(scale.good), made.position, made.streak) == (2.0**29, 0, 1, 0)
-    assert int(made.updaters["fit"].update.optimizer.iterations) == 0
+    assert (float(scale.scale), int(scale.good), made.place.slot, made.streak) == (2.0**29, 0, 1, 0)
+    assert int(made.parts["fit"].commit.update.optimizer.iterations) == 0
     np.testing.assert_array_equal(values(nets["net"].variables), 0.0)
     assert report.totals["fit"]["squared_error"] == (0.0, 0)
     report = made.run(40)  # more in a row than skip allows, if they were faults
     assert 10 < report.rejected["fit"] < 25 and report.fault is None
     applied = 40 - report.rejected["fit"]
     assert float(scale.scale) == 2.0 ** (29 - report.rejected["fit"])
-    assert int(made.updaters["fit"].update.optimizer.iterations) == applied
+    assert int(made.parts["fit"].commit.update.optimizer.iterations) == applied
     assert report.totals["fit"]["objective"][1] == applied
     made.run(1)
     assert int(scale.good) >= 1
@@ -202,7 +202,7 @@ def test_an_overflow_in_float16_halves_the_scale_and_is_no_fault():
 
 def test_the_scale_doubles_after_2000_good_updates():
     made, _ = half_net()
-    scale = made.updaters["fit"].loss_scale
+    scale = made.parts["fit"].commit.loss_scale
     scale.scale.assign(64.0)
     scale.good.assign(1998)
     seen = [(made.run(1).rejected["fit"], float(scale.scale), int(scale.good)) for _ in range(3)]
@@ -211,7 +211,7 @@ def test_the_scale_doubles_after_2000_good_updates():
 
 def test_the_scale_changes_no_gradient():
     made, nets = half_net()
-    scale = made.updaters["fit"].loss_scale
+    scale = made.parts["fit"].commit.loss_scale
     scale.scale.assign(256.0)
     totals = made.run(8).totals["fit"]
     rows, norms = by_hand(made.source, 8)
@@ -226,11 +226,11 @@ def test_an_overflow_at_the_smallest_scale_is_a_fault():
 
     prepare(0, "float16")
     made, _ = affine(Steep(), source=toys.points(1), half=True)  # each gradient is 1e5: more than float16 holds
-    made.updaters["fit"].loss_scale.scale.assign(2.0)
+    made.parts["fit"].commit.loss_scale.scale.assign(2.0)
     first, second = made.run(1), made.run(1)
     assert (first.rejected, first.fault) == ({"fit": 1}, None)
     assert second.fault.terms == {"gradient_norm": np.inf}
-    assert float(made.updaters["fit"].loss_scale.scale) == 1.0
+    assert float(made.parts["fit"].commit.loss_scale.scale) == 1.0
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -255,7 +255,7 @@ def test_nets_in_half_precision_train_and_means_are_float32(precision):
     assert seen["output"] == precision
     assert trainer.evaluate(toys.points(50))["squared_error"] < 0.3 * before
     assert {v.dtype for v in nets["net"].variables} == {"float32"}
-    assert (trainer.engine.updaters["fit"].loss_scale is not None) == (precision == "float16")
+    assert (trainer.engine.parts["fit"].commit.loss_scale is not None) == (precision == "float16")
     mean = float(tf.cast(tf.constant(60_000.0, precision), tf.float32))
     total, count = trainer.engine.run(1).totals["fit"]["large"]
     assert total / count == mean

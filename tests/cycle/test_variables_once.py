@@ -37,7 +37,7 @@ def test_a_layer_of_two_nets_is_moved_and_penalised_once(plan):
     first, (left, right) = nets["left"].layers[0], (net.layers[1] for net in nets.values())
     made = toys.engine(Both(["left", "right"]), nets, {"fit": Update(keras.optimizers.SGD(0.05, momentum=0.5))},
                        toys.points(), plan=plan)
-    assert len(made.updaters["fit"].variables) == 2 * 6 + 2  # weights and momentums, the count and the rate
+    assert len(made.parts["fit"].commit.variables) == 2 * 6 + 2  # weights and momentums, the count and the rate
     weights = [tf.Variable(v.numpy()) for layer in (first, left, right) for v in layer.trainable_variables]
     steps = [tf.zeros_like(weight) for weight in weights]
     for number in range(10):
@@ -97,7 +97,7 @@ def test_an_optimizer_that_was_used_elsewhere_is_refused(make):
 
 def test_a_loss_scale_stays_below_what_float32_holds_with_room():
     made = toys.engine(toys.Fit(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(), half=True)
-    scale = made.updaters["fit"].loss_scale
+    scale = made.parts["fit"].commit.loss_scale
     scale.scale.assign(2.0**24)
     scale.good.assign(1999)
     made.run(1)

@@ -30,14 +30,18 @@ class Killed(Exception):
 
 
 class Noting(LossStrategy):
-    """Two phases that move one net; ``seen`` [updates, B] holds the examples of each update since the start."""
+    """Two phases that move one net; its state ``seen`` [updates, B] holds the examples of each update."""
 
-    def __init__(self):
-        self.seen = tf.Variable(tf.fill([CYCLES * READS, BATCH], -1))
-        self.count = tf.Variable(0)
+    def state(self):
+        return {"seen": np.full([CYCLES * READS, BATCH], -1, "int32"), "count": np.int32(0)}
 
     def phases(self):
-        return [Phase("twice", self.loss, updates=["net"], repeats=2), Phase("once", self.loss, updates=["net"])]
+        noting = {"updates": ["net"], "passes": ["number"], "after": self.note}
+        return [Phase("twice", self.loss, repeats=2, **noting), Phase("once", self.loss, **noting)]
+
+    def note(self, nets, state, seen):
+        here = tf.range(CYCLES * READS)[:, None] == state["count"]
+        return {"seen": tf.where(here, seen["number"][None, :], state["seen"]), "count": state["count"] + 1}
 
     def loss(self, nets, batch, noise):
         if "image" in batch:  # its number is its color
@@ -45,10 +49,8 @@ class Noting(LossStrategy):
             number = color[:, 0] + 256 * color[:, 1]
         else:
             number = batch["number"]
-        here = tf.range(CYCLES * READS)[:, None] == self.count
-        self.seen.assign(tf.where(here, number[None, :], self.seen))
-        self.count.assign_add(1)
-        return {"error": tf.square(nets["net"](tf.cast(number[:, None], tf.float32) / EXAMPLES)[:, 0] - 1.0)}
+        return {"number": number,
+                "error": tf.square(nets["net"](tf.cast(number[:, None], tf.float32) / EXAMPLES)[:, 0] - 1.0)}
 
 
 def arrays(folder):
@@ -81,13 +83,14 @@ def session(source, plan, run_dir, stop=None, harshly=False):
     save = Event(Every(cycles=4), lambda trainer, means: trainer.save())
     trainer = Trainer(noting, {"net": toys.net(1)}, updates, source, plan=plan, run_dir=run_dir, cycles_per_call=5,
                       events=[save, Event(Every(cycles=1), interrupt)] if stop else [])
-    start = trainer.engine.position
+    start = trainer.engine.place.slot
     try:
         trainer.train(cycles=CYCLES)
         assert not stop
     except (Interrupted, Killed):
         assert trainer.counters.cycles == stop
-    return start, noting.seen.numpy()[:noting.count.numpy()]
+    state = trainer.engine.state
+    return start, state["seen"].numpy()[start:state["count"].numpy()]
 
 
 def faults(name, plan, interruptions, seed=0):

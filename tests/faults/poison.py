@@ -112,16 +112,13 @@ class Bench:
     def __init__(self, plan, policy):
         self.said = []
         self.strategy, self.trainer = make(plan, policy, say=self.said.append)
-        self.variables = variables_of(self.trainer.nets, self.trainer.engine)
+        self.variables = variables_of(self.trainer.engine)
         self.start = {name: variable.numpy().copy() for name, variable in self.variables.items()}
         self.clean = self.run(None)
 
     def run(self, case):
         """From the start to the end, or to a stop; the state's hash."""
-        engine = self.trainer.engine
-        for name, value in self.start.items():
-            self.variables[name].assign(value)
-        engine.position = engine.streak = engine.skipped = engine.salt = 0
+        self.to_start()
         self.trainer.rejected, self.said[:] = {}, []
         return self.on(case)
 
@@ -136,24 +133,28 @@ class Bench:
     def past(self, case):
         """Up to the bad update, and without it to the end."""
         assert _stopped(self.run, case)
-        self.trainer.engine.position += 1
-        self.trainer.engine.streak = 0
+        engine = self.trainer.engine
+        engine.place = engine.schedule.shifted(engine.place, engine.place.slot + 1)
+        engine.streak = 0
         return self.on(None)
 
     def around(self, case, checkpoint):
         """Up to a checkpoint's cycle, and from there behind the batches read, with other draws."""
         self.run_to(checkpoint)
         engine = self.trainer.engine
-        engine.skipped, engine.salt = case.position + 1 - 3 * checkpoint, 1
+        engine.place, engine.rollbacks = engine.place._replace(batches=(case.position + 1,)), 1
         return self.on(None)
 
     def run_to(self, cycle):
+        self.to_start()
+        if cycle:
+            self.on(None, cycle)
+
+    def to_start(self):
         engine = self.trainer.engine
         for name, value in self.start.items():
             self.variables[name].assign(value)
-        engine.position = engine.streak = engine.skipped = engine.salt = 0
-        if cycle:
-            self.on(None, cycle)
+        engine.place, engine.streak, engine.rollbacks = engine.schedule.start(), 0, 0
 
 
 def _stopped(act, *args):
@@ -175,7 +176,7 @@ def stops(bench, case):
     named &= set(fault.terms) == NAMED[case.kind] and case.told(str(error))
     again = _stopped(bench.on, case)
     same = state_hash(bench.trainer) == before and again is not None and again.fault.update == case.update
-    return bool(named and same and bench.trainer.engine.position == case.position and bench.on(None) == bench.clean)
+    return bool(named and same and bench.trainer.engine.place.slot == case.position and bench.on(None) == bench.clean)
 
 
 def skips(bench, case, stopping):

@@ -66,7 +66,7 @@ def measure(repeats):
         events = [Event(Every(cycles=1), what, at_end=False) for what in (rest, mark, act)]
         trainer = Trainer(Small(), {"net": net}, keras.optimizers.SGD(1e-6), data, run_dir=Path(folder) / "run",
                           cycles_per_call=1, clock=clock, events=events, keep=2)
-        size = sum(v.numpy().nbytes for v in variables_of(trainer.nets, trainer.engine).values())
+        size = sum(v.numpy().nbytes for v in variables_of(trainer.engine).values())
         trainer.train(cycles=2 * repeats + 3)
         assert checkpoint.newest(Path(folder) / "run" / "checkpoints", print) is not None
     for cycle, began in marks:
@@ -80,7 +80,7 @@ def measure(repeats):
 
 def _copy(trainer):
     """Seconds of one copy of the whole state in memory of its own."""
-    arrays = [v.numpy() for v in variables_of(trainer.nets, trainer.engine).values()]
+    arrays = [v.numpy() for v in variables_of(trainer.engine).values()]
     began = time.perf_counter()
     held = [array.copy() for array in arrays]
     spent = time.perf_counter() - began

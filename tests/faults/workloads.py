@@ -95,7 +95,7 @@ def train(trainer, recorder, cycles=CYCLES):
 def state_hash(trainer):
     """SHA-256 over all variables, in the order of their names."""
     digest = hashlib.sha256()
-    for name, variable in sorted(variables_of(trainer.nets, trainer.engine).items()):
+    for name, variable in sorted(variables_of(trainer.engine).items()):
         digest.update(name.encode() + variable.numpy().tobytes())
     return digest.hexdigest()
 

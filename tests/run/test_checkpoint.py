@@ -71,21 +71,21 @@ def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
         "nets/head": ["kernel", "bias"],
         "optimizers/fit": ["iteration", "learning_rate", *["momentum", "velocity"] * 4],
         "optimizers/head": ["iteration", "learning_rate", "momentum", "momentum"],
-        "averages/fit": ["average"] * 4,
+        "averages/fit": [*["average"] * 6, "averaged"],  # the statistics, too
         "loss_scales/fit": ["loss_scale", "good_updates"],
         "loss_scales/head": ["loss_scale", "good_updates"]}
     expected = {f"{group}/{place:03d}.{kind}" for group, kinds in names.items() for place, kind in enumerate(kinds)}
     manifest = json.loads((path / "manifest.json").read_text())
     assert set(manifest["variables"]) == expected
     held = [*trainer.nets["net"].variables, *trainer.nets["head"].variables]
-    for updater in trainer.engine.updaters.values():
-        held += [*updater.update.optimizer.variables, *(average for _, average in updater.averages),
-                 updater.loss_scale.scale, updater.loss_scale.good]
+    for part in trainer.engine.parts.values():
+        held += [*part.commit.update.optimizer.variables, *(part.average.variables if part.average else ()),
+                 part.commit.loss_scale.scale, part.commit.loss_scale.good]
     stateful = [v for v in held if v.name != "seed_generator_state"]  # set from its key at each update
     assert len(stateful) == len(held) - 1 == len(expected)
     with np.load(path / "state.npz", allow_pickle=False) as state:  # NumPy alone; nothing is unpickled
         assert set(state) == expected
-        for name, variable in variables_of(trainer.nets, trainer.engine).items():
+        for name, variable in variables_of(trainer.engine).items():
             np.testing.assert_array_equal(state[name], variable.numpy())
             assert manifest["variables"][name] == [list(state[name].shape), str(state[name].dtype)]
         assert state["optimizers/fit/000.iteration"] == 6 - trainer.rejected["fit"]
@@ -94,14 +94,15 @@ def test_a_checkpoint_holds_every_variable_by_name(tmp_path):
     assert manifest["files"] == {"state.npz": {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}}
     seal = manifest.pop("sha256")
     assert seal == hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    assert (manifest["position"], manifest["updates"], manifest["batches"]) == (12, {"fit": 6, "head": 6}, 12)
+    assert manifest["place"] == {"slot": 12, "updates": {"fit": 6, "head": 6}, "batches": {"data": 12}}
+    assert (manifest["updates"], manifest["batches"]) == ({"fit": 6, "head": 6}, 12)
     assert manifest["config"] == {
         "seed": 0, "plan": "auto", "precision": "float16", "batch_size": 8, "examples": 200,
         "accumulate": {"fit": 1, "head": 1}, "repeats": {"fit": 1, "head": 1}}
 
     other = everything(tmp_path)  # a new process would do just this
-    assert other.continued and other.engine.position == 12
-    before, after = (variables_of(each.nets, each.engine) for each in (trainer, other))
+    assert other.continued and other.engine.place.slot == 12
+    before, after = (variables_of(each.engine) for each in (trainer, other))
     for name in expected:
         np.testing.assert_array_equal(after[name].numpy(), before[name].numpy(), err_msg=name)
 

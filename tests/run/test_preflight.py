@@ -65,7 +65,6 @@ class Mean(LossStrategy):
         return [Phase(name, error, updates=["net"]) for name in self.names]
 
 
-SHARED = keras.optimizers.SGD(0.1)
 
 FAULTS = {
     # nets
@@ -109,9 +108,9 @@ FAULTS = {
         r"`fit/error` \(shape \[8, 8\]\) must be \[8\], .* two shapes may have broadcast"),
     "not a dict": (
         lambda: trainer(One(lambda nets, batch, noise: nets["net"](batch["x"]))),
-        r"`result of fit` \(.*\) must be a dict \{name: tensor\}"),
+        r"`result of phase fit` \(.*\) must be a dict \{name: tensor\}"),
     "a forgotten return": (
-        lambda: trainer(One(lambda nets, batch, noise: None)), r"`result of fit` \(None\) must be a dict"),
+        lambda: trainer(One(lambda nets, batch, noise: None)), r"`result of phase fit` \(None\) must be a dict"),
     "no terms": (
         lambda: trainer(One(lambda nets, batch, noise: nets["net"](batch["x"]) is None or {})),
         r"`terms of phase fit` \(\{\}\) must be a dict \{name: tensor\} with at least one"),
@@ -125,17 +124,14 @@ FAULTS = {
     "equal names": (lambda: trainer(Mean("a", "a")), r"`phases` \(\['a', 'a'\]\) must be of different names"),
     "no data read": (
         lambda: trainer(One(lambda nets, batch, noise: {"error": nets["net"](noise.normal("z", [6]))[:, 0]},
-                            reads_batch=False)),
-        r"`phases` \(\['fit'\]\) must be with one that reads_batch"),
+                            reads=None)),
+        r"`phases` \(\['fit'\]\) must be with one that reads the first source, data"),
     "a missing update": (
         lambda: gan(updates={"critic": toys.adam()}),
         r"`updates` \(\['critic'\]\) must be one per phase: critic, generator"),
     "a surplus update": (
         lambda: trainer(updates={"fit": toys.adam(), "fot": toys.adam()}),
         r"`updates` \(\['fit', 'fot'\]\) must be one per phase: fit"),
-    "one optimizer for two phases": (
-        lambda: gan(updates={"critic": SHARED, "generator": Update(SHARED, clip_norm=1.0)}),
-        r"`updates` \(\['sgd', 'sgd'\]\) must be an optimizer of its own for each phase"),
     "a lone optimizer for two phases": (
         lambda: gan(updates=toys.adam()), r"`updates` \(.*Adam.*\) must be one per phase: critic, generator"),
     "averaged twice": (

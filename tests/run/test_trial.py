@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from engine import Trainer
-from engine.cycle.step import StepEngine
+from engine.cycle.step_engine import StepEngine
 from engine.run import trial
 from engine.run.trial import Trial
 from tests import toys
@@ -47,7 +47,7 @@ def chosen(machine, cycles=1000, **options):
     before = toys.bits(made, nets)
     choice = Trial(made, cycles, machine.clock).choose()
     np.testing.assert_array_equal(toys.bits(made, nets), before)
-    assert (made.position, made.streak, made.plan.name) == (0, 0, choice.plan)
+    assert (made.place.slot, made.streak, made.plan.name) == (0, 0, choice.plan)
     return choice
 
 
@@ -171,10 +171,11 @@ def test_a_bad_first_update_ends_the_trial_and_is_named_by_the_training(monkeypa
     assert choice.plan == "graph" and choice.left_out == {"xla": "the first updates are not all good"}
 
 
-def test_variables_of_the_loss_are_put_back_too(monkeypatch):
-    seen = tf.Variable(tf.zeros([200], tf.int32))
-    chosen(Machine(monkeypatch, graph=0.1, xla=0.2), seen=seen)
-    assert not seen.numpy().any()
+def test_the_strategys_state_is_put_back_too(monkeypatch):
+    machine = Machine(monkeypatch, graph=0.1, xla=0.2)
+    made, _ = toys.gan(counts=True)
+    Trial(made, 1000, machine.clock).choose()
+    assert machine.ran and not made.state["seen"].numpy().any()
 
 
 def trainer(folder, plan, say=lambda line: None, **options):

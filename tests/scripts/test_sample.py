@@ -48,7 +48,6 @@ def test_a_way_begins_and_ends_at_samples(of, request, unchanged, tmp_path, caps
 
 
 def test_samples_are_of_the_averaged_weights_and_do_not_hang_on_the_batch(vae_run, monkeypatch):
-    from engine.run.state import averages_of
 
     opened = reopen.reopen(vae_run)
     drawn = sample.latents(opened, 6, 0)
@@ -59,7 +58,7 @@ def test_samples_are_of_the_averaged_weights_and_do_not_hang_on_the_batch(vae_ru
     net = opened.job.nets["vae"]
     plain = 1 / (1 + np.exp(-net.decode(tf.constant(drawn["prior"])).numpy()))
     assert abs(plain - found).max() > 1e-3
-    for variable, average in averages_of(opened.trainer.engine):
+    for variable, average in opened.trainer.engine.averages:
         variable.assign(average)
     np.testing.assert_allclose(1 / (1 + np.exp(-net.decode(tf.constant(drawn["prior"])).numpy())), found, atol=1e-6)
 

@@ -1,0 +1,207 @@
+"""From a part of a batch to terms and gradients. Pure: it reads the weights that it is handed, and assigns nothing."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from engine.cycle.converted import as_loss, converted
+from engine.cycle.inputs import Inputs
+from engine.cycle.reads import Reads
+from engine.cycle.replicas import Replicas
+from engine.cycle.scope import Scope
+from engine.cycle.terms import Form, mean_of, regularization, sums_of
+from engine.cycle.trace import Traced, seed_states, trainable
+from engine.noise import Noise
+from engine.strategy import Nets, Phase
+
+Objective = Mapping[str, Any]  # {term: its factor}
+
+
+class Given(NamedTuple):
+    """What an update is computed from, beside its inputs.
+
+    Attributes:
+      update: Its number within the phase; int64.
+      scale: Factor of the objective.
+      weights: Of the trained variables; None: what they are now. assigned: Of those that the forward pass assigns.
+      state: The strategy's.
+      ratios: [R, 3]: of each ``Ratio`` the sums of values and of weights over the whole batch, and the number of its
+        parts; None if this is the whole.
+    """
+
+    update: tf.Tensor
+    scale: tf.Tensor | float
+    weights: list[tf.Tensor] | None
+    assigned: list[tf.Tensor]
+    state: dict[str, tf.Tensor]
+    ratios: tf.Tensor | None = None
+
+
+class Measured(NamedTuple):
+    """What is known of an update, or of a part of its batch, before it is applied.
+
+    Attributes:
+      vector: [n] float32: means of all terms, first the objective.
+      totals: [R, 2]: of each ``Ratio`` the sums of values and of weights.
+      gradients: One list per objective, with a tensor for each trained variable.
+      assigned: New values of what the forward pass assigns.
+      passes: {name: [B, ...]}: results that are handed on.
+    """
+
+    vector: tf.Tensor
+    totals: tf.Tensor
+    gradients: list[list[tf.Tensor]]
+    assigned: list[tf.Tensor]
+    passes: dict[str, tf.Tensor]
+
+
+class Compute:
+    """One phase's loss and its gradients.
+
+    Args:
+      variables: Those that the phase moves.
+    """
+
+    def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, replicas: Replicas,
+                 variables: Sequence[Any] | None = None) -> None:
+        self.phase, self.traced, self.reads, self.lanes = phase, traced, reads, 1
+        self._nets, self._replicas = nets, replicas
+        lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
+        every = trainable(phase, nets) if variables is None else list(variables)
+        self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
+        self._seeds = seed_states(nets)
+        self._loss = as_loss(phase.loss, nets)
+        self._transforms = {name: converted(source.transform) for name, source in reads.sources.items()}
+        self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}
+        self.counted = [*(name for name in traced.terms if name not in phase.watch),
+                        *["regularization"] * traced.regularized]
+        self.names = ["objective", *traced.terms, *["regularization"] * traced.regularized]
+
+    def halved(self, loops: bool = True) -> "Compute":
+        """The same, computed as two halves of the batch side by side; or itself if examples are not independent.
+
+        XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two. Not so loops,
+        which share memory: two of half the work one after the other take longer than one.
+
+        Args:
+          loops: Whether a loss with loops is halved, too.
+        """
+        sizes = [source.batch_size // self._replicas.count for source in self.reads.sources.values()]
+        independent = (self.phase.separable and not self.traced.assigned and not self.traced.whole
+                       and Form.SCALAR not in self.traced.terms.values())
+        if not independent or (self.traced.loops and not loops) or any(size % 2 for size in sizes) or (
+                self.reads.examples // self._replicas.count) % 2:
+            return self
+        other = copy.copy(self)
+        other.lanes = 2
+        return other
+
+    def weights(self) -> list[tf.Tensor]:
+        """What the phase moves, as it is now."""
+        return [tf.convert_to_tensor(v.value) for v in self.variables]
+
+    def factors(self, update: tf.Tensor) -> dict[str, Any]:
+        """{term: its factor in the objective} at an update."""
+        return {name: tf.cast(self._schedules[name](update), tf.float32) if name in self._schedules
+                else self.phase.weights.get(name, 1.0) for name in self.counted}
+
+    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
+        """In a replica: its part of the gradients of ``objectives`` (None is the phase's) and of the means."""
+        inputs = self._mine(inputs)
+        if self.lanes == 1:
+            return self._part(given, inputs, objectives)
+        parts = [self._lane(inputs, lane) for lane in range(self.lanes)]
+        if self.traced.ratios and given.ratios is None:
+            sums = tf.add_n([self._sums(given, part) for part in parts])
+            given = given._replace(ratios=tf.pad(sums, [[0, 0], [0, 1]], constant_values=float(self.lanes)))
+        found = [self._part(given, part, objectives) for part in parts]
+        gradients = [[tf.add_n(each) / self.lanes for each in zip(*lists, strict=True)]
+                     for lists in zip(*(part.gradients for part in found), strict=True)]
+        return Measured(tf.add_n([part.vector for part in found]) / self.lanes,
+                        tf.add_n([part.totals for part in found]), gradients, list(given.assigned),
+                        tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *(p.passes for p in found)))
+
+    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        """In a replica: [R, 2], of each ``Ratio`` its part of the sums of values and of weights."""
+        inputs = self._mine(inputs)
+        return tf.add_n([self._sums(given, self._lane(inputs, lane)) for lane in range(self.lanes)])
+
+    def _mine(self, inputs: Inputs) -> Inputs:
+        raw, data, loss = self._replicas.part((inputs.raw, inputs.data, inputs.loss))
+        return Inputs(raw, data, loss, self._replicas.own_seeds(inputs.seeds))
+
+    def _lane(self, inputs: Inputs, lane: int) -> Inputs:
+        """An equal part of the examples, with seeds of its own."""
+        if self.lanes == 1:
+            return inputs
+
+        def part(tensor: tf.Tensor) -> tf.Tensor:
+            size = tensor.shape[0] // self.lanes
+            return tensor[lane * size:(lane + 1) * size]
+
+        raw, data, loss = tf.nest.map_structure(part, (inputs.raw, inputs.data, inputs.loss))
+        return Inputs(raw, data, loss, inputs.seeds + lane)
+
+    def _sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        with Scope(self._values(given, inputs)):
+            results = self._results(given, inputs)
+            sums = [sums_of(results[name]) for name in self.traced.ratios]
+            # If no gradient comes by the weights, the sum of values is not needed, nor then the nets to get it.
+            return tf.stack([tf.stack(each if self.traced.weights_move else [0.0, each[1]]) for each in sums])
+
+    def _part(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
+        """The nets run in a ``Scope``: they read weights, statistics and seeds from there and assign nothing, so an
+        update that turns out bad leaves no trace.
+        """
+        values = self._values(given, inputs)
+        weights = [value for _, value in values[:len(self.variables)]]
+        with tf.GradientTape(persistent=len(objectives) > 1, watch_accessed_variables=False) as tape:
+            tape.watch(weights)
+            with Scope(values, tape, self.variables) as scope:
+                results = self._results(given, inputs)
+                means = self._means(results, given)
+            factors = self.factors(given.update)
+            true = tf.add_n([factors[name] * means[name] for name in self.counted])
+            shares = [true if each is None else tf.add_n([factor * means[name] for name, factor in each.items()])
+                      for each in objectives]
+            shares = [share * given.scale / self._replicas.count for share in shares]
+        leaves = [scope.leaves[id(v)] for v in self.variables]
+        gradients = [_summed(tape.gradient(share, leaves, unconnected_gradients="zero")) for share in shares]
+        totals = [tf.stack(sums_of(results[name])) for name in self.traced.ratios]
+        return Measured(tf.stack([true, *means.values()]), tf.reshape(tf.stack(totals) if totals else [], [-1, 2]),
+                        gradients, [scope.get_current_value(v) for v in self.traced.assigned],
+                        {name: tf.convert_to_tensor(results[name]) for name in self.phase.passes})
+
+    def _values(self, given: Given, inputs: Inputs) -> list[tuple[Any, tf.Tensor]]:
+        """(variable, value) of all that the update hands to the nets, the trained ones first."""
+        assigned = {id(v): (v, value) for v, value in zip(self.traced.assigned, given.assigned, strict=True)}
+        # A trained variable that the micro-batch before has assigned begins there.
+        weights = self.weights() if given.weights is None else given.weights
+        trained = [assigned.pop(id(v), (v, value)) for v, value in zip(self.variables, weights, strict=True)]
+        return [*trained, *assigned.values(),
+                *zip(self._seeds, tf.unstack(inputs.seeds, len(self._seeds)), strict=True)]
+
+    def _results(self, given: Given, inputs: Inputs) -> Mapping[str, Any]:
+        parts = self.lanes * self._replicas.count
+        sizes = {name: size // parts for name, size in self.reads.sizes.items()}
+        batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
+                   for name, raw in inputs.raw.items()}
+        noise = Noise(update=given.update, examples=self.reads.examples // parts, drawn=inputs.loss, sizes=sizes)
+        results: Mapping[str, Any] = self._loss(self._nets, self.reads.batch_of(batches), noise, given.state)
+        return results
+
+    def _means(self, results: Mapping[str, Any], given: Given) -> dict[str, tf.Tensor]:
+        ratios = dict(zip(self.traced.ratios, [None] * len(self.traced.ratios) if given.ratios is None
+                          else tf.unstack(given.ratios, len(self.traced.ratios)), strict=True))
+        means = {name: mean_of(form, results[name], ratios.get(name)) for name, form in self.traced.terms.items()}
+        if self.traced.regularized:
+            means["regularization"] = tf.add_n(regularization(self.phase, self._nets))
+        return means
+
+
+def _summed(gradients: list[list[tf.Tensor]]) -> list[tf.Tensor]:
+    """Over the leaves of each variable."""
+    return [tf.convert_to_tensor(each[0]) if len(each) == 1 else tf.add_n([tf.convert_to_tensor(g) for g in each])
+            for each in gradients]

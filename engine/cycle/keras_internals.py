@@ -1,0 +1,72 @@
+"""Every private API of TensorFlow and Keras that the inner loop uses. Seen in TensorFlow 2.21 and Keras 3.15.
+
+tests/cycle/test_keras_internals.py fails where a later version has another.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import tensorflow as tf
+from keras.src.backend.common.stateless_scope import get_stateless_scope as current_scope
+from tensorflow.python.framework.errors import InaccessibleTensorError
+
+__all__ = ["InaccessibleTensorError", "autograph", "current_scope", "every_operation", "graph", "handles",
+           "slots_of_adam", "stored_dtype", "variables_built_for"]
+
+
+def graph(name: str) -> Any:
+    """A graph to trace into that is never run."""
+    return tf.__internal__.FuncGraph(name)
+
+
+def autograph(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with Python's ``if`` and ``while`` on tensors as graph."""
+    read: Callable[..., Any] = tf.__internal__.autograph.tf_convert(
+        function, tf.__internal__.autograph.control_status_ctx())
+    return read
+
+
+def stored_dtype(variable: Any) -> str:
+    """Of a Keras variable as it is kept, whatever is cast when it is read."""
+    return str(variable._dtype)
+
+
+def handles(variable: Any) -> list[Any]:
+    """The resources of a Keras variable, one per replica; none before it has one."""
+    value = getattr(variable, "_value", None)
+    return [] if value is None else [each.handle for each in getattr(value, "values", None) or (value,)]
+
+
+def slots_of_adam(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any, Any]] | None:
+    """(first, second moment) of each variable that a built Keras Adam moves; None if it has others."""
+    if not (hasattr(optimizer, "_momentums") and hasattr(optimizer, "_velocities")):
+        return None
+    places = [optimizer._get_variable_index(v) for v in variables]
+    return [(optimizer._momentums[place], optimizer._velocities[place]) for place in places]
+
+
+def variables_built_for(optimizer: Any) -> list[Any]:
+    """The variables that a Keras optimizer was built for; none if it is not built."""
+    return list(getattr(optimizer, "_trainable_variables", [])) if optimizer.built else []
+
+
+def every_operation(traced: Any) -> Iterator[Any]:
+    """The operations of a graph and of the functions that it calls, each function once."""
+    graphs, seen = [traced], set()
+    while graphs:
+        for operation in graphs.pop().get_operations():
+            yield operation
+            for attribute in operation.node_def.attr.values():
+                for function in (attribute.func, *attribute.list.func):
+                    if function.name and function.name not in seen:
+                        seen.add(function.name)
+                        graphs += _called(operation.graph, function.name)
+
+
+def _called(graph: Any, name: str) -> list[Any]:
+    """The graph of a function that an operation of ``graph`` calls; it may be kept further out."""
+    while graph is not None:
+        if found := graph._get_function(name):
+            return [found.graph]
+        graph = getattr(graph, "outer_graph", None)
+    return []

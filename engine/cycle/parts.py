@@ -1,0 +1,102 @@
+"""The parts of every phase, made once: what it computes, what it is given, what it does to the state."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from engine.cycle import optimizers
+from engine.cycle.average import Teacher, WeightAverage
+from engine.cycle.commit import Commit
+from engine.cycle.compute import Compute
+from engine.cycle.health import Spike
+from engine.cycle.inputs import PhaseInputs
+from engine.cycle.reads import Reads
+from engine.cycle.replicas import Replicas
+from engine.cycle.trace import Specs, Traced, once, seed_states, survey, trace, trace_after
+from engine.cycle.update import Group, Update
+from engine.errors import require
+from engine.strategy import Nets, Phase
+
+
+class Parts(NamedTuple):
+    """Of one phase. ``average``: of its weights, for evaluation."""
+
+    compute: Compute
+    inputs: PhaseInputs
+    commit: Commit
+    average: WeightAverage | None
+
+
+def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update], reads: Sequence[Reads],
+             sources: Sequence[str], state: Mapping[str, tf.Variable], replicas: Replicas, seed: int, half: bool,
+             spike: Spike | None) -> dict[str, Parts]:
+    """{phase: its parts}. Traces every loss once, and creates all variables of nets and optimizers."""
+    specs = specs_of(state)
+    teachers = [net for net in nets.values() if isinstance(net, Teacher)]
+    if teachers:  # before they have weights of their own they are the other net: trace again once they have
+        for phase, each in zip(phases, reads, strict=True):
+            survey(phase.loss, nets, each, f"phase {phase.name}", specs)
+        for teacher in teachers:
+            teacher.build()
+    traced = [trace(phase, nets, each, specs) for phase, each in zip(phases, reads, strict=True)]
+    groups = [_reached(updates[phase.name].groups(phase, nets), each)
+              for phase, each in zip(phases, traced, strict=True)]
+    found: dict[str, Parts] = {}
+    with replicas.strategy.scope():
+        optimizers.build(group for each in groups for group in each)
+        for phase, mine, each, by in zip(phases, traced, reads, groups, strict=True):
+            update = updates[phase.name]
+            compute = Compute(phase, mine, nets, each, replicas, once(v for _, variables in by for v in variables))
+            _check_parts(compute, update, replicas)
+            inputs = PhaseInputs(phase, mine, each, sources, len(seed_states(nets)), seed, update.accumulate)
+            averaged = [*compute.variables, *_statistics(phase, nets, traced, compute.variables)]
+            average = None if update.average is None else WeightAverage(averaged, update.average, warm_up=True)
+            averages = [average] if average else []
+            averages += [teacher.average for teacher in teachers
+                         if teacher.average and teacher.spec.net in phase.updates]
+            commit = Commit(phase, update, nets, by, compute.variables, mine.assigned, averages, state,
+                            _after_reads(phase, nets, compute, update.accumulate, specs), replicas, half, spike)
+            found[phase.name] = Parts(compute, inputs, commit, average)
+    return found
+
+
+def specs_of(state: Mapping[str, tf.Variable]) -> dict[str, tf.TensorSpec]:
+    """The form of the strategy's state."""
+    return {name: tf.TensorSpec(variable.shape, variable.dtype) for name, variable in state.items()}
+
+
+def _reached(groups: Sequence[Group], traced: Traced) -> list[Group]:
+    """Without variables that have no gradient: a momentum would move them all the same."""
+    lost = {id(v) for v in traced.without_gradient}
+    reached = [(optimizer, [v for v in variables if id(v) not in lost]) for optimizer, variables in groups]
+    return [group for group in reached if group[1]] or list(groups)  # none at all is refused later
+
+
+def _statistics(phase: Phase, nets: Nets, traced: Sequence[Traced], weights: Sequence[Any]) -> list[Any]:
+    """The floating variables of the phase's nets that forward passes assign, but the weights."""
+    mine = {id(v) for name in phase.updates for v in nets[name].variables} - {id(v) for v in weights}
+    return once(v for each in traced for v in each.assigned if id(v) in mine and tf.as_dtype(v.dtype).is_floating)
+
+
+def _check_parts(compute: Compute, update: Update, replicas: Replicas) -> None:
+    """Raises ``Invalid`` for a batch that is taken apart although its examples are not independent."""
+    phase, taken = compute.phase, f"in {update.accumulate * replicas.count} parts"
+    if update.accumulate * replicas.count == 1:
+        return
+    require(phase.separable, f"batch of phase {phase.name}", taken,
+            "whole, unless no example's terms depend on the others: then say Phase(separable=True)")
+    require(not compute.traced.whole, f"batch of phase {phase.name}", taken,
+            "whole: a layer adds a loss of the whole batch; let it add one number per example, [B]")
+
+
+def _after_reads(phase: Phase, nets: Nets, compute: Compute, accumulate: int, specs: Specs) -> bool:
+    """Whether the phase's ``after`` reads what its update moves."""
+    if phase.after is None:
+        return False
+    seen = {name: tf.TensorSpec([]) for name in [*compute.names, "gradient_norm"]}
+    for name in phase.passes:
+        examples, *shape = compute.traced.shapes[name]
+        seen[name] = tf.TensorSpec([examples * accumulate, *shape], compute.traced.dtypes[name])
+    moved = {id(v) for v in [*compute.variables, *compute.traced.assigned]}
+    return any(id(v) in moved for v in trace_after(phase, nets, seen, specs))

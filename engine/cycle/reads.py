@@ -1,0 +1,74 @@
+"""Which sources a phase reads."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.data.source import Source
+from engine.errors import require
+from engine.strategy import FIRST, SAME, Phase
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Which sources a function reads.
+
+    Attributes:
+      sources: Those that it reads, by name.
+      examples: Of a batch of the first of them, B; of a function that reads none, of the run's first source.
+      nested: Whether its batch is {source: batch}.
+      again: Whether it reads what the phase before has read.
+    """
+
+    sources: Mapping[str, Source]
+    examples: int
+    nested: bool = False
+    again: bool = False
+
+    @classmethod
+    def one(cls, source: Source) -> "Reads":
+        """A single source."""
+        return cls({"": source}, source.batch_size)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Examples of a batch, by source."""
+        return {name: source.batch_size for name, source in self.sources.items()}
+
+    def batch_of(self, batches: Mapping[str, Any]) -> Any:
+        """What a loss is handed."""
+        return batches if self.nested else next(iter(batches.values()), {})
+
+
+def reads_of(phases: Sequence[Phase], sources: Mapping[str, Source]) -> list[Reads]:
+    """What each phase reads.
+
+    Raises:
+      Invalid: for an unknown source, or a phase that is to read again what cannot be read twice.
+    """
+    found: list[Reads] = []
+    for phase in phases:
+        again = phase.reads == SAME
+        if again:
+            require(found and found[-1].sources, f"reads of phase {phase.name}", SAME,
+                    "behind a phase that reads a batch")
+            found.append(Reads(found[-1].sources, found[-1].examples, found[-1].nested, again=True))
+            for name, source in found[-1].sources.items():
+                require(not source.in_sequence, f"reads of phase {phase.name}", SAME,
+                        f"of a source that can be read again: {name or 'this one'} is read in one sequence")
+        else:
+            found.append(_reads(phase, sources))
+    return found
+
+
+def _reads(phase: Phase, sources: Mapping[str, Source]) -> Reads:
+    first = next(iter(sources))
+    if phase.reads is None:
+        return Reads({}, sources[first].batch_size)
+    names = [phase.reads or first] if isinstance(phase.reads, str) else list(phase.reads)
+    require(names, f"reads of phase {phase.name}", names, "at least one source, or None")
+    for name in names:
+        require(name in sources, f"reads of phase {phase.name}", name, f"one of {', '.join(sources)}, or \"{SAME}\"")
+    require(len(set(names)) == len(names), f"reads of phase {phase.name}", names, "different sources")
+    return Reads({name: sources[name] for name in names}, sources[names[0]].batch_size,
+                 nested=not isinstance(phase.reads, str) and phase.reads != FIRST)

@@ -1,0 +1,52 @@
+"""State that the engine does not know: it would be the same at every update, or lost when a run is continued."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from engine.cycle.keras_internals import every_operation, handles
+from engine.errors import Invalid, require
+from engine.strategy import Nets
+
+STATE = "state of the strategy, which is saved and checked: LossStrategy.state(), and Phase(after=...) for new values"
+RANDOM = re.compile("Random|Multinomial|TruncatedNormal|Rng|Stateful(Standard|Uniform)")  # in names of operations
+ASSIGNING = ("Assign", "Resource", "LookupTable", "Rng")  # at their beginning, of a resource
+
+
+def refuse_foreign_variables(variables: Iterable[Any], nets: Nets, place: str) -> None:
+    """Raises ``Invalid`` for a Keras variable that a loss reads or assigns and that belongs to no net."""
+    known = {id(v) for net in nets.values() for v in net.variables}
+    for variable in variables:
+        if id(variable) in known:
+            continue
+        if variable.name == "seed_generator_state":
+            raise Invalid(f"`{variable.path}` (of {place}) must be of a layer in one of the nets: a dropout or a "
+                          "keras.random call outside of them draws the same numbers at every update; draw by `noise`")
+        raise Invalid(f"`{variable.path}` (a variable that {place} uses) must belong to one of the nets of the "
+                      f"Trainer, even if no phase updates it, or be {STATE}")
+
+
+def refuse_hidden_state(traced: Any, nets: Nets, place: str) -> None:
+    """Raises ``Invalid`` for random operations, assignments and hidden reads of variables in a traced loss."""
+    captured = {tensor.name: outer for outer, tensor in traced.captures}
+    for operation in every_operation(traced):
+        kind = operation.type
+        if not operation.op_def.is_stateful:
+            continue
+        require(not RANDOM.search(kind), f"{place}", f"the random operation {kind}",
+                "without: it draws other numbers in a continued run; draw by `noise`")
+        if kind.startswith(ASSIGNING) and operation.inputs and operation.inputs[0].dtype.name == "resource" and (
+                "Gather" not in kind):
+            raise Invalid(f"`{_named(operation, captured, traced)}` (a variable that {place} assigns) must be {STATE}")
+    by_handle = {id(each): v for net in nets.values() for v in net.variables for each in handles(v)}
+    for outer in captured.values():
+        if id(outer) in by_handle:
+            raise Invalid(f"`{by_handle[id(outer)].path}` (of {place}) must not be read inside a keras.StatelessScope: "
+                          "that hides seeds and statistics; write `with engine.at(net, weights):`")
+
+
+def _named(operation: Any, captured: dict[str, Any], traced: Any) -> str:
+    """The variable that an operation assigns, if it has a name; else the operation."""
+    outer = captured.get(operation.inputs[0].name)
+    names = [str(variable.name) for variable in traced.variables if getattr(variable, "handle", None) is outer]
+    return names[0] if names else f"tf.Variable, by {operation.type}"

@@ -1,0 +1,201 @@
+"""StepEngine: all phases of a strategy as one compiled cycle, and many cycles in one call.
+
+A few integers say where a run stands (``state.Place``): the slot, and how many updates of each phase and batches of
+each source are behind it. Batch numbers, schedules and random keys all follow from them; and, in a run that was rolled
+back, from the number of rollbacks.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from engine.cycle import block, health, optimizers
+from engine.cycle.average import Teacher
+from engine.cycle.inputs import Context
+from engine.cycle.launch import by_launch
+from engine.cycle.loops import UNROLLED, Turns, by_cycle, by_update
+from engine.cycle.parts import parts_of
+from engine.cycle.plan import Plan
+from engine.cycle.reads import reads_of
+from engine.cycle.replicas import Replicas
+from engine.cycle.report import Report
+from engine.cycle.schedule import Schedule
+from engine.cycle.state import LoopState, Place
+from engine.cycle.step import Step
+from engine.cycle.update import Update
+from engine.data.source import Source
+from engine.device import device
+from engine.errors import require
+from engine.strategy import Nets, Phase
+
+
+class Program(NamedTuple):
+    """The phases and their loop, compiled in one way."""
+
+    plan: Plan
+    kind: str  # of loop: "launch", "block", "cycle" or "update"
+    steps: dict[str, Step]
+    loop: Callable[..., LoopState]
+
+
+class StepEngine:
+    """Compiles ``phases`` over ``nets`` and runs cycles of them. Constructing it creates every variable.
+
+    Args:
+      phases: In the order of the cycle.
+      nets: Keras models, or an ``average_of`` one, by name.
+      updates: An ``Update`` per phase name.
+      sources: Of the training batches, by name; or one alone.
+      state: What the strategy remembers, at its start.
+      seed: Of all random draws.
+      plan: See ``Plan``.
+      on_bad_update: "stop", "rollback" (which stops too: see ``detour``) or "skip", which stops after 10 bad updates
+        in a row.
+      half: Train with dynamic loss scaling (float16).
+      spike: Which finite objectives are bad too; None for none.
+    """
+
+    def __init__(self, phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
+                 sources: Source | Mapping[str, Source], *, state: Mapping[str, Any] | None = None, seed: int = 0,
+                 plan: str = "graph", on_bad_update: str = "stop", half: bool = False,
+                 spike: health.Spike | None = None) -> None:
+        self.phases, self.nets = list(phases), nets
+        self.sources = dict(sources) if isinstance(sources, Mapping) else {"data": sources}
+        self._limit = health.limit(on_bad_update)
+        self.replicas = Replicas(*(source.batch_size for source in self.sources.values()))
+        with self.replicas.strategy.scope():
+            self.state = {name: tf.Variable(value, trainable=False, name=name) for name, value in (state or {}).items()}
+        reads = reads_of(self.phases, self.sources)
+        self.schedule = Schedule(self.phases, reads, list(self.sources),
+                                 [updates[phase.name].accumulate for phase in self.phases])
+        require(self.schedule.batches_per_cycle, "phases", [phase.name for phase in self.phases],
+                f"with one that reads the first source, {next(iter(self.sources))}")
+        self.place = self.schedule.start()
+        self.streak = 0  # bad updates in a row, up to now
+        self.rollbacks = 0
+        self.parts = parts_of(self.phases, nets, updates, reads, list(self.sources), self.state, self.replicas, seed,
+                              half, spike)
+        self.program = self.compiled(plan)
+
+    def compiled(self, plan: str) -> Program:
+        """The phases by another ``plan``; set ``program`` to it, and it is what runs."""
+        chosen, steps = Plan(plan), {}
+        for name, part in self.parts.items():
+            mine = chosen.of(name)
+            compute = part.compute.halved(loops=mine.name != "xla") if mine.halves else part.compute
+            steps[name] = Step(compute, part.inputs, part.commit, mine, self.replicas, self._limit)
+        turns = Turns(list(steps.values()), self.schedule, self._limit)
+        kind = self._kind(turns, chosen)
+        for step in steps.values():
+            step.seldom = kind == "block"  # one update by itself
+        return Program(chosen, kind, steps, chosen.loop(self._loop(turns, chosen, kind)))
+
+    def _kind(self, turns: Turns, plan: Plan) -> str:
+        xla = plan.block is not None and self.replicas.count == 1
+        if xla and device().one_launch and all(source.inside for source in self.sources.values()):
+            return "launch"
+        if xla and block.suits(turns):
+            return "block"
+        in_sequence = any(step.inputs.in_sequence for step in turns.steps)  # each batch can only be read in its turn
+        unrolled = 1 < self.schedule.slots_per_cycle <= UNROLLED and plan.name != "eager" and not in_sequence
+        return "cycle" if unrolled else "update"
+
+    def _loop(self, turns: Turns, plan: Plan, kind: str) -> Callable[..., LoopState]:
+        if kind == "launch":
+            return by_launch(turns, plan.block)
+        forward = {"block": lambda: block.by_block(turns, plan.block), "cycle": lambda: by_cycle(turns),
+                   "update": lambda: by_update(turns)}[kind]()
+
+        def run(place: Place, streak: tf.Tensor, target: tf.Tensor, context: Context) -> LoopState:
+            return turns.run(forward, place, streak, target, context)
+
+        return run
+
+    @property
+    def source(self) -> Source:
+        """The first source, whose epochs are the run's."""
+        return next(iter(self.sources.values()))
+
+    @property
+    def plan(self) -> Plan:
+        """How the program that runs is compiled."""
+        return self.program.plan
+
+    @property
+    def steps(self) -> dict[str, Step]:
+        """Each phase as the loop runs it, by name, in the order of the cycle."""
+        return self.program.steps
+
+    @property
+    def separable(self) -> set[str]:
+        """The phases whose batches can be computed in halves."""
+        return {name for name, part in self.parts.items() if part.compute.halved() is not part.compute}
+
+    @property
+    def term_names(self) -> dict[str, list[str]]:
+        """{phase: names of its terms, in the order of the checked vector}."""
+        return {name: step.names for name, step in self.steps.items()}
+
+    @property
+    def cycles(self) -> int:
+        """Completed cycles."""
+        return int(self.schedule.cycle(self.place.slot))
+
+    @property
+    def updates(self) -> dict[str, int]:
+        """Updates of each phase behind the run."""
+        return dict(zip(self.parts, self.place.updates, strict=True))
+
+    @property
+    def batches(self) -> dict[str, int]:
+        """Batches read from each source, those that a rollback passed over included."""
+        return dict(zip(self.sources, self.place.batches, strict=True))
+
+    @property
+    def teachers(self) -> dict[str, Teacher]:
+        """The nets that are averages of others, by name."""
+        return {name: net for name, net in self.nets.items() if isinstance(net, Teacher)}
+
+    @property
+    def averages(self) -> list[tuple[Any, Any]]:
+        """(variable, average) pairs of every phase whose weights are averaged for evaluation."""
+        return [pair for part in self.parts.values() if part.average for pair in part.average.pairs]
+
+    def detour(self, place: Place) -> None:
+        """Go on from ``place``, whose state was put back, behind the batches read so far, with other draws."""
+        stuck = self.schedule.passed(self.schedule.phase_at(self.place.slot), self.place)
+        self.place, self.streak, self.rollbacks = place._replace(batches=stuck.batches), 0, self.rollbacks + 1
+
+    def check_weights(self) -> None:
+        """Raises ``Invalid`` for a weight that is not finite, or too large for the checks of updates to hold."""
+        for name, net in self.nets.items():
+            for v in net.variables:
+                value = np.asarray(tf.convert_to_tensor(v.value))
+                if value.dtype.kind == "f":
+                    require(bool(np.all(np.abs(value) < optimizers.LARGEST_WEIGHT)), f"{v.path} of net {name}",
+                            float(np.abs(value).max()), f"finite, and below {optimizers.LARGEST_WEIGHT:g}")
+
+    def run(self, cycles: int) -> Report:
+        """Run to the end of ``cycles`` more cycles, or to the first update that the health watch stops.
+
+        After such a stop, a further call tries that update again.
+        """
+        start = self.place
+        target = (self.cycles + cycles) * self.schedule.slots_per_cycle
+        readers = {name: source.open(self.batches[name]) for name, source in self.sources.items() if source.in_sequence}
+        with self.replicas.strategy.scope():
+            state = self.program.loop(_int64(start), _int64(min(self.streak, self._limit - 1)), _int64(target),
+                                      Context(readers, _int64(self.rollbacks)))
+        state = tf.nest.map_structure(lambda tensor: tensor.numpy(), state)
+        self.place, self.streak = tf.nest.map_structure(int, state.place), int(state.streak)
+        stopped = self.streak >= self._limit
+        if not stopped:
+            for name, source in self.sources.items():
+                source.left_at(self.batches[name])
+        return Report.read(list(self.steps.values()), self.schedule, start, state, stopped)
+
+
+def _int64(numbers: Any) -> Any:
+    return tf.nest.map_structure(lambda number: tf.constant(number, tf.int64), numbers)
