@@ -11,7 +11,7 @@ from keras.src.backend.common.stateless_scope import get_stateless_scope as curr
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
 __all__ = ["InaccessibleTensorError", "autograph", "current_scope", "every_operation", "graph", "handles",
-           "slots_of_adam", "stored_dtype", "variables_built_for"]
+           "layers_of", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for", "weights_of_layer"]
 
 
 def graph(name: str) -> Any:
@@ -37,12 +37,27 @@ def handles(variable: Any) -> list[Any]:
     return [] if value is None else [each.handle for each in getattr(value, "values", None) or (value,)]
 
 
+def layers_of(net: Any) -> list[Any]:
+    """``net`` and all layers in it, however deep."""
+    return list(net._flatten_layers()) if hasattr(net, "_flatten_layers") else []
+
+
+def weights_of_layer(layer: Any) -> list[Any]:
+    """The variables that a layer has itself, without those of its sublayers."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
 def slots_of_adam(optimizer: Any, variables: Sequence[Any]) -> list[tuple[Any, Any]] | None:
     """(first, second moment) of each variable that a built Keras Adam moves; None if it has others."""
     if not (hasattr(optimizer, "_momentums") and hasattr(optimizer, "_velocities")):
         return None
     places = [optimizer._get_variable_index(v) for v in variables]
     return [(optimizer._momentums[place], optimizer._velocities[place]) for place in places]
+
+
+def rate_of(optimizer: Any) -> Any:
+    """The schedule of a Keras optimizer, or the variable that holds its learning rate."""
+    return optimizer._learning_rate
 
 
 def variables_built_for(optimizer: Any) -> list[Any]:

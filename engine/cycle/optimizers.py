@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from engine.cycle import adam
 from engine.cycle.keras_internals import variables_built_for
+from engine.cycle.refusals import refuse_hidden_slots
 from engine.cycle.trace import once
 from engine.cycle.update import Group
 from engine.errors import require
@@ -33,6 +34,8 @@ def build(groups: Iterable[Group]) -> None:
         variables = once(variables)
         _check_new(optimizer, variables)
         optimizer.build(variables)
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            refuse_hidden_slots(optimizer, variables)
 
 
 def apply(group: Group, gradients: Sequence[tf.Tensor], alone: bool) -> None:

@@ -12,6 +12,7 @@ from engine.cycle.compute import Compute
 from engine.cycle.health import Spike
 from engine.cycle.inputs import PhaseInputs
 from engine.cycle.reads import Reads
+from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
 from engine.cycle.trace import Specs, Traced, once, seed_states, survey, trace, trace_after
 from engine.cycle.update import Group, Update
@@ -48,7 +49,7 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
         for phase, mine, each, by in zip(phases, traced, reads, groups, strict=True):
             update = updates[phase.name]
             compute = Compute(phase, mine, nets, each, replicas, once(v for _, variables in by for v in variables))
-            _check_parts(compute, update, replicas)
+            _check_parts(compute, update, nets, replicas)
             inputs = PhaseInputs(phase, mine, each, sources, len(seed_states(nets)), seed, update.accumulate)
             averaged = [*compute.variables, *_statistics(phase, nets, traced, compute.variables)]
             average = None if update.average is None else WeightAverage(averaged, update.average, warm_up=True)
@@ -79,11 +80,13 @@ def _statistics(phase: Phase, nets: Nets, traced: Sequence[Traced], weights: Seq
     return once(v for each in traced for v in each.assigned if id(v) in mine and tf.as_dtype(v.dtype).is_floating)
 
 
-def _check_parts(compute: Compute, update: Update, replicas: Replicas) -> None:
+def _check_parts(compute: Compute, update: Update, nets: Nets, replicas: Replicas) -> None:
     """Raises ``Invalid`` for a batch that is taken apart although its examples are not independent."""
     phase, taken = compute.phase, f"in {update.accumulate * replicas.count} parts"
     if update.accumulate * replicas.count == 1:
         return
+    if replicas.count > 1:
+        refuse_averaged_state(compute.traced.assigned, nets, f"phase {phase.name}")
     require(phase.separable, f"batch of phase {phase.name}", taken,
             "whole, unless no example's terms depend on the others: then say Phase(separable=True)")
     require(not compute.traced.whole, f"batch of phase {phase.name}", taken,

@@ -1,10 +1,12 @@
 """State that the engine does not know: it would be the same at every update, or lost when a run is continued."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from engine.cycle.keras_internals import every_operation, handles
+import tensorflow as tf
+
+from engine.cycle.keras_internals import every_operation, graph, handles, layers_of, weights_of_layer
 from engine.errors import Invalid, require
 from engine.strategy import Nets
 
@@ -35,14 +37,44 @@ def refuse_hidden_state(traced: Any, nets: Nets, place: str) -> None:
             continue
         require(not RANDOM.search(kind), f"{place}", f"the random operation {kind}",
                 "without: it draws other numbers in a continued run; draw by `noise`")
-        if kind.startswith(ASSIGNING) and operation.inputs and operation.inputs[0].dtype.name == "resource" and (
-                "Gather" not in kind):
+        if _assigns(operation):
             raise Invalid(f"`{_named(operation, captured, traced)}` (a variable that {place} assigns) must be {STATE}")
     by_handle = {id(each): v for net in nets.values() for v in net.variables for each in handles(v)}
     for outer in captured.values():
         if id(outer) in by_handle:
             raise Invalid(f"`{by_handle[id(outer)].path}` (of {place}) must not be read inside a keras.StatelessScope: "
                           "that hides seeds and statistics; write `with engine.at(net, weights):`")
+
+
+def refuse_averaged_state(assigned: Iterable[Any], nets: Nets, place: str) -> None:
+    """Raises ``Invalid`` for what a layer of a user's own assigns: on several replicas it would be averaged."""
+    own = {id(v): v for net in nets.values() for layer in layers_of(net)
+           if not type(layer).__module__.startswith("keras.") for v in weights_of_layer(layer)}
+    for variable in assigned:
+        require(id(variable) not in own, variable.path, f"assigned in {place} on several replicas",
+                f"{STATE}: replicas' values would be averaged")
+
+
+def refuse_hidden_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Raises ``Invalid`` for an optimizer of a user's own that assigns what is not among its ``variables``."""
+    if type(optimizer).__module__.startswith("keras."):
+        return
+    traced = graph("optimizer")
+    with traced.as_default():
+        optimizer.apply([tf.raw_ops.Placeholder(dtype=v.dtype, shape=v.shape) for v in variables], variables)
+    known = {id(each) for v in [*variables, *optimizer.variables] for each in handles(v)}
+    captured = {tensor.name: outer for outer, tensor in traced.captures}
+    for operation in every_operation(traced):
+        if operation.op_def.is_stateful and _assigns(operation):
+            outer = captured.get(operation.inputs[0].name)
+            require(outer is None or id(outer) in known, f"optimizer {optimizer.name}", _named(
+                operation, captured, traced), "without variables of its own but those of add_variable: others are "
+                "neither saved nor put back")
+
+
+def _assigns(operation: Any) -> bool:
+    return bool(operation.type.startswith(ASSIGNING) and operation.inputs and "Gather" not in operation.type
+                and operation.inputs[0].dtype.name == "resource")
 
 
 def _named(operation: Any, captured: dict[str, Any], traced: Any) -> str:

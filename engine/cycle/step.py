@@ -55,8 +55,12 @@ class Step:
 
     def examples(self) -> list[int]:
         """For each name: how many examples of one update its mean is over; 1 for a scalar, 0 for a ``Ratio``."""
-        forms, number = self.compute.traced.terms, self.compute.reads.examples * self.commit.update.accumulate
-        return [{Form.EXAMPLES: number, Form.RATIO: 0}.get(forms.get(name, Form.SCALAR), 1) for name in self.names]
+        traced, found = self.compute.traced, []
+        for name in self.names:
+            form = traced.terms.get(name, Form.SCALAR)
+            each = traced.shapes[name][0] * self.commit.update.accumulate if form is Form.EXAMPLES else 1
+            found.append(0 if form is Form.RATIO else each)
+        return found
 
     def begun(self) -> Tally:
         """Before the first update of a call."""

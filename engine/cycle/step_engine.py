@@ -163,6 +163,12 @@ class StepEngine:
         """(variable, average) pairs of every phase whose weights are averaged for evaluation."""
         return [pair for part in self.parts.values() if part.average for pair in part.average.pairs]
 
+    def restart_averages(self) -> None:
+        """From what the weights are now."""
+        for average in [*(part.average for part in self.parts.values()), *(t.average for t in self.teachers.values())]:
+            if average is not None:
+                average.restart()
+
     def detour(self, place: Place) -> None:
         """Go on from ``place``, whose state was put back, behind the batches read so far, with other draws."""
         stuck = self.schedule.passed(self.schedule.phase_at(self.place.slot), self.place)

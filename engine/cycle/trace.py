@@ -22,6 +22,8 @@ from engine.errors import Invalid, require
 from engine.noise import Noise, Request
 from engine.strategy import Nets, Phase
 
+INSIDE = ("without layers that keep something, as dropout or batch normalisation, and without assignments, inside an "
+          "`if` or `while` on a tensor: call them outside, and choose by tf.where")
 Shape = tuple[int, ...]
 Specs = Mapping[str, tf.TensorSpec]
 
@@ -39,6 +41,7 @@ class Traced:
       regularized: Whether there are penalties of weights or outputs.
       whole: Whether a layer adds a loss of the whole batch, which cannot be taken apart.
       weights_move: Whether a gradient reaches the weights of a ``Ratio``.
+      single: Whether a normalisation has a single value to take its mean of, so that nothing is left of it.
       inner_gradient: Whether the loss takes a gradient itself, as a gradient penalty does.
       loops: Whether it holds a loop, as a recurrent net's does.
     """
@@ -53,6 +56,7 @@ class Traced:
     regularized: bool = False
     whole: bool = False
     weights_move: bool = False
+    single: bool = False
     inner_gradient: bool = False
     loops: bool = False
 
@@ -118,16 +122,26 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
         lost = _unreached(scope, objective, trained)
         moving = over is not None and len(_unreached(scope, over, trained)) < len(trained)
         values |= {name: tf.convert_to_tensor(results[name]) for name in phase.passes}
+    assigned = [v for v in scope.assigned if v.name != "seed_generator_state"]
+    hidden = [v.path for v in assigned if scope.get_current_value(v).graph is not traced]
+    require(not hidden, place, ", ".join(hidden), INSIDE)
     if scope.unbuilt:  # now that the nets have weights
         return trace(phase, nets, reads, state)
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
     return Traced(
         *_forms(values), noise.requests, data_requests, terms=forms,
-        assigned=[v for v in scope.assigned if v.name != "seed_generator_state"], without_gradient=lost,
+        assigned=assigned, without_gradient=lost,
         regularized=bool(penalties), whole=any(tuple(each.shape) != (reads.examples,) for each in activities),
-        weights_move=moving, inner_gradient=any("gradient_tape/" in each.name for each in operations),
+        weights_move=moving, single=any(map(_is_single, operations)),
+        inner_gradient=any("gradient_tape/" in each.name for each in operations),
         loops=any(each.type in ("While", "StatelessWhile") for each in operations))
+
+
+def _is_single(operation: Any) -> bool:
+    """Whether it is the mean of a normalisation, over one value each."""
+    return bool(operation.type == "Mean" and operation.name.rpartition("/")[0].endswith("moments")
+                and operation.inputs[0].shape.num_elements() == operation.outputs[0].shape.num_elements())
 
 
 def trace_after(phase: Phase, nets: Nets, seen: Specs, state: Specs) -> list[Any]:
@@ -183,9 +197,7 @@ def _tracing(place: str) -> Iterator[tuple[_Symbolic, Any]]:
         raise Invalid(f"`tape.gradient` ({place}) must be of tensors, not of variables: "
                       "weights = engine.weights_of(net); tape.watch(weights); tape.gradient(loss, weights)") from error
     except keras_internals.InaccessibleTensorError as error:
-        raise Invalid(f"`{place}` (a layer with state, as dropout or batch normalisation, or an assignment inside an "
-                      "`if` or `while` on a tensor) must have it outside: compute both, and choose by tf.where"
-                      ) from error
+        raise Invalid(f"`{place}` (a layer with state) must be {INSIDE}") from error
 
 
 @contextmanager

@@ -109,16 +109,20 @@ def check_precision(precision: str, nets: Mapping[str, Any]) -> None:
 def check_traces(engine: StepEngine) -> list[str]:
     """Warnings. Raises ``Invalid`` for a net that a phase should move and does not."""
     warnings = []
+    reached = {id(v) for part in engine.parts.values() for v in part.compute.variables}
     for phase in engine.phases:
         traced = engine.parts[phase.name].compute.traced
         lost = {id(v) for v in traced.without_gradient}
+        if traced.single:
+            warnings.append(f"phase {phase.name}: a normalisation takes the mean of a single value, which leaves "
+                            "nothing of its input: use larger batches, or layer normalisation")
         for name in phase.updates:
             net = engine.nets[name]
             mine = net.trainable_variables
             require(mine, f"updates of phase {phase.name}", name, "a net with trainable variables: this one has none")
-            missing = [v.path for v in mine if id(v) in lost]
-            require(len(missing) < len(mine), f"updates of phase {phase.name}", name,
+            require(any(id(v) not in lost for v in mine), f"updates of phase {phase.name}", name,
                     "a net that the loss depends on: none of its variables gets a gradient")
+            missing = [v.path for v in mine if id(v) in lost - reached]
             if missing:
                 warnings.append(f"phase {phase.name}: no gradient reaches {', '.join(missing)} of net {name}: "
                                 "let the loss use them, or set their trainable to False")

@@ -17,6 +17,7 @@ from engine.data.source import Source
 from engine.errors import require
 from engine.run import environment, preflight, signals
 from engine.run.agenda import Agenda
+from engine.run.changed import Unchanged
 from engine.run.check import Check, check
 from engine.run.counters import Counters
 from engine.run.events import Event
@@ -107,6 +108,8 @@ class Trainer:
         self._pace = Pace()
         self._trial: dict[str, Any] = {}  # what was found, if a plan was chosen
 
+        require(run_dir is not None or on_bad_update != "rollback", "on_bad_update", on_bad_update,
+                "with a run_dir, where the checkpoints to go back to are")
         phases = preflight.check_phases(strategy, self.nets)
         chosen = preflight.check_updates(updates, phases)
         preflight.check_precision(precision, self.nets)
@@ -123,6 +126,7 @@ class Trainer:
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)
         preflight.check_shown(strategy, self.engine)
+        self._unchanged = Unchanged(strategy, self.engine)
         self._figures = Figures(strategy, self.nets, self.engine, seed)
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
@@ -178,10 +182,15 @@ class Trainer:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
 
         Raises:
-          BadUpdate: stopped by the health watch. The state is that of the last good update.
+          Invalid: for a strategy, net or optimizer that was changed since the trainer was made.
+      BadUpdate: stopped by the health watch. The state is that of the last good update.
           Interrupted: by SIGINT or SIGTERM. In both cases a checkpoint was saved.
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)
+        self._unchanged.check()
+        self.engine.check_weights()
+        if not self.engine.place.slot:
+            self.engine.restart_averages()  # weights may have been set since the trainer was made
         self._started = self._started or environment.age()
         self.open()
         try:

@@ -1,0 +1,75 @@
+"""Every published method, killed and continued in a new process, ends with the bits of a run that was never stopped.
+
+Each process runs all methods, so that TensorFlow is started twice and not a hundred times.
+"""
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+NAMES = sorted(path.stem for path in HERE.glob("test_*.py") if path.stem != "test_resume")
+PLANS = ("graph", "xla")
+STOP = 7  # in the middle of a call, behind a checkpoint at 6
+
+
+def methods():
+    """{name: Method} of all test files."""
+    found = {}
+    for name in NAMES:
+        module = importlib.import_module(f"tests.strategies.published.{name}")
+        found |= {f"{name}.{attribute}": value for attribute, value in vars(module).items()
+                  if type(value).__name__ == "Method"}
+    return found
+
+
+def session(plan, folder, stop):
+    """Run every method to ``stop`` or to its end; {name: hash of its state} of those that reached the end."""
+    from tests.strategies.published.method import Killed, saving, state_hash
+
+    ends = {}
+    for name, method in methods().items():
+        trainer = saving(method, plan, Path(folder) / name, STOP if stop else None)
+        assert trainer.continued == (not stop) or "whole" in folder, name
+        with contextlib.suppress(Killed):
+            trainer.train(cycles=method.cycles)
+            ends[name] = state_hash(trainer)
+    return ends
+
+
+def other_process(plan, folder, stop):
+    """``session`` in a process of its own, which ends without tidying up if it is to ``stop``."""
+    module = "tests.strategies.published.test_resume"
+    done = subprocess.run([sys.executable, "-m", module, plan, str(folder), str(stop)], cwd=HERE.parents[2], text=True,
+                          capture_output=True, timeout=900, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    assert done.returncode == (9 if stop else 0), done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("plan", PLANS)
+def test_killed_and_continued_in_a_new_process_ends_with_the_same_bits(plan, tmp_path):
+    assert other_process(plan, tmp_path / "parts", stop=1) == {}
+    ends = other_process(plan, tmp_path / "parts", stop=0)
+    whole = session(plan, str(tmp_path / "whole"), stop=False)
+    assert set(ends) == set(methods())
+    assert {name for name, end in ends.items() if end != whole[name]} == set()
+
+
+def test_no_strategy_is_longer_than_it_should_be():
+    long = {name: (method.written, method.lines) for name, method in methods().items()
+            if method.lines is not None and method.written > method.lines}
+    assert long == {}
+
+
+if __name__ == "__main__":
+    plan, folder, stop = sys.argv[1:]
+    print(json.dumps(session(plan, folder, stop == "1")), flush=True)
+    if stop == "1":
+        os._exit(9)
