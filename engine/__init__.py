@@ -13,10 +13,11 @@ from engine.run.counters import Counters
 from engine.run.environment import prepare
 from engine.run.events import Event, Every
 from engine.run.goal import Goal
+from engine.run.plateau import Plateau
 from engine.run.signals import Interrupted
 from engine.run.trainer import Trainer
 from engine.strategy import Counts, LossStrategy, Phase, Ratio
 
 __all__ = ["ArraySource", "BadUpdate", "Counters", "Counts", "DatasetSource", "Event", "Every", "Goal", "Interrupted",
-           "Invalid", "LossStrategy", "Noise", "Phase", "Pull", "Ratio", "Source", "Spike", "StepEngine", "Trainer",
-           "Update", "at", "average_of", "prepare", "weights_of"]
+           "Invalid", "LossStrategy", "Noise", "Phase", "Plateau", "Pull", "Ratio", "Source", "Spike", "StepEngine",
+           "Trainer", "Update", "at", "average_of", "prepare", "weights_of"]

@@ -12,13 +12,13 @@ from PIL import Image
 
 import losses
 import nets
-from engine import ArraySource, Trainer
+from engine import ArraySource, Trainer, average_of
 from engine.data.augment import scale
-from engine.testing import try_phase
+from engine.testing import assert_resumes, try_phase
 
 PAGE = (Path(__file__).parent.parent / "docs" / "write_your_own_strategy.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-VAE, WGANGP, EXAMPLE, TEST = BLOCKS
+VAE, WGANGP, EXAMPLE, SEVERAL, QUEUE, LAZY, TEST = BLOCKS
 
 
 def lines_of_code(source):
@@ -37,7 +37,8 @@ def lines_of_code(source):
 def defined(tmp_path):
     """Makes a file of a piece of the page, with the page's words at hand, and imports it."""
     def define(source):
-        words = f"import functools\nimport tensorflow as tf\nfrom engine import LossStrategy, Phase\n" \
+        words = f"import functools\nimport numpy as np\nimport tensorflow as tf\n" \
+                f"from engine import LossStrategy, Phase, Ratio\n" \
                 f"from losses import {', '.join(losses.__all__)}\n\n"
         (tmp_path / "page.py").write_text(words + source)
         spec = importlib.util.spec_from_file_location("page", tmp_path / "page.py")
@@ -82,3 +83,29 @@ def test_the_complete_example_runs_as_printed(tmp_path, defined):
     images = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
     exec(TEST, {**vars(page), "images": images})
     assert try_phase(page.Denoising(), "restore", {"autoencoder": page.autoencoder()}, {"image": images}).gradients
+
+
+def points(batch_size):
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype("float32")
+    return ArraySource({"x": x, "y": x.sum(axis=1), "label": (x[:, 0] > 0).astype("int32")}, batch_size)
+
+
+def dense(width):
+    return keras.Sequential([keras.layers.Dense(8, activation="tanh"), keras.layers.Dense(width)])
+
+
+@pytest.mark.parametrize("name", ["FixMatch", "MoCo", "LazyPenalty"])
+def test_the_declarations_train_and_continue(defined, name):
+    block, nets, data = {
+        "FixMatch": (SEVERAL, lambda: {"net": dense(2)}, {"labelled": points(4), "unlabelled": points(12)}),
+        "MoCo": (QUEUE, lambda: {"query": dense(4), "key": average_of("query", 0.99)}, points(8)),
+        "LazyPenalty": (LAZY, lambda: {"net": dense(1)}, points(8))}[name]
+    strategy = getattr(defined(block), name)
+
+    def make(**options):
+        keras.utils.set_random_seed(0)
+        rate = keras.optimizers.Adam(1e-2)
+        updates = {phase.name: rate for phase in strategy().phases()}
+        return Trainer(strategy(), nets(), updates, data, say=lambda line: None, **options)
+
+    assert_resumes(make, cycles=6, stop=3)

@@ -26,6 +26,7 @@ from engine.run.folder import RunFolder
 from engine.run.goal import Best, Goal
 from engine.run.keeper import Facts, Keeper
 from engine.run.pace import Pace
+from engine.run.plateau import Plateau
 from engine.run.signals import Interrupted
 from engine.run.state import variables_of
 from engine.run.trial import Trial
@@ -76,6 +77,7 @@ class Trainer:
       keep: Newest checkpoints to keep, at least 2.
       deterministic: Whether a repeat must give the same bits.
       events: What happens along the way.
+      controllers: What is moved by the figures that ``note`` is handed.
       clock: Seconds, rising; a test's own.
       say: Takes lines for people.
 
@@ -88,6 +90,7 @@ class Trainer:
                  config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
                  cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
                  goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
+                 controllers: Sequence[Plateau] = (),
                  clock: Callable[[], float] = time.monotonic, say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
@@ -140,6 +143,9 @@ class Trainer:
         self._restored = self._keeper.restore() or {}
         self.continued = bool(self._restored)
         self._put_back(self._restored)
+        self._controllers = list(controllers)
+        for controller in self._controllers:
+            controller.attach(self)
 
     @property
     def events(self) -> list[Event]:
@@ -285,7 +291,9 @@ class Trainer:
             put(self._restored["kept"][name])
 
     def note(self, figures: Mapping[str, float]) -> None:
-        """Hand in figures by their column in metrics.csv: the goal is judged by them."""
+        """Hand in figures by their column in metrics.csv: the goal is judged, and controllers are moved by them."""
+        for controller in self._controllers:
+            controller.note(self, figures)
         if self.best is None or self.best.goal.metric not in figures:
             return
         if self.best.note(figures, self.counters, self.seconds):

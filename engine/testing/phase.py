@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.average import Teacher
 from engine.cycle.compute import Compute, Given
 from engine.cycle.inputs import Context, PhaseInputs
 from engine.cycle.reads import reads_of
@@ -14,7 +15,8 @@ from engine.cycle.replicas import Replicas
 from engine.cycle.trace import seed_states, trace
 from engine.data.source import ArraySource
 from engine.errors import require
-from engine.strategy import LossStrategy, NamedNets
+from engine.run.preflight import check_state, named_nets
+from engine.strategy import FIRST, LossStrategy
 
 
 @dataclass(frozen=True)
@@ -25,8 +27,8 @@ class Tried:
     gradients: dict[str, np.ndarray]
 
 
-def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch: Mapping[str, np.ndarray], *,
-              seed: int = 0, update: int = 0) -> Tried:
+def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch: Mapping[str, Any], *,
+              seed: int = 0, update: int = 0, state: Mapping[str, Any] | None = None) -> Tried:
     """One update of ``phase`` on ``batch``, measured and not applied; the nets stay as they are.
 
     Example:
@@ -34,8 +36,9 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
       assert tried.means["gradient_penalty"] >= 0
 
     Args:
-      batch: {name: array [B, ...]}, as the loss is to see it.
+      batch: {name: array [B, ...]}, as the loss is to see it; of a phase that reads several sources {source: batch}.
       seed, update: Part of the key of the random draws.
+      state: Of the strategy, in place of that at its start.
 
     Raises:
       Invalid: for an unknown phase, and for whatever the engine refuses in a loss: a term that is neither
@@ -43,18 +46,27 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     """
     phases = {each.name: each for each in strategy.phases()}
     require(phase in phases, "phase", phase, f"one of {', '.join(phases)}")
-    chosen, named = phases[phase], NamedNets(nets)
-    source = ArraySource(batch, len(next(iter(batch.values()))))
-    reads = reads_of([replace(chosen, repeats=1)], {"data": source})[0]
-    state = {name: tf.constant(value) for name, value in strategy.state().items()}
-    specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in state.items()}
-    compute = Compute(chosen, trace(chosen, named, reads, specs), named, reads, Replicas(source.batch_size))
-    inputs = PhaseInputs(chosen, compute.traced, reads, ["data"], len(seed_states(named)), seed, 1)
+    chosen, named = phases[phase], named_nets(nets)
+    several = isinstance(next(iter(batch.values())), Mapping)
+    sources = {name: ArraySource(each, len(next(iter(each.values()))))
+               for name, each in (batch if several else {"data": batch}).items()}
+    if isinstance(chosen.reads, str):  # whatever its source is called
+        chosen = replace(chosen, reads=FIRST)
+    reads = reads_of([chosen], sources)[0]
+    known = {name: tf.constant(value) for name, value in {**check_state(strategy), **(state or {})}.items()}
+    specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in known.items()}
+    replicas = Replicas(*(source.batch_size for source in sources.values()))
+    traced = trace(chosen, named, reads, specs)
+    teachers = [net for net in named.values() if isinstance(net, Teacher)]
+    for teacher in teachers:
+        teacher.build()
+    compute = Compute(chosen, trace(chosen, named, reads, specs) if teachers else traced, named, reads, replicas)
+    inputs = PhaseInputs(chosen, compute.traced, reads, list(sources), len(seed_states(named)), seed, 1)
     number = tf.constant(update, tf.int64)
-    given = inputs.of(number, [tf.constant(0, tf.int64)], Context()).micro(0)
-    given = given._replace(raw={name: source.arrays for name in given.raw})
+    given = inputs.of(number, [tf.constant(0, tf.int64)] * len(sources), Context()).micro(0)
+    given = given._replace(raw={name: sources[name].arrays for name in given.raw})
     assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]
-    measured = compute.gradients(Given(number, 1.0, compute.weights(), assigned, state), given, [None])
+    measured = compute.gradients(Given(number, 1.0, compute.weights(), assigned, known), given, [None])
     paths = {id(v): f"{net}/{v.path}" for net in chosen.updates for v in named[net].trainable_variables}
     gradients = {paths[id(v)]: gradient.numpy()
                  for v, gradient in zip(compute.variables, measured.gradients[0], strict=True)}

@@ -138,3 +138,27 @@ def saving(method: Method, plan: str, run_dir: Any, stop: int | None = None) -> 
 
 class Killed(Exception):
     """The end of a process, as far as the run can tell."""
+
+
+# For references.
+
+
+def mlp(weights: Any, x: tf.Tensor) -> tf.Tensor:
+    """What ``dense(h, n)`` gives for its four weights."""
+    return tf.tanh(x @ weights[0] + weights[1]) @ weights[2] + weights[3]
+
+
+def variables(net: Any) -> list[tf.Variable]:
+    """Copies of the weights of a net."""
+    return [tf.Variable(value) for value in values(net)]
+
+
+def descend(tape: tf.GradientTape, loss: tf.Tensor, weights: Any, rate: float) -> None:
+    """A step of plain gradient descent."""
+    for variable, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
+        variable.assign_sub(rate * gradient)
+
+
+def numbers(weights: Any) -> list[np.ndarray]:
+    """Of variables."""
+    return [v.numpy() for v in weights]
