@@ -34,11 +34,11 @@ test: lint
 
 quick: setup
 	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow' tests/losses tests/reporting \
-		tests/strategies tests/cycle/test_update.py tests/cycle/test_step.py tests/cycle/test_adam.py tests/test_noise.py \
+		tests/strategies/*.py tests/cycle/test_update.py tests/cycle/test_step.py tests/cycle/test_adam.py tests/test_noise.py \
 		tests/test_testing.py tests/test_imports.py --ignore tests/strategies/test_all_strategies.py
 
 faults: setup
-	$(BIN)/python -m pytest -m fault -n 2 --dist loadfile tests/faults
+	$(BIN)/python -m pytest -m fault -n 2 --dist loadfile tests/faults tests/strategies/published
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'

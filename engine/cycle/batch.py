@@ -5,8 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.cycle.compute import Compute, Given, Measured, Objective
+from engine.cycle.compute import Compute
 from engine.cycle.inputs import Inputs
+from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.replicas import Replicas
 
 

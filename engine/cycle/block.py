@@ -9,7 +9,7 @@ import tensorflow as tf
 from engine.cycle.inputs import Context, Inputs
 from engine.cycle.loops import Forward, Read, Turns, timed
 from engine.cycle.state import LoopState, Outcome, Place
-from engine.cycle.trace import once
+from engine.cycle.variables import once
 
 BLOCK_UPDATES = 50  # in one launch of XLA, in whole cycles: with more, its cost shows no less
 BLOCK_BYTES = 2**24  # at most, of inputs made ahead for a block

@@ -7,14 +7,14 @@ import tensorflow as tf
 
 from engine.cycle import optimizers
 from engine.cycle.average import WeightAverage
-from engine.cycle.compute import Measured
 from engine.cycle.converted import converted
 from engine.cycle.health import Spike, SpikeWatch
 from engine.cycle.loss_scale import LossScale
+from engine.cycle.measured import Measured
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
-from engine.cycle.trace import once
 from engine.cycle.update import Group, Update
+from engine.cycle.variables import once
 from engine.strategy import Nets, Phase
 
 Seen = Mapping[str, tf.Tensor]

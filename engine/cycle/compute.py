@@ -2,59 +2,21 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
 from engine.cycle.converted import as_loss, converted
 from engine.cycle.inputs import Inputs
+from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.reads import Reads
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
 from engine.cycle.terms import Form, mean_of, regularization, sums_of
-from engine.cycle.trace import Traced, seed_states, trainable
+from engine.cycle.trace import Traced
+from engine.cycle.variables import seed_states, trainable
 from engine.noise import Noise
 from engine.strategy import Nets, Phase
-
-Objective = Mapping[str, Any]  # {term: its factor}
-
-
-class Given(NamedTuple):
-    """What an update is computed from, beside its inputs.
-
-    Attributes:
-      update: Its number within the phase; int64.
-      scale: Factor of the objective.
-      weights: Of the trained variables; None: what they are now. assigned: Of those that the forward pass assigns.
-      state: The strategy's.
-      ratios: [R, 3]: of each ``Ratio`` the sums of values and of weights over the whole batch, and the number of its
-        parts; None if this is the whole.
-    """
-
-    update: tf.Tensor
-    scale: tf.Tensor | float
-    weights: list[tf.Tensor] | None
-    assigned: list[tf.Tensor]
-    state: dict[str, tf.Tensor]
-    ratios: tf.Tensor | None = None
-
-
-class Measured(NamedTuple):
-    """What is known of an update, or of a part of its batch, before it is applied.
-
-    Attributes:
-      vector: [n] float32: means of all terms, first the objective.
-      totals: [R, 2]: of each ``Ratio`` the sums of values and of weights.
-      gradients: One list per objective, with a tensor for each trained variable.
-      assigned: New values of what the forward pass assigns.
-      passes: {name: [B, ...]}: results that are handed on.
-    """
-
-    vector: tf.Tensor
-    totals: tf.Tensor
-    gradients: list[list[tf.Tensor]]
-    assigned: list[tf.Tensor]
-    passes: dict[str, tf.Tensor]
 
 
 class Compute:

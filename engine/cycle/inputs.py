@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from engine import philox
 from engine.cycle.reads import Reads
+from engine.cycle.stacked import each_of, stack
 from engine.cycle.trace import Traced
 from engine.noise import Request, key
 from engine.strategy import Phase
@@ -79,7 +80,7 @@ class PhaseInputs:
         raw = {}
         for name, place in self._places.items():
             read = [self._batch(name, batches[place] + i, context) for i in range(self._parts)]
-            raw[name] = _stack(read)
+            raw[name] = stack(read)
         return Inputs(raw, *self._noise(update, batches, context))
 
     def _batch(self, name: str, number: tf.Tensor, context: Context) -> Any:
@@ -107,7 +108,7 @@ class PhaseInputs:
         def noise(i: tf.Tensor) -> Any:
             return self._noise(*numbers(tf.cast(i, tf.int64)), context)
 
-        return Inputs(raw, *_each(noise, count, wanted))
+        return Inputs(raw, *each_of(noise, count, wanted))
 
     def _noise(self, update: tf.Tensor, batches: Sequence[tf.Tensor], context: Context) -> tuple[Any, Any, tf.Tensor]:
         data = {}
@@ -115,7 +116,7 @@ class PhaseInputs:
             requests, size = self._traced.data_requests[name], {"": self.reads.sources[name].batch_size}
             # As ever for the first source; each other one by its name.
             at = f"{DATA}/{name}" if place else DATA
-            data[name] = _stack([self._draw(at, context.fold_in(batches[place] + i), requests, size)
+            data[name] = stack([self._draw(at, context.fold_in(batches[place] + i), requests, size)
                                  for i in range(self._parts)])
         # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
         sizes = {name: size * self._parts for name, size in {"": self.reads.examples, **self.reads.sizes}.items()}
@@ -149,20 +150,3 @@ class PhaseInputs:
               ) -> dict[str, tf.Tensor]:
         return {name: request.draw(key(self._seed, place, number, name), sizes[request.of], self._inside)
                 for name, request in requests.items()}
-
-
-def _each(draw: Callable[[tf.Tensor], Any], count: int, wanted: tf.Tensor) -> Any:
-    """``draw(i)`` for i below ``wanted``, and zeros from there to ``count``, stacked."""
-    example = draw(tf.constant(0))  # for its form; nothing reads it
-    arrays = [tf.TensorArray(tensor.dtype, count, element_shape=tensor.shape) for tensor in tf.nest.flatten(example)]
-
-    def one(i: tf.Tensor, arrays: list[Any]) -> tuple[tf.Tensor, list[Any]]:
-        drawn = tf.nest.flatten(draw(i))
-        return i + 1, [array.write(i, tensor) for array, tensor in zip(arrays, drawn, strict=True)]
-
-    _, arrays = tf.while_loop(lambda i, _: i < wanted, one, [tf.constant(0), arrays])
-    return tf.nest.pack_sequence_as(example, [array.stack() for array in arrays])
-
-
-def _stack(parts: list[Any]) -> Any:
-    return tf.nest.map_structure(lambda *tensors: tf.stack(tensors), *parts)

@@ -9,8 +9,8 @@ import tensorflow as tf
 from engine.cycle import adam
 from engine.cycle.keras_internals import variables_built_for
 from engine.cycle.refusals import refuse_hidden_slots
-from engine.cycle.trace import once
 from engine.cycle.update import Group
+from engine.cycle.variables import once
 from engine.errors import require
 
 # Those whose step is bounded by the rate and the gradient, so that finite weights of a common size stay finite.

@@ -14,8 +14,10 @@ from engine.cycle.inputs import PhaseInputs
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
-from engine.cycle.trace import Specs, Traced, once, seed_states, survey, trace, trace_after
+from engine.cycle.symbolic import Specs
+from engine.cycle.trace import Traced, survey, trace, trace_after
 from engine.cycle.update import Group, Update
+from engine.cycle.variables import once, seed_states
 from engine.errors import require
 from engine.strategy import Nets, Phase
 

@@ -6,8 +6,9 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle.batch import GlobalBatch
-from engine.cycle.compute import Compute, Given, Measured
+from engine.cycle.compute import Compute
 from engine.cycle.inputs import Inputs
+from engine.cycle.measured import Given, Measured
 
 Gradients = list[tf.Tensor]
 

@@ -4,28 +4,25 @@ It tells the engine which draws to make, which terms come out in which form, wha
 normalisation's statistics) and which variables have a gradient at all; and it refuses what would be silently wrong.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import tensorflow as tf
 
 from engine.cycle import keras_internals
-from engine.cycle.converted import as_loss, converted
+from engine.cycle.converted import converted
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_foreign_variables, refuse_hidden_state
 from engine.cycle.scope import Scope
+from engine.cycle.symbolic import INSIDE, Specs, building, called, placeholder, tracing
 from engine.cycle.terms import Form, collected, forms_of, regularization
-from engine.data.source import Source
-from engine.errors import Invalid, require
-from engine.noise import Noise, Request
+from engine.cycle.variables import trainable
+from engine.errors import require
+from engine.noise import Request
 from engine.strategy import Nets, Phase
 
-INSIDE = ("without layers that keep something, as dropout or batch normalisation, and without assignments, inside an "
-          "`if` or `while` on a tensor: call them outside, and choose by tf.where")
 Shape = tuple[int, ...]
-Specs = Mapping[str, tf.TensorSpec]
 
 
 @dataclass(frozen=True)
@@ -66,32 +63,10 @@ class Traced:
         return [name for name, form in self.terms.items() if form is Form.RATIO]
 
 
-class _Symbolic(Scope):
-    """Hands every variable a placeholder of the traced graph, the same one at each reading."""
-
-    def __init__(self, traced: Any, tape: Any) -> None:
-        super().__init__(tape=tape)
-        self.read: list[Any] = []
-        self._traced = traced
-
-    def get_current_value(self, variable: Any) -> Any:
-        value = super().get_current_value(variable)
-        if value is not None:
-            return value
-        with self._traced.as_default():  # not in the body of a loop that happens to read it first
-            value = tf.raw_ops.Placeholder(dtype=keras_internals.stored_dtype(variable), shape=variable.shape)
-        self.state_mapping[id(variable)] = value
-        self.read.append(variable)
-        if variable.trainable and value.dtype.is_floating:
-            self.tape.watch(value)
-            self.leaves[id(variable)] = [value]
-        return value
-
-
 def survey(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, state: Specs | None = None) -> Traced:
     """Trace ``function(nets, batch, noise)`` that is no phase's loss: metrics, pictures."""
-    with _tracing(place) as (scope, traced), scope.tape:
-        results, noise, data_requests = _called(function, nets, reads, place, state or {})
+    with tracing(place) as (scope, traced), scope.tape:
+        results, noise, data_requests = called(function, nets, reads, place, state or {})
         values = {name: tf.convert_to_tensor(value) for name, value in results.items()}
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
@@ -105,9 +80,9 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
       Invalid: for terms of a wrong name or shape, and for state that the engine does not know.
     """
     place = f"phase {phase.name}"
-    with _tracing(place) as (scope, traced):
-        with scope.tape, _building(scope, place):
-            results, noise, data_requests = _called(phase.loss, nets, reads, place, state or {})
+    with tracing(place) as (scope, traced):
+        with scope.tape, building(scope, place):
+            results, noise, data_requests = called(phase.loss, nets, reads, place, state or {})
             forms = forms_of(phase, results, reads)
             penalties = regularization(phase, nets)
             values = {name: form.values(results[name]) for name, form in forms.items()}
@@ -153,8 +128,8 @@ def trace_after(phase: Phase, nets: Nets, seen: Specs, state: Specs) -> list[Any
     assert phase.after is not None
     place = f"after of phase {phase.name}"
     require(state, place, "a function", "with a state: LossStrategy.state() names its values")
-    with _tracing(place) as (scope, traced), scope.tape:
-        given, had = ({name: _placeholder(spec) for name, spec in specs.items()} for specs in (seen, state))
+    with tracing(place) as (scope, traced), scope.tape:
+        given, had = ({name: placeholder(spec) for name, spec in specs.items()} for specs in (seen, state))
         values = converted(phase.after, nets.values())(nets, had, given)
         require(isinstance(values, Mapping), f"result of {place}", values, "a dict {name: new value}")
         for name, value in values.items():
@@ -169,80 +144,9 @@ def trace_after(phase: Phase, nets: Nets, seen: Specs, state: Specs) -> list[Any
     return scope.read
 
 
-def trainable(phase: Phase, nets: Nets) -> list[Any]:
-    """The trainable variables of the nets that ``phase`` updates, each once."""
-    return once(variable for name in phase.updates for variable in nets[name].trainable_variables)
-
-
-def seed_states(nets: Nets) -> list[Any]:
-    """The states of all Keras ``SeedGenerator``s (Dropout ...) in the nets, each once."""
-    return once(v for net in nets.values() for v in net.variables if v.name == "seed_generator_state")
-
-
-def once(variables: Iterable[Any]) -> list[Any]:
-    """The variables, each in its first place alone."""
-    return list({id(variable): variable for variable in variables}.values())
-
-
-@contextmanager
-def _tracing(place: str) -> Iterator[tuple[_Symbolic, Any]]:
-    traced = keras_internals.graph("".join(letter if letter.isalnum() else "_" for letter in place))
-    tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
-    try:
-        with _Symbolic(traced, tape) as scope, traced.as_default():
-            yield scope, traced
-    except AttributeError as error:
-        if "'handle'" not in str(error):
-            raise
-        raise Invalid(f"`tape.gradient` ({place}) must be of tensors, not of variables: "
-                      "weights = engine.weights_of(net); tape.watch(weights); tape.gradient(loss, weights)") from error
-    except keras_internals.InaccessibleTensorError as error:
-        raise Invalid(f"`{place}` (a layer with state) must be {INSIDE}") from error
-
-
-@contextmanager
-def _building(scope: Scope, place: str) -> Iterator[None]:
-    """Of what goes wrong because a net has no weights yet, that is said."""
-    try:
-        yield
-    except Exception as error:
-        if not scope.unbuilt:
-            raise
-        raise Invalid(f"`{scope.unbuilt[0].name}` (of {place}) must have its weights before they are asked for: call "
-                      f"it on a batch before the training, or net.build(shape) ({error})") from error
-
-
-def _called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, specs: Specs
-            ) -> tuple[Mapping[str, Any], Noise, dict[str, dict[str, Request]]]:
-    batches, data_requests = {}, {}
-    for name, source in reads.sources.items():
-        batches[name], data_requests[name] = _symbolic_batch(source)
-    update = _placeholder(tf.TensorSpec([], tf.int64))
-    noise = Noise(phase=place, update=update, examples=reads.examples, sizes=reads.sizes)
-    state = {name: _placeholder(spec) for name, spec in specs.items()}
-    results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
-    require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
-    return results, noise, data_requests
-
-
-def _symbolic_batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
-    """A transformed batch of placeholders, and the draws of the transform."""
-    noise = Noise(examples=source.batch_size)
-    batch = converted(source.transform)({name: _placeholder(spec) for name, spec in source.spec.items()}, noise)
-    for name, value in batch.items():
-        shape = tuple(tf.convert_to_tensor(value).shape)
-        require(shape[:1] == (source.batch_size,), f"batch[{name!r}]", f"shape {list(shape)}",
-                f"[{source.batch_size}, ...], an entry for each example; two views of one are two names")
-    return batch, noise.requests
-
-
 def _forms(values: Mapping[str, tf.Tensor]) -> tuple[dict[str, Shape], dict[str, tf.DType]]:
     return ({name: tuple(value.shape) for name, value in values.items()},
             {name: value.dtype for name, value in values.items()})
-
-
-def _placeholder(spec: tf.TensorSpec) -> tf.Tensor:
-    return tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape)
 
 
 def _unreached(scope: Scope, target: tf.Tensor, trained: Sequence[Any]) -> list[Any]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from engine.cycle.compute import Measured
 from engine.cycle.inputs import Context, Inputs
+from engine.cycle.measured import Measured
 from engine.cycle.step import Step
 from engine.cycle.step_engine import StepEngine
 from engine.run.check_data import context

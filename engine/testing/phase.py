@@ -8,11 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from engine.cycle.average import Teacher
-from engine.cycle.compute import Compute, Given
+from engine.cycle.compute import Compute
 from engine.cycle.inputs import Context, PhaseInputs
+from engine.cycle.measured import Given
 from engine.cycle.reads import reads_of
 from engine.cycle.replicas import Replicas
-from engine.cycle.trace import seed_states, trace
+from engine.cycle.trace import trace
+from engine.cycle.variables import seed_states
 from engine.data.source import ArraySource
 from engine.errors import require
 from engine.run.preflight import check_state, named_nets

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from engine import StepEngine
-from engine.cycle.compute import Given
 from engine.cycle.inputs import Context
+from engine.cycle.measured import Given
 from engine.run import cost
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall")

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from engine import LossStrategy, Phase
 from engine.cycle import block
-from engine.cycle.compute import Given
 from engine.cycle.inputs import Context
+from engine.cycle.measured import Given
 from tests import toys
 
 

@@ -154,7 +154,7 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     other = run("train_vae.py", *options, "--cycles", "36", "--beta", "2", "--seed", "1", cwd=tmp_path)
     assert other.returncode == 2
     assert "beta was 1.0 and is 2.0; seed was 0 and is 1" in other.stderr
-    assert state_of(folder)["position"] == 36
+    assert state_of(folder)["place"]["slot"] == 36
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -169,7 +169,7 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert state_of(folder)["position"] > 0
+    assert state_of(folder)["place"]["slot"] > 0
     assert re.search(rf"{signal.Signals(signum).name}: a checkpoint was saved; continue with: python .*train_vae.py "
                      rf"--plan graph --epochs 10000 --run-dir {folder}", errors)
 
@@ -183,8 +183,8 @@ def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
     assert re.search(r"error: stopped by the health watch at cycle \d+, phase elbo, update \d+: elbo/\w+ is (nan|inf)",
                      line), line
     state = state_of(folder)
-    assert state["position"] >= 1
-    with np.load(folder / "checkpoints" / str(state["position"]) / "state.npz") as arrays:
+    assert state["place"]["slot"] >= 1
+    with np.load(folder / "checkpoints" / str(state["place"]["slot"]) / "state.npz") as arrays:
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
 
 

@@ -52,7 +52,7 @@ def other_process(plan, folder, stop):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.slow
+@pytest.mark.fault
 @pytest.mark.parametrize("plan", PLANS)
 def test_killed_and_continued_in_a_new_process_ends_with_the_same_bits(plan, tmp_path):
     assert other_process(plan, tmp_path / "parts", stop=1) == {}
