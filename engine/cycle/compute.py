@@ -29,7 +29,7 @@ class Compute:
     def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, replicas: Replicas,
                  variables: Sequence[Any] | None = None) -> None:
         self.phase, self.traced, self.reads, self.lanes = phase, traced, reads, 1
-        self._nets, self._replicas = nets, replicas
+        self.nets, self._replicas = nets, replicas
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
@@ -151,7 +151,7 @@ class Compute:
         batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
                    for name, raw in inputs.raw.items()}
         noise = Noise(update=given.update, examples=self.reads.examples // parts, drawn=inputs.loss, sizes=sizes)
-        results: Mapping[str, Any] = self._loss(self._nets, self.reads.batch_of(batches), noise, given.state)
+        results: Mapping[str, Any] = self._loss(self.nets, self.reads.batch_of(batches), noise, given.state)
         return results
 
     def _means(self, results: Mapping[str, Any], given: Given) -> dict[str, tf.Tensor]:
@@ -159,7 +159,7 @@ class Compute:
                           else tf.unstack(given.ratios, len(self.traced.ratios)), strict=True))
         means = {name: mean_of(form, results[name], ratios.get(name)) for name, form in self.traced.terms.items()}
         if self.traced.regularized:
-            means["regularization"] = tf.add_n(regularization(self.phase, self._nets))
+            means["regularization"] = tf.add_n(regularization(self.phase, self.nets))
         return means
 
 

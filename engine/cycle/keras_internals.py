@@ -11,7 +11,8 @@ from keras.src.backend.common.stateless_scope import get_stateless_scope as curr
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
 __all__ = ["InaccessibleTensorError", "autograph", "current_scope", "every_operation", "graph", "handles",
-           "layers_of", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for", "weights_of_layer"]
+           "layers_of", "outermost", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for",
+           "weights_of_layer"]
 
 
 def graph(name: str) -> Any:
@@ -32,9 +33,19 @@ def stored_dtype(variable: Any) -> str:
 
 
 def handles(variable: Any) -> list[Any]:
-    """The resources of a Keras variable, one per replica; none before it has one."""
-    value = getattr(variable, "_value", None)
+    """The resources of a variable of Keras or TensorFlow, one per replica; none before it has one."""
+    value = variable if isinstance(variable, tf.Variable) else getattr(variable, "_value", None)
     return [] if value is None else [each.handle for each in getattr(value, "values", None) or (value,)]
+
+
+def outermost(tensor: Any) -> Any:
+    """What a tensor of a function stands for outside of all functions; None if it was made inside."""
+    while hasattr(tensor, "graph") and not isinstance(tensor, tf.__internal__.EagerTensor):
+        outside = [outer for outer, inner in getattr(tensor.graph, "captures", ()) if inner is tensor]
+        if not outside:
+            return None
+        tensor = outside[0]
+    return tensor
 
 
 def layers_of(net: Any) -> list[Any]:

@@ -9,6 +9,8 @@ from engine.cycle.batch import GlobalBatch
 from engine.cycle.compute import Compute
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured
+from engine.cycle.update import paths_of
+from engine.errors import require
 
 Gradients = list[tf.Tensor]
 
@@ -19,14 +21,15 @@ class Pull:
     Attributes:
       terms: {name: mean} of all terms.
       factors: {name: factor in the objective} of those that are minimised.
-      weights: What the phase moves; gradients come in this order. paths: Their names.
+      weights: What the phase moves; gradients come in this order. paths: Their names, as patterns of ``Update`` match.
       state: The strategy's.
       update: Number of the update within its phase.
     """
 
     def __init__(self, compute: Compute, batch: GlobalBatch, given: Given, inputs: Inputs, measured: Measured) -> None:
         self.weights = compute.weights() if given.weights is None else given.weights
-        self.paths = [v.path for v in compute.variables]
+        named = paths_of(compute.phase, compute.nets)
+        self.paths = [named[id(v)] for v in compute.variables]
         self.terms: Mapping[str, tf.Tensor] = dict(zip(compute.names, tf.unstack(measured.vector, len(compute.names)),
                                                        strict=True))
         self.factors = compute.factors(given.update)
@@ -38,6 +41,19 @@ class Pull:
 
         Args:
           at: Other weights to take them at, in the order of ``weights``.
+
+        Raises:
+          Invalid: for a term that there is not, or another number of weights.
         """
+        for objective in objectives:
+            require(objective, "objective", objective, "of at least one term")
+            for name in objective:
+                require(name in self.terms and name != "objective", "objective", name,
+                        f"of terms: {', '.join(name for name in self.terms if name != 'objective')}")
+        require(at is None or len(at) == len(self.weights), "at", f"{len(at or [])} tensors",
+                f"{len(self.weights)}, in the order of weights")
         given = self._given if at is None else self._given._replace(weights=[tf.convert_to_tensor(w) for w in at])
-        return self._batch.measured(given, self._inputs, objectives or (None,)).gradients
+        found = self._batch.measured(given, self._inputs, objectives or (None,)).gradients
+        if isinstance(given.scale, float):
+            return found
+        return [[gradient / given.scale for gradient in each] for each in found]  # float16: computed scaled

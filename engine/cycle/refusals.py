@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from engine.cycle.keras_internals import every_operation, graph, handles, layers_of, weights_of_layer
+from engine.cycle.keras_internals import every_operation, graph, handles, layers_of, outermost, weights_of_layer
 from engine.errors import Invalid, require
 from engine.strategy import Nets
 
@@ -44,6 +44,24 @@ def refuse_hidden_state(traced: Any, nets: Nets, place: str) -> None:
         if id(outer) in by_handle:
             raise Invalid(f"`{by_handle[id(outer)].path}` (of {place}) must not be read inside a keras.StatelessScope: "
                           "that hides seeds and statistics; write `with engine.at(net, weights):`")
+
+
+def refuse_in_loop(traced: Any, known: Iterable[Any]) -> None:
+    """The same of the compiled loop: what a ``gradient=``, ``when=``, weight or average of a user's own does.
+
+    Args:
+      known: All variables that the engine saves.
+    """
+    saved = {id(each) for v in known for each in handles(v)}
+    for operation in every_operation(traced):
+        if not operation.op_def.is_stateful:
+            continue
+        require(not RANDOM.search(operation.type), "a function of the run", f"the random operation {operation.type}",
+                "without: it draws other numbers in a continued run")
+        if _assigns(operation):
+            outer = outermost(operation.inputs[0])
+            require(outer is None or id(outer) in saved, "a function of the run",
+                    f"a tf.Variable, by {operation.type}", f"without assignments, or keep {STATE}")
 
 
 def refuse_averaged_state(assigned: Iterable[Any], nets: Nets, place: str) -> None:

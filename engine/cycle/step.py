@@ -8,6 +8,7 @@ import tensorflow as tf
 from engine.cycle.batch import GlobalBatch
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
+from engine.cycle.converted import converted
 from engine.cycle.inputs import Inputs, PhaseInputs
 from engine.cycle.measured import Given, Measured
 from engine.cycle.plan import Plan
@@ -16,6 +17,7 @@ from engine.cycle.replicas import Replicas
 from engine.cycle.state import Outcome, Tally
 from engine.cycle.sums import added, squared_sum, witness
 from engine.cycle.terms import Form
+from engine.errors import require
 
 
 class Found:
@@ -49,6 +51,8 @@ class Step:
                                   (lambda function: function) if whole else plan.part)
         self.advance: Callable[..., Outcome] = plan.part(self._advance) if whole else self._advance
         self.rush: Callable[..., tuple[Outcome, tf.Tensor]] = plan.part(self._rush)
+        choose = commit.update.gradient
+        self._choose = None if choose is None else converted(choose, compute.nets.values())
         self.seldom = False  # ``advance`` is: then it need not be fast, nor the fast way be compiled
         # A function of its own: a branch that is seldom taken costs nothing then.
         self._guarded: Callable[..., tf.Tensor] = commit.guarded if plan.name == "eager" else tf.function(
@@ -75,13 +79,27 @@ class Step:
         assigned = [tf.convert_to_tensor(v.value) for v in self.compute.traced.assigned]
         given = Given(update, scale, weights, assigned, self.commit.values())
         measured = self._batch.measured(given, inputs)
-        if self.commit.update.gradient is not None:
-            pull = Pull(self.compute, self._batch, given._replace(scale=1.0), inputs, measured)
-            gradients = [tf.convert_to_tensor(each) for each in self.commit.update.gradient(pull)]
-            return measured._replace(gradients=[gradients])
+        if self._choose is not None:
+            pull = Pull(self.compute, self._batch, given, inputs, measured)
+            return measured._replace(gradients=[self._chosen(pull)])
         if isinstance(scale, float):
             return measured
         return measured._replace(gradients=[[gradient / scale for gradient in measured.gradients[0]]])
+
+    def _chosen(self, pull: Pull) -> list[tf.Tensor]:
+        """What ``Update(gradient=...)`` gives. Raises ``Invalid`` for what is no gradient."""
+        name, weights = f"gradient of phase {self.phase.name}", pull.weights
+        assert self._choose is not None
+        found = self._choose(pull)
+        require(isinstance(found, list | tuple) and len(found) == len(weights), name,
+                f"{len(found)} tensors" if isinstance(found, list | tuple) else found,
+                f"a list of {len(weights)} tensors, one for each of pull.weights")
+        for path, gradient, weight in zip(pull.paths, found, weights, strict=True):
+            require(gradient is not None and not isinstance(gradient, list | tuple), f"{name}, {path}", gradient,
+                    "a tensor; pull.gradients gives a list of gradients for each objective")
+            require(tuple(tf.convert_to_tensor(gradient).shape) == tuple(weight.shape), f"{name}, {path}",
+                    f"shape {list(tf.convert_to_tensor(gradient).shape)}", f"of shape {list(weight.shape)}")
+        return [tf.convert_to_tensor(gradient) for gradient in found]
 
     def vector(self, measured: Measured) -> tf.Tensor:
         """[n]: the means of all terms, and the norm of the gradients."""

@@ -19,6 +19,7 @@ from engine.cycle.loops import UNROLLED, Turns, by_cycle, by_update
 from engine.cycle.parts import parts_of
 from engine.cycle.plan import Plan
 from engine.cycle.reads import reads_of
+from engine.cycle.refusals import refuse_in_loop
 from engine.cycle.replicas import Replicas
 from engine.cycle.report import Report
 from engine.cycle.schedule import Schedule
@@ -90,7 +91,7 @@ class StepEngine:
         kind = self._kind(turns, chosen)
         for step in steps.values():
             step.seldom = kind == "block"  # one update by itself
-        return Program(chosen, kind, steps, chosen.loop(self._loop(turns, chosen, kind)))
+        return Program(chosen, kind, steps, chosen.loop(self._checked(self._loop(turns, chosen, kind))))
 
     def _kind(self, turns: Turns, plan: Plan) -> str:
         xla = plan.block is not None and self.replicas.count == 1
@@ -112,6 +113,21 @@ class StepEngine:
             return turns.run(forward, place, streak, target, context)
 
         return run
+
+    def _checked(self, loop: Callable[..., LoopState]) -> Callable[..., LoopState]:
+        """``loop``, and what it was traced to looked at."""
+        def run(*args: Any) -> LoopState:
+            state = loop(*args)
+            if not tf.executing_eagerly():
+                refuse_in_loop(tf.compat.v1.get_default_graph(), self._known())
+            return state
+
+        return run
+
+    def _known(self) -> list[Any]:
+        """All variables that the loop may assign."""
+        return [*(v for net in self.nets.values() for v in net.variables),
+                *(v for part in self.parts.values() for v in part.commit.variables), *self.state.values()]
 
     @property
     def source(self) -> Source:

@@ -70,23 +70,30 @@ class Update:
         Raises:
           Invalid: for a path that no pattern matches, or two, and for a pattern that matches none.
         """
-        paths = {id(v): (f"{name}/{v.path}", v) for name in phase.updates for v in nets[name].trainable_variables}
+        paths = paths_of(phase, nets)
+        variables = {id(v): v for name in phase.updates for v in nets[name].trainable_variables}
         if not isinstance(self.optimizer, Mapping):
-            return [(self.optimizer, [v for _, v in paths.values()])]
+            return [(self.optimizer, list(variables.values()))]
+        require(self.optimizers, f"optimizer of phase {phase.name}", "None for all", "an optimizer for some part")
         found: dict[str, list[Any]] = {pattern: [] for pattern in self.optimizer}
-        for path, variable in paths.values():
+        for key, path in paths.items():
             fitting = [pattern for pattern in found if fnmatchcase(path, pattern)]
             require(len(fitting) == 1, f"optimizer of phase {phase.name}", f"{path}: {', '.join(fitting) or 'none'}",
                     "given by exactly one pattern for each variable")
-            found[fitting[0]].append(variable)
-        for pattern, variables in found.items():
-            require(variables, f"optimizer of phase {phase.name}", pattern,
-                    f"a pattern of a variable, as {next(iter(paths.values()))[0]}")
+            found[fitting[0]].append(variables[key])
+        for pattern, fitted in found.items():
+            require(fitted, f"optimizer of phase {phase.name}", pattern,
+                    f"a pattern of a variable, as {next(iter(paths.values()))}")
         by_optimizer: dict[int, Group] = {}
-        for pattern, variables in found.items():
+        for pattern, fitted in found.items():
             if (optimizer := self.optimizer[pattern]) is not None:
-                by_optimizer.setdefault(id(optimizer), (optimizer, []))[1].extend(variables)
+                by_optimizer.setdefault(id(optimizer), (optimizer, []))[1].extend(fitted)
         return list(by_optimizer.values())
+
+
+def paths_of(phase: Phase, nets: Nets) -> dict[int, str]:
+    """{id of a variable that the phase updates: its path, the net's name first}."""
+    return {id(v): f"{name}/{v.path}" for name in phase.updates for v in nets[name].trainable_variables}
 
 
 def as_update(update: Any) -> Update:
