@@ -11,6 +11,9 @@ from engine.errors import require
 from engine.strategy import LossStrategy
 
 
+SHOWN = ("metrics", "pictures")  # not of the loop
+
+
 class Unchanged:
     """A note of what the loop was traced with.
 
@@ -42,7 +45,8 @@ class Unchanged:
         trainable = {name: {v.path for v in net.trainable_variables} for name, net in self._engine.nets.items()}
         rates = {f"{name} ({optimizer.name})": rate_of(optimizer) for name, part in self._engine.parts.items()
                  for optimizer in part.commit.update.optimizers}
-        return dict(vars(self._strategy)), trainable, rates
+        attributes = {name: value for name, value in vars(self._strategy).items() if name not in SHOWN}
+        return attributes, trainable, rates
 
 
 def _same(now: Any, before: Any) -> bool:
