@@ -10,7 +10,6 @@ from engine.cycle.step_engine import StepEngine
 from engine.errors import require
 from engine.strategy import LossStrategy
 
-
 SHOWN = ("metrics", "pictures")  # not of the loop
 
 
