@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scripts.test_scripts import ENVIRONMENT, ROOT
+from tests.scripts.running import ENVIRONMENT, ROOT
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 COMMAND = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--device", "cpu", "--smoke", "--output"]

@@ -19,7 +19,7 @@ from engine.run import checkpoint
 from tests import toys
 from tests.faults import corrupt, order, poison
 from tests.faults.workloads import state_hash, table_hash, train
-from tests.scripts.test_scripts import ENVIRONMENT, ROOT, run
+from tests.scripts.running import ENVIRONMENT, ROOT, run_process
 
 CYCLES = 20
 
@@ -176,7 +176,7 @@ def test_a_second_process_is_refused_a_stale_lock_is_taken_over_and_a_lost_folde
     folder = tmp_path / "run"
     first = start(folder, 10**7)
     wait_for(lambda: newest_cycle(folder) > 0, first)
-    refused = run("train_regression.py", *OPTIONS, "--run-dir", folder, "--cycles", 10**7, cwd=tmp_path)
+    refused = run_process("train_regression.py", *OPTIONS, "--run-dir", folder, "--cycles", 10**7, cwd=tmp_path)
     assert refused.returncode == 2
     assert one_line(refused.stderr) == (f"error: `run_dir` ({folder}) must be free: process {first.pid} is training in "
                                         "it")
@@ -196,7 +196,8 @@ def test_a_second_process_is_refused_a_stale_lock_is_taken_over_and_a_lost_folde
 
 def test_a_limit_on_files_and_a_folder_that_cannot_be(tmp_path):
     folder = tmp_path / "run"
-    assert run("train_regression.py", *OPTIONS, "--run-dir", folder, "--cycles", 50, cwd=tmp_path).returncode == 0
+    done = run_process("train_regression.py", *OPTIONS, "--run-dir", folder, "--cycles", 50, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     kept = {path: path.read_bytes() for path in (folder / "checkpoints").rglob("*.*")}
     done = subprocess.run([sys.executable, ROOT / "scripts/train_regression.py", *OPTIONS, "--run-dir", folder,
                            "--cycles", "100000"], env=ENVIRONMENT, capture_output=True, text=True, check=False,
@@ -205,7 +206,7 @@ def test_a_limit_on_files_and_a_folder_that_cannot_be(tmp_path):
     assert one_line(done.stderr) == (f"error: [Errno {errno.EFBIG}] {os.strerror(errno.EFBIG)}; the checkpoint "
                                      f"{folder / 'checkpoints' / '50'} is as it was: the same command continues")
     assert {path: path.read_bytes() for path in kept} == kept
-    refused = run("train_regression.py", *OPTIONS, "--run-dir", "/proc/none/run", "--cycles", 5, cwd=tmp_path)
+    refused = run_process("train_regression.py", *OPTIONS, "--run-dir", "/proc/none/run", "--cycles", 5, cwd=tmp_path)
     assert refused.returncode == 2 and "/proc/none" in one_line(refused.stderr)
 
 

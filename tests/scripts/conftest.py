@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests import painted
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run
 
 WORDS = {"good": ("fine", "great", "lovely"), "bad": ("dull", "poor", "weak")}
 

@@ -9,7 +9,7 @@ import pytest
 import reopen
 
 from tests import painted
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run_process
 
 
 def said(capsys, *options):
@@ -31,7 +31,7 @@ def metrics_of(folder):
 
 def test_as_a_person_runs_it_and_to_the_bit_what_the_run_said(vae_run, unchanged, tmp_path):
     with unchanged(vae_run):
-        done = run("evaluate.py", vae_run, "--json", cwd=tmp_path)
+        done = run_process("evaluate.py", vae_run, "--json", cwd=tmp_path)
     assert done.returncode == 0 and done.stderr == ""
     found = json.loads(done.stdout)
     assert found["metrics"] == metrics_of(vae_run)

@@ -9,7 +9,7 @@ import pytest
 import reopen
 
 from engine.run import checkpoint
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 CONFIG = {"script": "train_regression", "plan": "graph", "seed": 3, "batch_size": 10, "examples": 100}
 
@@ -46,7 +46,7 @@ def test_as_a_person_runs_it_on_a_real_run(tmp_path, unchanged):
     options = ("--dataset", "linear", "--cycles", 30, "--batch-size", 10, "--run-dir", tmp_path / "run")
     assert run("train_regression.py", *options, cwd=tmp_path).returncode == 0
     with unchanged(tmp_path / "run"):
-        done = run("inspect_run.py", "run", cwd=tmp_path)
+        done = run_process("inspect_run.py", "run", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0] == "run" and lines[1].startswith("  run          script train_regression, plan ")

@@ -9,7 +9,7 @@ import reopen
 from PIL import Image
 
 from tests import painted
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run_process
 
 RNG = np.random.default_rng(2)
 
@@ -42,7 +42,7 @@ def pictures(tmp_path):
 
 def test_as_a_person_runs_it_on_a_folder_with_a_broken_picture(classifier_run, shades, pictures, unchanged, tmp_path):
     with unchanged(classifier_run):
-        done = run("predict.py", classifier_run, "in", "--data-dir", shades, cwd=tmp_path)
+        done = run_process("predict.py", classifier_run, "in", "--data-dir", shades, cwd=tmp_path)
     assert done.returncode == 0
     rows = table(done.stdout)
     assert [row[:2] for row in rows] == [["in/a.png", "dark"], ["in/deep/b.jpg", "light"]]

@@ -7,7 +7,7 @@ import sample
 import tensorflow as tf
 from PIL import Image
 
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 
 def said(capsys, *options):
@@ -28,7 +28,7 @@ def cells(path, columns, side=28, scale=2, padding=2):
 
 def test_as_a_person_runs_it(vae_run, unchanged, tmp_path):
     with unchanged(vae_run):
-        done = run("sample.py", vae_run, "--count", 9, cwd=tmp_path)
+        done = run_process("sample.py", vae_run, "--count", 9, cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "run-samples.png\n", "")
         again = run("sample.py", vae_run, "--count", 9, "--seed", 1, "--output", "new/other.png", cwd=tmp_path)
     assert again.returncode == 0, again.stderr

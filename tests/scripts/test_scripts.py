@@ -1,29 +1,22 @@
-"""The training scripts as a person runs them, by subprocess."""
+"""The training scripts as a person runs them."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
+import engine
 from engine.reporting import table
+from tests.scripts.running import ENVIRONMENT, ROOT, run, run_process
 
-ROOT = Path(__file__).parent.parent.parent
 SCRIPTS = ("train_classifier.py", "train_vae.py", "train_wgan_gp.py")
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": "/nonexistent", "KERAS_HOME": "/nonexistent"}
-
-
-def run(script, *options, cwd):
-    """The finished process of ``python scripts/<script> <options>``."""
-    return subprocess.run([sys.executable, ROOT / "scripts" / script, *map(str, options)], cwd=cwd, env=ENVIRONMENT,
-                          capture_output=True, text=True, check=False, timeout=300)
 
 
 def state_of(folder):
@@ -34,7 +27,7 @@ def state_of(folder):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_teaches(script, tmp_path):
-    done = run(script, "--help", cwd=tmp_path)
+    done = run_process(script, "--help", cwd=tmp_path)
     assert done.returncode == 0
     for option in ("--dataset", "--data-dir", "--batch-size", "--epochs", "--cycles", "--seed", "--run-dir", "--plan",
                    "--precision", "--learning-rate", "--log-every", "--checkpoint-every", "--evaluate-every", "--check",
@@ -45,16 +38,27 @@ def test_help_teaches(script, tmp_path):
 
 
 @pytest.mark.parametrize("script, options", [
-    *[(script, ()) for script in SCRIPTS],
-    ("train_wgan_gp.py", ("--size", "64")),
-    ("train_wgan_gp.py", ("--critic-updates", "2", "--normalization", "none", "--average", "0")),
+    ("train_classifier.py", ()),
+    ("train_wgan_gp.py", ("--plan", "eager")),
+])
+def test_smoke_works_in_a_process_of_its_own_and_keeps_nothing(script, options, tmp_path):
+    done = run_process(script, *options, "--smoke", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "smoke passed" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("script, options", [
+    ("train_vae.py", ()),
+    ("train_wgan_gp.py", ("--size", "64", "--critic-updates", "1", "--plan", "eager")),
+    ("train_wgan_gp.py", ("--critic-updates", "2", "--normalization", "none", "--average", "0", "--plan", "eager")),
     ("train_vae.py", ("--net", "conv-vae", "--anneal", "10", "--free-bits", "0.1", "--average", "0.9")),
     ("train_vae.py", ("--precision", "bfloat16", "--plan", "eager")),
     ("train_vae.py", ("--precision", "float16", "--plan", "graph", "--on-bad-update", "skip")),
     ("train_classifier.py", ("--flip", "--shift", "2", "--net-option", "dropout=0.2", "--label-smoothing", "0.1",
                              "--plan", "xla")),
     ("train_classifier.py", ("--net", "resnet18", "--net-option", "width=4", "--optimizer", "sgd", "--decay", "cosine",
-                             "--mixup", "0.2", "--validation", "0.1")),
+                             "--mixup", "0.2", "--validation", "0.1", "--plan", "eager")),
     ("train_classifier.py", ("--net", "mlp", "--average", "0")),
 ])
 def test_smoke_goes_through_every_event_and_keeps_nothing(script, options, tmp_path):
@@ -145,7 +149,7 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     assert again.stdout == first.stdout
     assert json.loads((folder / "summary.json").read_text()) == summary
 
-    longer = run("train_vae.py", *options, "--cycles", "36", cwd=tmp_path)
+    longer = run_process("train_vae.py", *options, "--cycles", "36", cwd=tmp_path)
     assert "at cycle 18 of 36" in longer.stderr
     whole = run("train_vae.py", *options[:-1], tmp_path / "whole", "--cycles", "36", cwd=tmp_path)
     assert whole.returncode == 0
@@ -154,7 +158,7 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     other = run("train_vae.py", *options, "--cycles", "36", "--beta", "2", "--seed", "1", cwd=tmp_path)
     assert other.returncode == 2
     assert "beta was 1.0 and is 2.0; seed was 0 and is 1" in other.stderr
-    assert state_of(folder)["place"]["slot"] == 36
+    assert state_of(folder)["cycle"] == 36
 
 
 @pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -169,40 +173,32 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == code, errors
-    assert state_of(folder)["place"]["slot"] > 0
+    assert state_of(folder)["cycle"] > 0
     assert re.search(rf"{signal.Signals(signum).name}: a checkpoint was saved; continue with: python .*train_vae.py "
                      rf"--plan graph --epochs 10000 --run-dir {folder}", errors)
 
 
 def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
     folder = tmp_path / "run"
-    done = run("train_vae.py", "--learning-rate", "1e30", "--cycles", "50", "--plan", "graph", "--run-dir", folder,
-               cwd=tmp_path)
+    done = run_process("train_vae.py", "--learning-rate", "1e30", "--cycles", "50", "--plan", "graph", "--run-dir",
+                       folder, cwd=tmp_path)
     assert done.returncode == 3
     line = done.stderr.strip().splitlines()[-1]
     assert re.search(r"error: stopped by the health watch at cycle \d+, phase elbo, update \d+: elbo/\w+ is (nan|inf)",
                      line), line
     state = state_of(folder)
-    assert state["place"]["slot"] >= 1
-    with np.load(folder / "checkpoints" / str(state["place"]["slot"]) / "state.npz") as arrays:
+    assert state["cycle"] >= 1
+    with np.load(folder / "checkpoints" / str(state["cycle"]) / "state.npz") as arrays:
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
 
 
-def test_what_a_plan_cannot_compute_is_one_line(tmp_path):
+def test_what_a_plan_cannot_compute_is_one_line(tmp_path, monkeypatch):
     """As on a GPU XLA's gradient of max pooling, with the same bits in every run."""
-    code = """
-import os, runpy, sys
-import tensorflow as tf
-import engine
-def trainer(*args, **options):
-    raise tf.errors.UnimplementedError(None, None, "GPU MaxPool gradient ops do not yet have it")
-engine.Trainer = trainer
-sys.argv = sys.argv[1:]
-sys.path.insert(0, os.path.dirname(sys.argv[0]))
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-    done = subprocess.run([sys.executable, "-c", code, ROOT / "scripts" / "train_vae.py", "--plan", "xla"],
-                          cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=300)
+    def trainer(*args, **options):
+        raise tf.errors.UnimplementedError(None, None, "GPU MaxPool gradient ops do not yet have it")
+
+    monkeypatch.setattr(engine, "Trainer", trainer)
+    done = run("train_vae.py", "--plan", "xla", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.strip().splitlines()[-1] == (
         "error: `plan` (xla) must be one that can compute this, such as graph: GPU MaxPool gradient ops do not yet "
@@ -214,8 +210,8 @@ def test_a_folder_of_one_class_is_not_to_be_classified(tmp_path):
     (tmp_path / "flat").mkdir()
     for number in range(12):
         Image.new("RGB", (8, 8), (20 * number, 0, 0)).save(tmp_path / "flat" / f"{number}.png")
-    done = run("train_classifier.py", "--dataset", "image-folder", "--data-dir", "flat", "--batch-size", "4",
-               cwd=tmp_path)
+    done = run_process("train_classifier.py", "--dataset", "image-folder", "--data-dir", "flat", "--batch-size", "4",
+                       cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr == ("error: `--dataset` (image-folder, 1 class) must be of 2 classes or more: a class is a "
                            "subfolder\n")

@@ -8,7 +8,7 @@ from PIL import Image
 from engine.data.catalog import load
 from engine.reporting import table
 from tests.painted import class_folder
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 
 def test_a_run_learns_to_reconstruct_and_shows_each_original_beside_it(tmp_path):
@@ -32,8 +32,9 @@ def test_a_run_learns_to_reconstruct_and_shows_each_original_beside_it(tmp_path)
 def test_a_folder_of_colour_pictures_and_the_convolutional_net(tmp_path):
     data = class_folder(tmp_path / "data", {"a": 20, "b": 20})
     before = sorted(tmp_path.rglob("*"))
-    done = run("train_autoencoder.py", "--dataset", "image-folder", "--data-dir", data, "--image-size", "12", "--net",
-               "conv-autoencoder", "--net-option", "width=4", "--latent-dim", "6", "--smoke", cwd=tmp_path)
+    done = run_process("train_autoencoder.py", "--dataset", "image-folder", "--data-dir", data, "--image-size", "12",
+                       "--net", "conv-autoencoder", "--net-option", "width=4", "--latent-dim", "6", "--smoke",
+                       cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "squared_error 0." in done.stdout
     assert sorted(tmp_path.rglob("*")) == before

@@ -7,7 +7,7 @@ from PIL import Image
 
 from engine.reporting import table
 from tests.painted import class_folder
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 SMALL = ("--width", "4", "--batch-size", "8", "--log-every", "1")
 
@@ -49,8 +49,8 @@ def test_wasserstein_clips_the_critics_weights(tmp_path):
 def test_other_pictures_are_brought_to_the_nearest_side(tmp_path):
     data = class_folder(tmp_path / "data", {"a": 20, "b": 20}, height=40, width=40)
     folder = tmp_path / "run"
-    done = run("train_gan.py", *SMALL, "--dataset", "image-folder", "--data-dir", data, "--image-size", "40",
-               "--kind", "least-squares", "--cycles", "1", "--run-dir", folder, cwd=tmp_path)
+    done = run_process("train_gan.py", *SMALL, "--dataset", "image-folder", "--data-dir", data, "--image-size", "40",
+                       "--kind", "least-squares", "--cycles", "1", "--run-dir", folder, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "config.json").read_text())["size"] == 32
     with Image.open(folder / "pictures" / "samples-1.png") as picture:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.data import synthetic
 from engine.reporting.chart import COLOURS
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 
 def weights(stdout):
@@ -57,8 +57,8 @@ def test_a_line_underfits_a_cubic_fits_and_decay_pulls_the_weights_alone(tmp_pat
 
 
 def test_smoke_with_a_fold_and_bad_options(tmp_path):
-    done = run("train_regression.py", "--smoke", "--dataset", "polynomial", "--fold", "2/4", "--error", "huber",
-               "--momentum", "0.9", cwd=tmp_path)
+    done = run_process("train_regression.py", "--smoke", "--dataset", "polynomial", "--fold", "2/4", "--error",
+                       "huber", "--momentum", "0.9", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "validation" in done.stdout and "smoke passed" in done.stdout
     done = run("train_regression.py", "--degree", "3", cwd=tmp_path)

@@ -10,7 +10,7 @@ from PIL import Image
 from engine.data.text_dataset import csv_file
 from engine.data.vocabulary import Vocabulary
 from engine.reporting import table
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run, run_process
 
 OPTIONS = ("--net-option", "units=[8]", "--net-option", "embedding=8", "--net-option", "dropout=0",
            "--length", "8", "--batch-size", "16")
@@ -67,8 +67,8 @@ def test_smoke_check_and_bad_data_write_nothing(tmp_path):
             (texts / name / f"{i}.txt").write_text(f"a {name} film, number {i}")
     before = sorted(tmp_path.rglob("*"))
     of_folder = ("--dataset", "text-folder", "--data-dir", texts, *OPTIONS)
-    done = run("train_text.py", *of_folder, "--label-smoothing", "0.1", "--clip-norm", "0", "--average", "0", "--smoke",
-               cwd=tmp_path)
+    done = run_process("train_text.py", *of_folder, "--label-smoothing", "0.1", "--clip-norm", "0", "--average", "0",
+                       "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "smoke passed" in done.stdout and "test/accuracy" not in done.stdout
     done = run("train_text.py", *of_folder, "--check", cwd=tmp_path)

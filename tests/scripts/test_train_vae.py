@@ -4,7 +4,7 @@ import json
 
 from engine.reporting import table
 from tests.painted import class_folder
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run
 
 
 def test_more_samples_are_the_importance_weighted_bound(tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 
 from engine.reporting import table
 from tests.painted import class_folder, noise
-from tests.scripts.test_scripts import run
+from tests.scripts.running import run
 
 
 def test_colour_pictures_of_a_folder_go_to_64_pixels(tmp_path):
