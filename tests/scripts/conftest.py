@@ -70,15 +70,15 @@ def classifier_run(made, shades):
     """A classifier of the two shades, at 8 x 8 pixels."""
     return made("train_classifier.py", "--dataset", "image-folder", "--data-dir", shades, "--image-size", 8, "--net",
                 "mlp", "--net-option", "hidden=[8]", "--batch-size", 8, "--cycles", 60, "--learning-rate", 0.01,
-                "--average", 0.9)
+                "--average", 0.9, "--plan", "graph")
 
 
 @pytest.fixture(scope="session")
 def text_run(made, reviews):
     """A classifier of the reviews, with a validation part and a test part."""
     return made("train_text.py", "--dataset", "text-csv", "--data-dir", reviews, "--length", 8, "--batch-size", 8,
-                "--validation", 0.25, "--cycles", 60, "--learning-rate", 0.03, "--average", 0.9, "--net-option",
-                "embedding=4", "--net-option", "units=[4]", "--net-option", "dropout=0")
+                "--validation", 0.25, "--cycles", 60, "--learning-rate", 0.03, "--average", 0.9, "--plan", "graph",
+                "--net-option", "embedding=4", "--net-option", "units=[4]", "--net-option", "dropout=0")
 
 
 @pytest.fixture(scope="session")

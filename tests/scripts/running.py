@@ -5,12 +5,14 @@ script imports what it needs, in the order in which it needs it, and hands its e
 """
 
 import contextlib
+import gc
 import os
 import runpy
 import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,6 +55,7 @@ def run(script: str, *options: Any, cwd: Path) -> Done:
                 runpy.run_path(command[0], run_name="__main__")
             except SystemExit as end:
                 code = int(end.code or 0)
+            _end()
         return Done(code, _text(out), _text(err))
 
 
@@ -60,6 +63,13 @@ def run_process(script: str, *options: Any, cwd: Path) -> subprocess.CompletedPr
     """The finished process of ``python scripts/<script> <options>``."""
     return subprocess.run([sys.executable, ROOT / "scripts" / script, *map(str, options)], cwd=cwd, env=ENVIRONMENT,
                           capture_output=True, text=True, check=False, timeout=300)
+
+
+def _end() -> None:
+    """What is left open is closed without a word, as when a process ends: the lock of a run that could not begin."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _file() -> Any:

@@ -103,8 +103,8 @@ def test_the_flags_are_read_as_linux_tells_them(monkeypatch, tmp_path):
 def test_a_script_measures_itself_and_trains_with_what_it_found(tmp_path):
     environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     ended = subprocess.run(
-        [sys.executable, SCRIPTS / "train_vae.py", "--threads", "auto", "--cycles", "3", "--run-dir", tmp_path / "run"],
-        capture_output=True, text=True, env=environment, cwd=SCRIPTS.parent)
+        [sys.executable, SCRIPTS / "train_regression.py", "--threads", "auto", "--cycles", "3", "--run-dir",
+         tmp_path / "run"], capture_output=True, text=True, env=environment, cwd=SCRIPTS.parent)
     assert ended.returncode == 0, ended.stderr
     kept = next(iter(json.loads((tmp_path / "cache" / "phaseloop" / "settings.json").read_text()).values()))
     assert all(speed > 0 for speed in kept["speeds"].values()) and len(kept["speeds"]) == 2

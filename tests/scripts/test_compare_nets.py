@@ -36,7 +36,7 @@ def test_nets_are_compared_and_added(tmp_path):
 
 
 def test_smoke_and_bad_names_before_anything_is_trained(tmp_path):
-    done = run_process("compare_nets.py", "--nets", "mlp", "branching", "--smoke", cwd=tmp_path)
+    done = run_process("compare_nets.py", "--nets", "mlp", "branching", "--plan", "eager", "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("smoke passed") == 2
     for options, line in ((("--nets", "mlp", "resnet81"), "`net` (resnet81) must be one of"),

@@ -9,7 +9,7 @@ import pytest
 
 from tests.scripts.running import run, run_process
 
-REGRESSION = ("kfold.py", "regression", "--folds", "3", "--examples", "90", "--log-every", "5")
+REGRESSION = ("kfold.py", "regression", "--folds", "3", "--examples", "90", "--log-every", "5", "--plan", "eager")
 
 
 def metrics_of(folder):
@@ -50,7 +50,8 @@ def test_folds_are_run_summed_up_and_continued(tmp_path):
 
 
 def test_a_classifier_smokes_and_bad_options_are_one_line(tmp_path):
-    done = run_process("kfold.py", "classifier", "--folds", "2", "--net", "mlp", "--smoke", cwd=tmp_path)
+    done = run_process("kfold.py", "classifier", "--folds", "2", "--net", "mlp", "--plan", "eager", "--smoke",
+                       cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("smoke passed") == 2
     for options, line in ((("--validation", "0.2"), "`--validation` (0.2) must be left out: each fold is held out"),

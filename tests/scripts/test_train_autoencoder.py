@@ -33,8 +33,8 @@ def test_a_folder_of_colour_pictures_and_the_convolutional_net(tmp_path):
     data = class_folder(tmp_path / "data", {"a": 20, "b": 20})
     before = sorted(tmp_path.rglob("*"))
     done = run_process("train_autoencoder.py", "--dataset", "image-folder", "--data-dir", data, "--image-size", "12",
-                       "--net", "conv-autoencoder", "--net-option", "width=4", "--latent-dim", "6", "--smoke",
-                       cwd=tmp_path)
+                       "--net", "conv-autoencoder", "--net-option", "width=4", "--latent-dim", "6", "--plan",
+                       "eager", "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "squared_error 0." in done.stdout
     assert sorted(tmp_path.rglob("*")) == before

@@ -33,7 +33,8 @@ def test_a_run_moves_both_nets_and_draws_samples(tmp_path):
 
 def test_wasserstein_clips_the_critics_weights(tmp_path):
     folder = tmp_path / "run"
-    done = run("train_gan.py", *SMALL, "--kind", "wasserstein", "--cycles", "2", "--run-dir", folder, cwd=tmp_path)
+    done = run("train_gan.py", *SMALL, "--kind", "wasserstein", "--plan", "eager", "--cycles", "2", "--run-dir", folder,
+               cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     config = json.loads((folder / "config.json").read_text())
     assert [config[name] for name in ("learning_rate", "discriminator_updates")] == [5e-5, 5]
@@ -50,7 +51,8 @@ def test_other_pictures_are_brought_to_the_nearest_side(tmp_path):
     data = class_folder(tmp_path / "data", {"a": 20, "b": 20}, height=40, width=40)
     folder = tmp_path / "run"
     done = run_process("train_gan.py", *SMALL, "--dataset", "image-folder", "--data-dir", data, "--image-size", "40",
-                       "--kind", "least-squares", "--cycles", "1", "--run-dir", folder, cwd=tmp_path)
+                       "--kind", "least-squares", "--plan", "eager", "--cycles", "1", "--run-dir", folder,
+                       cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads((folder / "config.json").read_text())["size"] == 32
     with Image.open(folder / "pictures" / "samples-1.png") as picture:

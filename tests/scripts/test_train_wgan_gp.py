@@ -32,7 +32,7 @@ def test_colour_pictures_of_a_folder_go_to_64_pixels(tmp_path):
 def test_grey_pictures_of_another_size_may_go_to_28(tmp_path):
     pictures = np.stack([noise(i, 32, 32, 1) for i in range(20)])
     np.savez(tmp_path / "mine.npz", image=pictures, label=np.zeros(20, np.int32))
-    done = run("train_wgan_gp.py", "--dataset", "npz", "--data-dir", tmp_path / "mine.npz", "--size", "28", "--smoke",
-               cwd=tmp_path)
+    done = run("train_wgan_gp.py", "--dataset", "npz", "--data-dir", tmp_path / "mine.npz", "--size", "28", "--plan",
+               "eager", "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mine.npz"]
