@@ -129,7 +129,7 @@ def test_draws_are_keyed_by_update_and_asked_for_by_name():
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()
     assert {name: tuple(request) for name, request in noises[0].requests.items()} == {
-        "flip": ("uniform", ()), "shift": ("uniform", (2,))}
+        "flip": ("uniform", (), ""), "shift": ("uniform", (2,), "")}
     with pytest.raises(Invalid, match=r"`noise name` \(flip\) must be used once per loss"):
         Chain(Flip(), Flip())(batch, Noise(examples=16))
 
