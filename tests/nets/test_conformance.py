@@ -39,10 +39,10 @@ class Case:
             return tf.constant(rng.integers(self.vocabulary, size=shape, dtype="int32"))
         return tf.constant(rng.random(shape, dtype="float32"))
 
-    def made(self) -> tuple[keras.Model, tf.Tensor]:
-        net, batch = self.make(), self.batch()
-        net(batch, training=False)
-        return net, batch
+    def build(self) -> keras.Model:
+        net = self.make()
+        net(self.batch(), training=False)
+        return net
 
 
 GREY, COLOUR, SMALL = (28, 28, 1), (64, 64, 3), (16, 16, 3)
@@ -126,6 +126,23 @@ LIGHT = [case for case in CASES if case.light and case.net not in PUBLISHED]
 every_light = pytest.mark.parametrize("case", LIGHT, ids=str)
 
 
+@pytest.fixture(scope="module")
+def built():
+    """{row: its net}: built once, by the first test of it, for all of them."""
+    return {}
+
+
+@pytest.fixture
+def made(case, built):
+    """The row's net, whose weights are put back after the test, and a batch."""
+    if str(case) not in built:
+        built[str(case)] = case.build()
+    net = built[str(case)]
+    before = net.get_weights()
+    yield net, case.batch()
+    net.set_weights(before)
+
+
 @pytest.fixture
 def policy():
     """Sets the global dtype policy, and puts back what was there."""
@@ -146,8 +163,8 @@ def test_a_light_row_names_a_net_of_the_same_code_that_runs_every_test():
 
 
 @every_form
-def test_first_call_builds_it_with_the_layers_of_init(case):
-    net = case.make()
+def test_first_call_builds_it_with_the_layers_of_init(case, built):
+    built[str(case)] = net = case.make()
     layers = list(net.layers)
     assert not net.trainable_variables
     output = net(case.batch(), training=False)
@@ -165,8 +182,8 @@ def test_a_light_row_has_its_form_for_any_batch_size(case):
 
 
 @every_net
-def test_one_trace_serves_every_batch_size_and_keeps_the_output_unsquashed(case):
-    net, batch = case.made()
+def test_one_trace_serves_every_batch_size_and_keeps_the_output_unsquashed(case, made):
+    net, batch = made
     traces = []
 
     @tf.function(input_signature=[tf.TensorSpec([None, *case.inputs], batch.dtype)])
@@ -187,8 +204,8 @@ def test_one_trace_serves_every_batch_size_and_keeps_the_output_unsquashed(case)
 
 
 @every_form
-def test_training_is_obeyed(case):
-    net, batch = case.made()
+def test_training_is_obeyed(case, made):
+    net, batch = made
     state = [variable.numpy() for variable in net.non_trainable_variables]
     inference = net(batch, training=False).numpy()
     np.testing.assert_array_equal(inference, net(batch))  # inference is the default
@@ -198,8 +215,8 @@ def test_training_is_obeyed(case):
 
 
 @every_net
-def test_every_trainable_variable_gets_a_gradient(case):
-    net, batch = case.made()
+def test_every_trainable_variable_gets_a_gradient(case, made):
+    net, batch = made
     weights = tf.constant(np.random.default_rng(0).normal(size=(4, *case.outputs)), "float32")
     with tf.GradientTape() as tape:
         objective = tf.reduce_sum(weights * net(batch, training=True))
@@ -213,8 +230,8 @@ def test_every_trainable_variable_gets_a_gradient(case):
 
 
 @every_net
-def test_xla_gives_the_same_output_and_gradient(case):
-    net, batch = case.made()
+def test_xla_gives_the_same_output_and_gradient(case, made):
+    net, batch = made
     values = [variable.value for variable in net.trainable_variables]
 
     # XLA refuses the gradient of max pooling under `enable_op_determinism`
@@ -233,12 +250,11 @@ def test_xla_gives_the_same_output_and_gradient(case):
 
 @every_net
 @pytest.mark.parametrize("name, kept", [("mixed_bfloat16", "float32"), ("float64", "float64")])
-def test_output_and_variables_keep_the_precision_of_the_policy(case, name, kept, policy):
-    policy("float32")
-    net, batch = case.made()
+def test_output_and_variables_keep_the_precision_of_the_policy(case, name, kept, policy, made):
+    net, batch = made
     expected, values = net(batch, training=False), net.get_weights()
     policy(name)
-    net, batch = case.made()
+    net = case.build()
     net.set_weights(values)
     output = net(batch, training=False)
     assert output.dtype == kept
@@ -249,15 +265,14 @@ def test_output_and_variables_keep_the_precision_of_the_policy(case, name, kept,
 
 
 @every_form
-def test_weights_saved_and_restored_give_the_same_output(case, tmp_path):
-    net, batch = case.made()
+def test_weights_saved_and_restored_give_the_same_output(case, made, tmp_path):
+    net, batch = made
     net(batch, training=True)  # moves the averages of batch normalisation
     expected = net(batch, training=False).numpy()
     net.save_weights(tmp_path / "net.weights.h5")
     path = tf.train.Checkpoint(net=net).write(str(tmp_path / "checkpoint"))
 
-    fresh = case.make()
-    fresh(batch, training=False)
+    fresh = case.build()
     for restore in (
         lambda: fresh.load_weights(tmp_path / "net.weights.h5"),
         lambda: tf.train.Checkpoint(net=fresh).read(path).assert_consumed(),

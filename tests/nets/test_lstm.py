@@ -80,7 +80,7 @@ def test_the_engine_trains_it(plan):
     tokens = np.where(label[:, None] == 1, rng.integers(1, 5, (32, 6)), rng.integers(5, 10, (32, 6)))
     tokens[:, 4:] = 0
     source = ArraySource({"tokens": tokens.astype("int32"), "label": label.astype("int32")}, 16)
-    net = nets.create("lstm", vocabulary=10, embedding=8, units=(8, 8), dropout=0.1)
+    net = nets.create("lstm", vocabulary=10, embedding=8, units=(8,), dropout=0.1)
     made = toys.engine(Sentiment(), {"classifier": net}, {"classifier": toys.adam(0.02)}, source, plan=plan)
 
     def mean(cycles):
