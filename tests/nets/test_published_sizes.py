@@ -30,6 +30,13 @@ TABLES = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def _forgotten():
+    """Keras would allocate the variables after all, gigabytes, with those of the next net that some test makes."""
+    yield
+    keras.utils.clear_session()
+
+
 def parameters(net):
     """Number of trainable parameters on RGB images of 224 pixels, none of them allocated."""
     with keras.StatelessScope(initialize_variables=False):
