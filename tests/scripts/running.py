@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -38,7 +38,17 @@ class Done(NamedTuple):
 
 def run(script: str, *options: Any, cwd: Path) -> Done:
     """What ``python scripts/<script> <options>`` does, in this process; an exception is the test's."""
-    command, code = [str(ROOT / "scripts" / script), *map(str, options)], 0
+    path = str(ROOT / "scripts" / script)
+    return _here(lambda: runpy.run_path(path, run_name="__main__"), [path, *map(str, options)], cwd)
+
+
+def run_module(module: str, *options: Any, cwd: Path) -> Done:
+    """What ``python -m <module> <options>`` does in scripts/, in this process; an exception is the test's."""
+    return _here(lambda: runpy.run_module(module, run_name="__main__"), [module, *map(str, options)], cwd)
+
+
+def _here(act: Callable[[], Any], command: list[str], cwd: Path) -> Done:
+    code = 0
     keras.backend.clear_session()  # names of layers begin anew, as in a process
     with _file() as out, _file() as err:
         with contextlib.ExitStack() as after:
@@ -52,7 +62,7 @@ def run(script: str, *options: Any, cwd: Path) -> Done:
             after.enter_context(_written(1, out))
             after.enter_context(_written(2, err))
             try:
-                runpy.run_path(command[0], run_name="__main__")
+                act()
             except SystemExit as end:
                 code = int(end.code or 0)
             _end()

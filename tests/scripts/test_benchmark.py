@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from benchmarks import agree, bars, inputs, known, layouts, pairs, processes, trial, worker, workloads
 
+from tests.scripts.running import run_module
+
 ROOT = Path(__file__).parents[2]
 FIGURES = {"elbo": {"reconstruction": 592.0, "kl": 6.6, "gradient_norm": 202.0, "step": 0.448}}
 
@@ -323,12 +325,20 @@ def test_layers_take_keras_weights_in_order() -> None:
     assert nets["classifier"](torch.ones(2, 100, dtype=torch.int32)).shape == (2,)
 
 
-@pytest.mark.slow
+class Here(processes.Workers):
+    """Contestants in the process of the tests, one after another."""
+
+    def _run(self, command: list[str], show: bool = False) -> str:
+        done = run_module(*command[2:], cwd=self.data)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
 def test_ours_and_bare_compute_the_same_and_can_be_timed(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for each in workloads.WORKLOADS["mlp"].inputs.values():  # those of vae too
         np.save(tmp_path / each.file, random.integers(0, 10, [256, *each.shape]).astype(each.dtype))
-    workers = processes.Workers(tmp_path)
+    workers = Here(tmp_path)
     assert agree.Check(workers, "vae").of("bare") < 1e-5
     timed = workers.run("ours", "mlp", "--seconds", "0.1")
     assert timed["cycles_per_second"] > 0 and timed["peak_memory_bytes"] > 2**20 and timed["cycles"] >= 1

@@ -1,16 +1,10 @@
 """The program that says how cost grows: its exponents and marks, and its points at tiny sizes."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from benchmarks import growth, growth_points, program
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_an_exponent_is_that_of_the_power_law():
@@ -84,15 +78,14 @@ def test_each_point_is_a_process_and_all_of_them_make_a_table(monkeypatch):
     assert list(result) == ["updates"] and len(text.splitlines()) == 2 + len(asked)
 
 
-@pytest.mark.slow
-def test_as_a_person_types_it(tmp_path):
+def test_the_data_part_measures_every_size_and_writes_what_it_found(tmp_path, monkeypatch, capsys):
+    """With its points in this process; tests/faults/test_growth.py types it."""
+    monkeypatch.setattr(program, "run", lambda name, point: growth_points.measured(point))
     path = tmp_path / "new" / "growth.json"
-    command = [sys.executable, "scripts/benchmarks/growth.py", "--quick", "--part", "data", "--source", "array",
-               "--json", str(path)]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
+    chosen = growth.options().parse_args(["--quick", "--part", "data", "--source", "array", "--json", str(path)])
+    assert program.main(chosen, growth.work, growth.measured) == 0
     written = json.loads(path.read_text())["data"]
     assert [each["examples"] for each in written] == [1_000, 100_000]
     assert all(each["data_bytes"] == 32 * each["examples"] and each["seconds_per_batch"] > 0 for each in written)
-    assert "own memory, MiB" in done.stdout and done.stdout.endswith(f"{path}\n")
+    shown = capsys.readouterr().out
+    assert "own memory, MiB" in shown and shown.endswith(f"{path}\n")
