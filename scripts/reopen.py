@@ -12,7 +12,7 @@ from typing import Any
 import cli
 import wiring
 
-FACTS = {"repeats", "script", "examples", "accumulate"}  # in config.json beside the options: what the run found
+FACTS = {"repeats", "every", "script", "examples", "accumulate"}  # in config.json beside the options
 HERE = Path(__file__).parent
 
 

@@ -91,6 +91,8 @@ class Teacher:
             return self.net(*args, **options)
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what copying and pickling ask for
+            raise AttributeError(name)
         found = getattr(self.net, name)
         if not callable(found):
             return found

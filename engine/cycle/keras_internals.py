@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras.src.backend.common.stateless_scope import get_stateless_scope as current_scope
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
-__all__ = ["InaccessibleTensorError", "autograph", "current_scope", "every_operation", "graph", "handles",
+__all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "every_operation", "graph", "handles",
            "layers_of", "outermost", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for",
            "weights_of_layer"]
 
@@ -76,23 +76,29 @@ def variables_built_for(optimizer: Any) -> list[Any]:
     return list(getattr(optimizer, "_trainable_variables", [])) if optimizer.built else []
 
 
-def every_operation(traced: Any) -> Iterator[Any]:
-    """The operations of a graph and of the functions that it calls, each function once."""
+def every_operation(traced: Any, without: Sequence[str] = ()) -> Iterator[Any]:
+    """The operations of a graph and of the functions that it calls, each function once.
+
+    Args:
+      without: Parts of the names of functions that are left out.
+    """
     graphs, seen = [traced], set()
     while graphs:
         for operation in graphs.pop().get_operations():
             yield operation
-            for attribute in operation.node_def.attr.values():
-                for function in (attribute.func, *attribute.list.func):
-                    if function.name and function.name not in seen:
-                        seen.add(function.name)
-                        graphs += _called(operation.graph, function.name)
+            for name, graph in called_by(operation):
+                if name not in seen and not any(each in name for each in without):
+                    seen.add(name)
+                    graphs.append(graph)
 
 
-def _called(graph: Any, name: str) -> list[Any]:
-    """The graph of a function that an operation of ``graph`` calls; it may be kept further out."""
-    while graph is not None:
-        if found := graph._get_function(name):
-            return [found.graph]
-        graph = getattr(graph, "outer_graph", None)
-    return []
+def called_by(operation: Any) -> Iterator[tuple[str, Any]]:
+    """(name, graph) of each function that an operation calls."""
+    for attribute in operation.node_def.attr.values():
+        for function in (attribute.func, *attribute.list.func):
+            graph, found = operation.graph, None
+            while function.name and graph is not None and not found:  # it may be kept further out
+                found = graph._get_function(function.name)
+                graph = getattr(graph, "outer_graph", None)
+            if found:
+                yield tf.compat.as_str(function.name), found.graph

@@ -1,7 +1,6 @@
-"""The compiled loop, in three ways: update by update, cycle by cycle, and by blocks under XLA.
+"""The compiled loop, update by update and cycle by cycle. (By blocks under XLA: block.py; on a GPU: launch.py.)
 
-Each is a function ``forward(state, start, target, context) -> state`` that goes some way from ``state`` to the slot
-``target``; ``start`` is the place at which the call began.
+Each is a function ``forward(state, target, context) -> state`` that goes some way from ``state`` to slot ``target``.
 """
 
 import time

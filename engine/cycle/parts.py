@@ -15,7 +15,7 @@ from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
 from engine.cycle.symbolic import Specs
-from engine.cycle.trace import Traced, survey, trace, trace_after
+from engine.cycle.trace import Traced, trace, trace_after
 from engine.cycle.update import Group, Update
 from engine.cycle.variables import once, seed_states
 from engine.errors import require
@@ -39,7 +39,7 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
     teachers = [net for net in nets.values() if isinstance(net, Teacher)]
     if teachers:  # before they have weights of their own they are the other net: trace again once they have
         for phase, each in zip(phases, reads, strict=True):
-            survey(phase.loss, nets, each, f"phase {phase.name}", specs)
+            trace(phase, nets, each, specs)
         for teacher in teachers:
             teacher.build()
     traced = [trace(phase, nets, each, specs) for phase, each in zip(phases, reads, strict=True)]
@@ -92,7 +92,8 @@ def _check_parts(compute: Compute, update: Update, nets: Nets, replicas: Replica
     require(phase.separable, f"batch of phase {phase.name}", taken,
             "whole, unless no example's terms depend on the others: then say Phase(separable=True)")
     require(not compute.traced.whole, f"batch of phase {phase.name}", taken,
-            "whole: a layer adds a loss of the whole batch; let it add one number per example, [B]")
+            f"whole: {', '.join(compute.traced.whole)} is one number of the whole batch; give one per example, [B], or "
+            "a Ratio")
 
 
 def _after_reads(phase: Phase, nets: Nets, compute: Compute, accumulate: int, specs: Specs) -> bool:

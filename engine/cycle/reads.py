@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.data.source import Source
 from engine.errors import require
-from engine.strategy import FIRST, SAME, Phase
+from engine.strategy import SAME, Phase
 
 
 @dataclass(frozen=True)
@@ -71,4 +71,4 @@ def _reads(phase: Phase, sources: Mapping[str, Source]) -> Reads:
         require(name in sources, f"reads of phase {phase.name}", name, f"one of {', '.join(sources)}, or \"{SAME}\"")
     require(len(set(names)) == len(names), f"reads of phase {phase.name}", names, "different sources")
     return Reads({name: sources[name] for name in names}, sources[names[0]].batch_size,
-                 nested=not isinstance(phase.reads, str) and phase.reads != FIRST)
+                 nested=not isinstance(phase.reads, str))

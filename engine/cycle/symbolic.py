@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -44,6 +44,7 @@ class Symbolic(Scope):
 
 @contextmanager
 def tracing(place: str) -> Iterator[tuple[Symbolic, Any]]:
+    """A scope and a graph to trace into. Raises ``Invalid`` for what TensorFlow says of known slips."""
     traced = keras_internals.graph("".join(letter if letter.isalnum() else "_" for letter in place))
     tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
     try:
@@ -70,8 +71,17 @@ def building(scope: Scope, place: str) -> Iterator[None]:
                       f"it on a batch before the training, or net.build(shape) ({error})") from error
 
 
-def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, specs: Specs
-            ) -> tuple[Mapping[str, Any], Noise, dict[str, dict[str, Request]]]:
+class Called(NamedTuple):
+    """What a function gave and asked for. ``examples``: the tensors of the batches that it was handed."""
+
+    results: Mapping[str, Any]
+    requests: dict[str, Request]
+    data_requests: dict[str, dict[str, Request]]
+    examples: list[tf.Tensor]
+
+
+def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, specs: Specs) -> Called:
+    """``function`` of placeholders. Raises ``Invalid`` if it gives no dict."""
     batches, data_requests = {}, {}
     for name, source in reads.sources.items():
         batches[name], data_requests[name] = _batch(source)
@@ -80,7 +90,8 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
     state = {name: placeholder(spec) for name, spec in specs.items()}
     results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
     require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
-    return results, noise, data_requests
+    return Called(results, noise.requests, data_requests,
+                  [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()])
 
 
 def _batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
@@ -95,4 +106,5 @@ def _batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]
 
 
 def placeholder(spec: tf.TensorSpec) -> tf.Tensor:
+    """A tensor of this form that is never fed."""
     return tf.raw_ops.Placeholder(dtype=spec.dtype, shape=spec.shape)

@@ -78,7 +78,7 @@ def mean_of(form: Form, term: Any, ratio: tf.Tensor | None) -> tf.Tensor:
 
 
 def sums_of(ratio: Ratio) -> tuple[tf.Tensor, tf.Tensor]:
-    """float32 sums of values and weights; weights [B] count for all of an example's values."""
+    """The float32 sums of the values and of the weights."""
     values, weights = (tf.cast(each, tf.float32) for each in ratio)
     return tf.reduce_sum(values), tf.reduce_sum(weights)
 

@@ -36,7 +36,7 @@ class Traced:
       assigned: Variables of nets that the forward pass assigns, but the states of seed generators.
       without_gradient: Trained variables that the objective does not reach.
       regularized: Whether there are penalties of weights or outputs.
-      whole: Whether a layer adds a loss of the whole batch, which cannot be taken apart.
+      whole: What is one number of the whole batch, so that this cannot be taken apart: terms, losses that layers add.
       weights_move: Whether a gradient reaches the weights of a ``Ratio``.
       single: Whether a normalisation has a single value to take its mean of, so that nothing is left of it.
       inner_gradient: Whether the loss takes a gradient itself, as a gradient penalty does.
@@ -51,7 +51,7 @@ class Traced:
     assigned: list[Any] = field(default_factory=list)
     without_gradient: list[Any] = field(default_factory=list)
     regularized: bool = False
-    whole: bool = False
+    whole: list[str] = field(default_factory=list)
     weights_move: bool = False
     single: bool = False
     inner_gradient: bool = False
@@ -66,11 +66,11 @@ class Traced:
 def survey(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, state: Specs | None = None) -> Traced:
     """Trace ``function(nets, batch, noise)`` that is no phase's loss: metrics, pictures."""
     with tracing(place) as (scope, traced), scope.tape:
-        results, noise, data_requests = called(function, nets, reads, place, state or {})
-        values = {name: tf.convert_to_tensor(value) for name, value in results.items()}
+        asked = called(function, nets, reads, place, state or {})
+        values = {name: tf.convert_to_tensor(value) for name, value in asked.results.items()}
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
-    return Traced(*_forms(values), noise.requests, data_requests)
+    return Traced(*_forms(values), asked.requests, asked.data_requests)
 
 
 def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) -> Traced:
@@ -82,7 +82,8 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
     place = f"phase {phase.name}"
     with tracing(place) as (scope, traced):
         with scope.tape, building(scope, place):
-            results, noise, data_requests = called(phase.loss, nets, reads, place, state or {})
+            asked = called(phase.loss, nets, reads, place, state or {})
+            results = asked.results
             forms = forms_of(phase, results, reads)
             penalties = regularization(phase, nets)
             values = {name: form.values(results[name]) for name, form in forms.items()}
@@ -91,8 +92,9 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
             weights = [tf.reduce_sum(tf.cast(results[name].weights, tf.float32)) for name, form in forms.items()
                        if form is Form.RATIO]
             over = tf.add_n(weights) if weights else None
-        activities = [loss for name in phase.updates for loss in collected(nets[name])]
         operations = list(keras_internals.every_operation(traced))
+        scalars = {name: values[name] for name, form in forms.items() if form is Form.SCALAR}
+        whole = _whole(phase, nets, reads, asked.examples, scalars)
         trained = trainable(phase, nets)
         lost = _unreached(scope, objective, trained)
         moving = over is not None and len(_unreached(scope, over, trained)) < len(trained)
@@ -105,12 +107,32 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
     return Traced(
-        *_forms(values), noise.requests, data_requests, terms=forms,
-        assigned=assigned, without_gradient=lost,
-        regularized=bool(penalties), whole=any(tuple(each.shape) != (reads.examples,) for each in activities),
-        weights_move=moving, single=any(map(_is_single, operations)),
+        *_forms(values), asked.requests, asked.data_requests, terms=forms, assigned=assigned, without_gradient=lost,
+        regularized=bool(penalties), whole=whole, weights_move=moving, single=any(map(_is_single, operations)),
         inner_gradient=any("gradient_tape/" in each.name for each in operations),
         loops=any(each.type in ("While", "StatelessWhile") for each in operations))
+
+
+def _whole(phase: Phase, nets: Nets, reads: Reads, examples: Sequence[tf.Tensor], scalars: Mapping[str, tf.Tensor]
+           ) -> list[str]:
+    """What is one number of the whole batch: a scalar that is computed from examples or draws."""
+    given = {tensor.op.name for tensor in examples}
+    found = [f"term {name}" for name, value in scalars.items() if _hangs_on(value, given)]
+    added = [loss for name in phase.updates for loss in collected(nets[name])]
+    return found + ["a loss that a layer adds"] * any(tuple(each.shape) != (reads.examples,) for each in added)
+
+
+def _hangs_on(value: tf.Tensor, given: set[str]) -> bool:
+    """Whether ``value`` is computed from an operation of these names, or from random numbers."""
+    waiting, seen = [value.op], set()
+    while waiting:
+        operation = waiting.pop()
+        if operation.name in given or operation.type.startswith("StatelessRandom"):
+            return True
+        if operation.name not in seen:
+            seen.add(operation.name)
+            waiting += [each.op for each in operation.inputs]
+    return False
 
 
 def _is_single(operation: Any) -> bool:

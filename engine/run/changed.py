@@ -17,7 +17,8 @@ class Unchanged:
     """A note of what the loop was traced with.
 
     Args:
-      strategy: Its attributes are compared: numbers and texts by value, other objects by identity.
+      strategy: Its attributes are compared: numbers, texts, arrays and collections of these by value, other objects by
+        identity.
     """
 
     def __init__(self, strategy: LossStrategy, engine: StepEngine) -> None:
@@ -44,18 +45,25 @@ class Unchanged:
         trainable = {name: {v.path for v in net.trainable_variables} for name, net in self._engine.nets.items()}
         rates = {f"{name} ({optimizer.name})": rate_of(optimizer) for name, part in self._engine.parts.items()
                  for optimizer in part.commit.update.optimizers}
-        attributes = {name: value for name, value in vars(self._strategy).items() if name not in SHOWN}
+        attributes = {name: _copied(value) for name, value in vars(self._strategy).items() if name not in SHOWN}
         return attributes, trainable, rates
 
 
+def _copied(value: Any) -> Any:
+    """``value``, so that what is put into a collection or array later does not change the note."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if type(value) in (list, tuple):
+        return [_copied(each) for each in value]
+    return {key: _copied(each) for key, each in value.items()} if type(value) is dict else value
+
+
 def _same(now: Any, before: Any) -> bool:
-    if now is before:
-        return True
-    plain = (bool, int, float, str, tuple, list, dict, set, type(None), np.ndarray)
-    if not (isinstance(now, plain) and isinstance(before, plain)):
-        return False
+    if isinstance(now, list) and isinstance(before, list):
+        return len(now) == len(before) and all(map(_same, now, before))
     if isinstance(now, Mapping) and isinstance(before, Mapping):
         return now.keys() == before.keys() and all(_same(now[key], before[key]) for key in now)
-    if isinstance(now, np.ndarray) or isinstance(before, np.ndarray):
-        return bool(np.array_equal(np.asarray(now), np.asarray(before)))
-    return bool(now == before)
+    if isinstance(now, np.ndarray) and isinstance(before, np.ndarray):
+        return bool(np.array_equal(now, before, equal_nan=now.dtype.kind == "f"))
+    plain = (bool, int, float, str)
+    return now is before or (isinstance(now, plain) and isinstance(before, plain) and now == before)

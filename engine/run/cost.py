@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from engine.cycle.keras_internals import called_by, every_operation
 from engine.errors import require
 
 
@@ -40,17 +41,7 @@ def operations(graph: Any, without: Sequence[str] = ()) -> Counter[str]:
     Args:
       without: Names of functions whose operations are left out.
     """
-    found: Counter[str] = Counter()
-    graphs, seen = [graph], set()
-    while graphs:
-        for operation in graphs.pop().get_operations():
-            found[operation.type] += 1
-            for function in _functions(operation):
-                if function.name not in seen and not any(
-                        name in tf.compat.as_str(function.name) for name in without):
-                    seen.add(function.name)
-                    graphs.append(function.graph)
-    return found
+    return Counter(operation.type for operation in every_operation(graph, without))
 
 
 def _total(graph: Any) -> int:
@@ -59,14 +50,7 @@ def _total(graph: Any) -> int:
 
 def _inner(operation: Any) -> Iterator[Any]:
     """The graphs of the functions that an operation calls."""
-    return (function.graph for function in _functions(operation))
-
-
-def _functions(operation: Any) -> Iterator[Any]:
-    for attribute in operation.node_def.attr.values():
-        for function in (attribute.func, *attribute.list.func):
-            if function.name:
-                yield operation.graph._get_function(function.name)
+    return (graph for _, graph in called_by(operation))
 
 
 def _of(operation: Any) -> int:

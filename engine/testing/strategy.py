@@ -36,7 +36,7 @@ def assert_resumes(make: Make, cycles: int = 6, stop: int = 3) -> None:
         part.save()
         part.train(cycles=cycles)  # what comes after the checkpoint is lost
         again = make(run_dir=Path(folder) / "part", plan="graph")
-        assert again.counters.cycles == stop, f"continued at cycle {again.counters.cycles} where {stop} was expected"
+        _assert(again.counters.cycles == stop, f"continued at cycle {again.counters.cycles}, not {stop}")
         again.train(cycles=cycles)
         _assert_close(again, whole, 0.0, 0.0, "of the continued run")
 
@@ -59,7 +59,8 @@ def assert_per_example(strategy: LossStrategy, phase: str, nets: Mapping[str, An
                        rtol: float = 1e-4, atol: float = 1e-5) -> None:
     """Assert that no example's terms depend on the others: ``Phase(separable=True)`` is true of this batch.
 
-    The gradient of a batch of twice the same examples is that of the examples once. Only for a loss without draws.
+    The mean of each term must be the same over the batch, over the batch twice, and over its two halves. Only for a
+    loss without draws.
     """
     once = try_phase(strategy, phase, nets, batch)
     twice = try_phase(strategy, phase, nets, {name: np.concatenate([values, values]) for name, values in batch.items()})
@@ -70,8 +71,8 @@ def assert_per_example(strategy: LossStrategy, phase: str, nets: Mapping[str, An
             continue
         mean = float(np.mean([part.means[name] for part in parts]))
         for found, what in ((twice.means[name], "of the batch twice"), (mean, "of its halves")):
-            assert np.isclose(found, value, rtol=rtol, atol=atol), (
-                f"{phase}/{name} is {value:.6g} of the batch and {found:.6g} {what}: examples depend on each other")
+            _assert(np.isclose(found, value, rtol=rtol, atol=atol), f"{phase}/{name} is {value:.6g} of the batch and "
+                    f"{found:.6g} {what}: examples depend on each other")
 
 
 def _halves(examples: int) -> Sequence[slice]:
@@ -80,9 +81,15 @@ def _halves(examples: int) -> Sequence[slice]:
 
 
 def _assert_close(found: Trainer, expected: Trainer, rtol: float, atol: float, what: str) -> None:
-    assert found.engine.place == expected.engine.place, f"{found.engine.place} {what}, not {expected.engine.place}"
+    _assert(found.engine.place == expected.engine.place, f"{found.engine.place} {what}, not {expected.engine.place}")
     theirs = variables_of(expected.engine)
     for name, variable in variables_of(found.engine).items():
         ours, wanted = (np.asarray(tf.convert_to_tensor(each)) for each in (variable, theirs[name]))
         same = np.array_equal(ours, wanted) if rtol == atol == 0.0 else np.allclose(ours, wanted, rtol=rtol, atol=atol)
-        assert same, f"{name} {what} is another: at most {np.abs(ours.astype(float) - wanted).max():.3g} apart"
+        _assert(same, f"{name} {what} is another: at most {np.abs(ours.astype(float) - wanted).max():.3g} apart")
+
+
+def _assert(holds: Any, message: str) -> None:
+    """Also where Python leaves out ``assert``."""
+    if not holds:
+        raise AssertionError(message)

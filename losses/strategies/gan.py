@@ -36,8 +36,8 @@ class GAN(LossStrategy):
 
     def phases(self) -> list[Phase]:
         return [Phase("discriminator", self.discriminator, updates=["discriminator"],
-                      repeats=self.discriminator_updates, watch=["real_score", "fake_score"]),
-                Phase("generator", self.generator, updates=["generator"], reads=None)]
+                      repeats=self.discriminator_updates, watch=["real_score", "fake_score"], separable=True),
+                Phase("generator", self.generator, updates=["generator"], reads=None, separable=True)]
 
     def discriminator(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         real = nets["discriminator"](2.0 * batch["image"] - 1.0, training=True)

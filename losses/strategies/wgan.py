@@ -25,8 +25,8 @@ class WGAN(LossStrategy):
         self.latent_dim, self.critic_updates = latent_dim, critic_updates
 
     def phases(self) -> list[Phase]:
-        return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates),
-                Phase("generator", self.generator, updates=["generator"], reads=None)]
+        return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates, separable=True),
+                Phase("generator", self.generator, updates=["generator"], reads=None, separable=True)]
 
     def critic(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         fake = nets["generator"](noise.normal("z", [self.latent_dim]), training=True)

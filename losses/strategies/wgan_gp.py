@@ -31,8 +31,8 @@ class WGANGP(WGAN):
 
     def phases(self) -> list[Phase]:
         return [Phase("critic", self.critic, updates=["critic"], repeats=self.critic_updates,
-                      weights={"gradient_penalty": self.penalty_weight}),
-                Phase("generator", self.generator, updates=["generator"], reads=None)]
+                      weights={"gradient_penalty": self.penalty_weight}, separable=True),
+                Phase("generator", self.generator, updates=["generator"], reads=None, separable=True)]
 
     def critic(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
         real = 2.0 * batch["image"] - 1.0

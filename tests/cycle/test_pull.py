@@ -122,3 +122,15 @@ def test_paths_are_those_that_patterns_match():
     nets = {name: keras.Sequential([keras.layers.Dense(1, name="head")], name="net") for name in "ab"}
     toys.engine(Both(), nets, {"fit": Update(toys.adam(), gradient=noting)}, toys.points(), plan="eager").run(1)
     assert paths == ["a/net/head/kernel", "a/net/head/bias", "b/net/head/kernel", "b/net/head/bias"]
+
+
+@pytest.mark.parametrize("plan", ["eager", "graph", "xla"])
+def test_what_none_fits_is_frozen_and_has_no_slots(plan):
+    net, optimizer = toys.net(3, 1), keras.optimizers.SGD(0.1, momentum=0.9)
+    net.build([None, 6])
+    before = net.get_weights()
+    toys.engine(toys.Fit(), {"net": net}, {"fit": Update({"net/*kernel": optimizer, "net/*bias": None})},
+                toys.points(), plan=plan).run(4)
+    for now, then, frozen in zip(net.get_weights(), before, [False, True] * 2, strict=True):
+        assert np.array_equal(now, then) == frozen
+    assert len(optimizer.variables) == 2 + 2  # the count, the rate, and the momentum of each kernel

@@ -39,8 +39,35 @@ def test_a_loss_that_a_layer_adds_is_the_same_under_every_plan(each):
 
 def test_in_micro_batches_it_must_be_one_number_per_example():
     assert regularization("graph", True, accumulate=2) == pytest.approx(regularization("graph", True), rel=1e-5)
-    with pytest.raises(Invalid, match=r"`batch of phase fit` \(in 2 parts\) must be whole: a layer adds a loss of the"):
+    with pytest.raises(Invalid, match=r"`batch of phase fit` \(in 2 parts\) must be whole: a loss that a layer"):
         regularization("graph", False, accumulate=2)
+
+
+class Scalar(toys.Fit):
+    """A sum over the batch as one number; and a penalty of weights, which is one anyway."""
+
+    def __init__(self, of_batch):
+        super().__init__(separable=True)
+        self.of_batch = of_batch
+
+    def loss(self, nets, batch, noise):
+        y = nets["net"](batch["x"])[:, 0]
+        kernel = tf.convert_to_tensor(nets["net"].layers[0].kernel)
+        return {"each": tf.square(y - 1.0), "one": tf.reduce_sum(tf.square(y if self.of_batch else kernel))}
+
+
+def test_one_number_of_the_batch_is_refused_in_micro_batches_and_one_of_weights_is_not():
+    """A sum over half of the batch is half the sum, and the engine cannot know it from a mean."""
+    def made(of_batch, accumulate):
+        keras.utils.set_random_seed(0)
+        return toys.engine(Scalar(of_batch), {"net": toys.net(1)}, {"fit": Update(toys.adam(), accumulate=accumulate)},
+                           toys.points(8 // accumulate))
+
+    assert made(True, 1).run(1)
+    with pytest.raises(Invalid, match=r"\(in 2 parts\) must be whole: term one is one number of the whole batch; give"):
+        made(True, 2)
+    whole, parts = (made(False, accumulate).run(1).totals["fit"]["one"] for accumulate in (1, 2))
+    assert parts == (pytest.approx(float(whole[0]), rel=1e-6), 1)
 
 
 def contrasting(phase):

@@ -16,7 +16,7 @@ def trainer(update=None, **options):
 class Weighed(toys.Fit):
     def __init__(self):
         super().__init__()
-        self.weight, self.steps = 1.0, [1, 2]
+        self.weight, self.steps, self.table, self.array = 1.0, [1, 2], {"a": 1.0}, np.array([np.nan, 1.0])
 
 
 def test_a_strategys_attribute():
@@ -28,6 +28,18 @@ def test_a_strategys_attribute():
     with pytest.raises(Invalid, match=r"`strategy.weight` \(2.0\) must be as it was when the Trainer was made, 1.0"):
         made.train(cycles=3)
     assert made.counters.cycles == 2
+
+
+@pytest.mark.parametrize("change", [
+    lambda strategy: strategy.steps.append(3), lambda strategy: strategy.table.update(a=2.0),
+    lambda strategy: strategy.array.__setitem__(0, 5.0), lambda strategy: strategy.steps.__setitem__(0, 1.5)])
+def test_what_is_changed_inside_a_collection_or_array(change):
+    made = trainer()
+    made.train(cycles=1)
+    made.train(cycles=2)
+    change(made.strategy)
+    with pytest.raises(Invalid, match=r"`strategy\.\w+` .* must be as it was when the Trainer was made"):
+        made.train(cycles=3)
 
 
 def test_what_is_trainable():
