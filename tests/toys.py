@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from engine import ArraySource, LossStrategy, Phase, StepEngine, Update
 from engine.run.preflight import named_nets
+from engine.run.state import variables_of
 
 POINTS = np.random.default_rng(0).normal(size=(200, 6)).astype("float32")
 
@@ -119,3 +120,16 @@ def bits(made, nets):
         variables += [average for _, average in part.average.pairs] if part.average else []
     variables += list(made.state.values())
     return np.concatenate([np.asarray(v.numpy(), "float64").ravel() for v in variables])
+
+
+def rewinding(made):
+    """A function that puts ``made`` back to where it stands now: what was compiled is used again."""
+    variables = list(variables_of(made).values())
+    values, place, streak = [v.numpy() for v in variables], made.place, made.streak
+
+    def rewind():
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
+        made.place, made.streak = place, streak
+
+    return rewind

@@ -9,32 +9,33 @@ from engine.cycle.compute import Compute
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.replicas import Replicas
+from engine.cycle.shards import Halves
 
 
 class GlobalBatch:
-    """Adds up what ``compute`` gives of the parts.
+    """Adds up what is computed of the parts.
 
     Args:
-      part: Compiles a function as one unit.
+      part: Computes one micro-batch in a replica, of ``compute`` or its halves.
       accumulate: Micro-batches per update.
+      compiled: Compiles a function as one unit.
     """
 
-    def __init__(self, compute: Compute, replicas: Replicas, accumulate: int,
-                 part: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        self._compute, self._replicas, self._accumulate, self._compile = compute, replicas, accumulate, part
-        self._gradients, self._sums = self._compiled((None,)), part(compute.sums)
+    def __init__(self, compute: Compute, part: Compute | Halves, replicas: Replicas, accumulate: int,
+                 compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+        self._compute, self._part, self._replicas, self._accumulate = compute, part, replicas, accumulate
+        self._compile, self._sums = compiled, compiled(part.sums)
+        self._gradients = compiled(part.gradients)
 
-    def _compiled(self, objectives: Sequence[Objective | None]) -> Callable[..., Any]:
-        return self._compile(lambda given, inputs: self._compute.gradients(given, inputs, objectives))
-
-    def measured(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
+    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
         """Means over the whole batch, and the gradients of ``objectives``, whose factors are traced in."""
-        if self._compute.traced.ratios and self._accumulate * self._replicas.count > 1:
+        if self._compute.traced.ratios:
             given = given._replace(ratios=self._ratios(given, inputs))
-        gradients = self._gradients if tuple(objectives) == (None,) else self._compiled(objectives)
+        one = self._gradients if tuple(objectives) == (None,) else self._compile(
+            lambda given, inputs: self._part.gradients(given, inputs, objectives))
         if self._accumulate == 1:
-            return self._reduced(gradients, given, inputs.micro(0))
-        return self._accumulated(gradients, given, inputs, len(objectives))
+            return self._reduced(one, given, inputs.micro(0))
+        return self._accumulated(one, given, inputs, len(objectives))
 
     def _accumulated(self, gradients: Callable[..., Any], given: Given, inputs: Inputs, objectives: int) -> Measured:
         compute, n = self._compute, self._accumulate
@@ -59,10 +60,9 @@ class GlobalBatch:
 
     def _reduced(self, gradients: Callable[..., Any], given: Given, inputs: Inputs) -> Measured:
         def mine(given: Given, inputs: Inputs) -> Measured:
-            # The weights are handed over: a function that reads variables by itself would begin only after all that was
-            # assigned to any of them, and the updates of a cycle could not overlap.
+            # The replica's own copies of the weights.
             weights = self._compute.weights() if given.weights is None else given.weights
-            measured: Measured = gradients(given._replace(weights=weights), inputs)
+            measured: Measured = gradients(given._replace(weights=weights), self._replicas.inputs(inputs))
             return measured
 
         found = self._replicas.run(mine, given, inputs)
@@ -72,12 +72,15 @@ class GlobalBatch:
 
     def _ratios(self, given: Given, inputs: Inputs) -> tf.Tensor:
         """[R, 3]: see ``Given``."""
+        def mine(given: Given, inputs: Inputs) -> Any:
+            return self._sums(given, self._replicas.inputs(inputs))
+
         def of(micro: tf.Tensor | int) -> tf.Tensor:
-            return self._replicas.sum([self._replicas.run(self._sums, given, inputs.micro(micro))])[0]
+            return self._replicas.sum([self._replicas.run(mine, given, inputs.micro(micro))])[0]
 
         zeros = tf.zeros([len(self._compute.traced.ratios), 2])
         total = of(0) if self._accumulate == 1 else tf.while_loop(
             lambda micro, _: micro < self._accumulate, lambda micro, total: (micro + 1, total + of(micro)),
             [tf.constant(0), zeros])[1]
-        parts = self._accumulate * self._replicas.count * self._compute.lanes
+        parts = self._accumulate * self._replicas.count * self._part.count
         return tf.pad(total, [[0, 0], [0, 1]], constant_values=float(parts))

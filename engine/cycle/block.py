@@ -1,14 +1,13 @@
 """The compiled loop under XLA: a block of updates is one launch."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from engine.cycle.inputs import Context, Inputs
-from engine.cycle.loops import Forward, Read, Turns, timed
-from engine.cycle.state import LoopState, Outcome, Place
+from engine.cycle.loops import Loop, Read, ReadAt, Turns, timed
+from engine.cycle.state import LoopState, Place
 from engine.cycle.variables import once
 
 BLOCK_UPDATES = 50  # in one launch of XLA, in whole cycles: with more, its cost shows no less
@@ -25,7 +24,7 @@ def suits(turns: Turns) -> bool:
     return turns.schedule.is_static and calm and not shared and size <= SNAPSHOT_BYTES
 
 
-def by_block(turns: Turns, compiled: Any) -> Forward:
+def by_block(turns: Turns, compiled: Any) -> Loop:
     """A block of updates is one launch, and its updates are not guarded one by one.
 
     A launch costs as much as a fifth of a small net's update, and a guard around every update (``tf.cond``) makes
@@ -47,7 +46,7 @@ def by_block(turns: Turns, compiled: Any) -> Forward:
         wanted = tf.cast(schedule.between(phase, start.slot, end), tf.int32)
         return steps[phase].inputs.ahead(schedule.at_most(phase, cycles), wanted, numbers, context)
 
-    def made(start: Place, inputs: list[Inputs]) -> Callable[[int, Place], Read]:
+    def made(start: Place, inputs: list[Inputs]) -> ReadAt:
         def read(phase: int, place: Place) -> Read:
             # Not tensor[...]: XLA would compile anew for each value of a computed slice.
             number = place.updates[phase] - start.updates[phase]
@@ -61,13 +60,10 @@ def by_block(turns: Turns, compiled: Any) -> Forward:
         variables = _variables(turns)
         before = [v.read_value() for v in variables]
 
-        def advance(phase: int, *update: Any) -> Outcome:
-            outcome, sound = steps[phase].rush(*update)
-            return outcome._replace(fault=~sound)
-
         def one(state: LoopState, _: tf.Tensor) -> tuple[LoopState, tf.Tensor]:
             slot = state.place.slot
-            after = turns.next(state._replace(fault_slot=tf.constant(-1, tf.int64)), made(start, inputs), advance)
+            after = turns.next(made(start, inputs), [step.rush for step in steps],
+                               *state._replace(fault_slot=tf.constant(-1, tf.int64)))
             bad = tf.where(after.fault_slot >= 0, slot, tf.constant(-1, tf.int64))
             return after._replace(fault_slot=state.fault_slot, fault_update=state.fault_update), bad
 
@@ -80,11 +76,9 @@ def by_block(turns: Turns, compiled: Any) -> Forward:
 
     block = compiled(rush)
 
-    def guarded(phase: int, *update: Any) -> Outcome:
-        outcome: Outcome = steps[phase].advance(*update)
-        return outcome
-
-    def forward(state: LoopState, target: tf.Tensor, context: Context) -> LoopState:
+    def some(target: tf.Tensor, context: Context, *carried: Any) -> LoopState:
+        """A block, and the updates of it that are run by themselves."""
+        state = LoopState(*carried)
         start = state.place
         end = tf.minimum(start.slot + cycles * schedule.slots_per_cycle, target)
         inputs = []
@@ -95,14 +89,19 @@ def by_block(turns: Turns, compiled: Any) -> Forward:
 
         def more(state: LoopState, bad: tf.Tensor) -> tuple[LoopState, tf.Tensor]:
             return tf.cond(tf.equal(bad, state.place.slot),
-                           lambda: (turns.next(state, made(start, inputs), guarded), tf.constant(-1, tf.int64)),
+                           lambda: (turns.next(made(start, inputs), [step.advance for step in steps], *state),
+                                    tf.constant(-1, tf.int64)),
                            lambda: block(state, start, tf.where(bad < 0, end, bad), inputs))
 
-        return LoopState(*tf.while_loop(lambda state, _: turns.going(LoopState(*state), end),
+        return LoopState(*tf.while_loop(lambda state, _: turns.going(end, *state),
                                         lambda state, bad: more(LoopState(*state), bad),
                                         (state, tf.constant(-1, tf.int64)))[0])
 
-    return forward
+    def loop(place: Place, streak: tf.Tensor, target: tf.Tensor, context: Context) -> LoopState:
+        return LoopState(*tf.while_loop(partial(turns.going, target), partial(some, target, context),
+                                        turns.begun(place, streak)))
+
+    return loop
 
 
 def _variables(turns: Turns) -> list[tf.Variable]:

@@ -12,7 +12,7 @@ from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.reads import Reads
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
-from engine.cycle.terms import Form, mean_of, regularization, sums_of
+from engine.cycle.terms import mean_of, regularization, sums_of
 from engine.cycle.trace import Traced
 from engine.cycle.variables import seed_states, trainable
 from engine.noise import Noise
@@ -20,16 +20,18 @@ from engine.strategy import Nets, Phase
 
 
 class Compute:
-    """One phase's loss and its gradients.
+    """One phase's loss and its gradients, of one part of a batch.
 
     Args:
       variables: Those that the phase moves.
     """
 
+    count = 1  # of the parts that it computes at once
+
     def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, replicas: Replicas,
                  variables: Sequence[Any] | None = None) -> None:
-        self.phase, self.traced, self.reads, self.lanes = phase, traced, reads, 1
-        self.nets, self._replicas = nets, replicas
+        self.phase, self.traced, self.reads, self.nets = phase, traced, reads, nets
+        self._replicas, self._parts = replicas, replicas.count  # of a batch
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
@@ -41,23 +43,10 @@ class Compute:
                         *["regularization"] * traced.regularized]
         self.names = ["objective", *traced.terms, *["regularization"] * traced.regularized]
 
-    def halved(self, loops: bool = True) -> "Compute":
-        """The same, computed as two halves of the batch side by side; or itself if examples are not independent.
-
-        XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two. Not so loops,
-        which share memory: two of half the work one after the other take longer than one.
-
-        Args:
-          loops: Whether a loss with loops is halved, too.
-        """
-        sizes = [source.batch_size // self._replicas.count for source in self.reads.sources.values()]
-        independent = (self.phase.separable and not self.traced.assigned and not self.traced.whole
-                       and Form.SCALAR not in self.traced.terms.values())
-        if not independent or (self.traced.loops and not loops) or any(size % 2 for size in sizes) or (
-                self.reads.examples // self._replicas.count) % 2:
-            return self
+    def of_part(self, count: int) -> "Compute":
+        """The same of one of ``count`` equal parts."""
         other = copy.copy(self)
-        other.lanes = 2
+        other._parts *= count
         return other
 
     def weights(self) -> list[tf.Tensor]:
@@ -69,52 +58,10 @@ class Compute:
         return {name: tf.cast(self._schedules[name](update), tf.float32) if name in self._schedules
                 else self.phase.weights.get(name, 1.0) for name in self.counted}
 
-    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
-        """In a replica: its part of the gradients of ``objectives`` (None is the phase's) and of the means."""
-        inputs = self._mine(inputs)
-        if self.lanes == 1:
-            return self._part(given, inputs, objectives)
-        parts = [self._lane(inputs, lane) for lane in range(self.lanes)]
-        if self.traced.ratios and given.ratios is None:
-            sums = tf.add_n([self._sums(given, part) for part in parts])
-            given = given._replace(ratios=tf.pad(sums, [[0, 0], [0, 1]], constant_values=float(self.lanes)))
-        found = [self._part(given, part, objectives) for part in parts]
-        gradients = [[tf.add_n(each) / self.lanes for each in zip(*lists, strict=True)]
-                     for lists in zip(*(part.gradients for part in found), strict=True)]
-        return Measured(tf.add_n([part.vector for part in found]) / self.lanes,
-                        tf.add_n([part.totals for part in found]), gradients, list(given.assigned),
-                        tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *(p.passes for p in found)))
+    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
+        """The gradients of ``objectives`` (None is the phase's) and the means of the terms.
 
-    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
-        """In a replica: [R, 2], of each ``Ratio`` its part of the sums of values and of weights."""
-        inputs = self._mine(inputs)
-        return tf.add_n([self._sums(given, self._lane(inputs, lane)) for lane in range(self.lanes)])
-
-    def _mine(self, inputs: Inputs) -> Inputs:
-        raw, data, loss = self._replicas.part((inputs.raw, inputs.data, inputs.loss))
-        return Inputs(raw, data, loss, self._replicas.own_seeds(inputs.seeds))
-
-    def _lane(self, inputs: Inputs, lane: int) -> Inputs:
-        """An equal part of the examples, with seeds of its own."""
-        if self.lanes == 1:
-            return inputs
-
-        def part(tensor: tf.Tensor) -> tf.Tensor:
-            size = tensor.shape[0] // self.lanes
-            return tensor[lane * size:(lane + 1) * size]
-
-        raw, data, loss = tf.nest.map_structure(part, (inputs.raw, inputs.data, inputs.loss))
-        return Inputs(raw, data, loss, inputs.seeds + lane)
-
-    def _sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
-        with Scope(self._values(given, inputs)):
-            results = self._results(given, inputs)
-            sums = [sums_of(results[name]) for name in self.traced.ratios]
-            # If no gradient comes by the weights, the sum of values is not needed, nor then the nets to get it.
-            return tf.stack([tf.stack(each if self.traced.weights_move else [0.0, each[1]]) for each in sums])
-
-    def _part(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
-        """The nets run in a ``Scope``: they read weights, statistics and seeds from there and assign nothing, so an
+        The nets run in a ``Scope``: they read weights, statistics and seeds from there and assign nothing, so an
         update that turns out bad leaves no trace.
         """
         values = self._values(given, inputs)
@@ -136,6 +83,14 @@ class Compute:
                         gradients, [scope.get_current_value(v) for v in self.traced.assigned],
                         {name: tf.convert_to_tensor(results[name]) for name in self.phase.passes})
 
+    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        """[R, 2]: of each ``Ratio`` the sums of values and of weights."""
+        with Scope(self._values(given, inputs)):
+            results = self._results(given, inputs)
+            sums = [sums_of(results[name]) for name in self.traced.ratios]
+            # If no gradient comes by the weights, the sum of values is not needed, nor then the nets to get it.
+            return tf.stack([tf.stack(each if self.traced.weights_move else [0.0, each[1]]) for each in sums])
+
     def _values(self, given: Given, inputs: Inputs) -> list[tuple[Any, tf.Tensor]]:
         """(variable, value) of all that the update hands to the nets, the trained ones first."""
         assigned = {id(v): (v, value) for v, value in zip(self.traced.assigned, given.assigned, strict=True)}
@@ -146,11 +101,10 @@ class Compute:
                 *zip(self._seeds, tf.unstack(inputs.seeds, len(self._seeds)), strict=True)]
 
     def _results(self, given: Given, inputs: Inputs) -> Mapping[str, Any]:
-        parts = self.lanes * self._replicas.count
-        sizes = {name: size // parts for name, size in self.reads.sizes.items()}
+        sizes = {name: size // self._parts for name, size in self.reads.sizes.items()}
         batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
                    for name, raw in inputs.raw.items()}
-        noise = Noise(update=given.update, examples=self.reads.examples // parts, drawn=inputs.loss, sizes=sizes)
+        noise = Noise(update=given.update, examples=self.reads.examples // self._parts, drawn=inputs.loss, sizes=sizes)
         results: Mapping[str, Any] = self._loss(self.nets, self.reads.batch_of(batches), noise, given.state)
         return results
 

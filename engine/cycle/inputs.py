@@ -77,10 +77,8 @@ class PhaseInputs:
 
     def of(self, update: tf.Tensor, batches: Sequence[tf.Tensor], context: Context) -> Inputs:
         """For the phase's update number ``update``, which begins to read at these ``batches`` of the sources."""
-        raw = {}
-        for name, place in self._places.items():
-            read = [self._batch(name, batches[place] + i, context) for i in range(self._parts)]
-            raw[name] = stack(read)
+        raw = {name: stack([self._batch(name, batches[place] + i, context) for i in range(self._parts)])
+               for name, place in self._places.items()}
         return Inputs(raw, *self._noise(update, batches, context))
 
     def _batch(self, name: str, number: tf.Tensor, context: Context) -> Any:

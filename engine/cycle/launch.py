@@ -1,18 +1,17 @@
 """The compiled loop on a GPU: all updates of a call are one launch."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import tensorflow as tf
 
 from engine.cycle.inputs import Context
-from engine.cycle.loops import Read, Turns
-from engine.cycle.state import LoopState, Outcome, Place
+from engine.cycle.loops import Loop, Read, Turns
+from engine.cycle.state import LoopState, Place
 
 
-def by_launch(turns: Turns, compiled: Any) -> Callable[..., LoopState]:
-    """``run(place, streak, target, context)`` from the first update of a call to the last, without a word to the host.
+def by_launch(turns: Turns, compiled: Any) -> Loop:
+    """From the first update of a call to the last, without a word to the host.
 
     Batches are gathered and draws made inside; updates are not branched around but chosen (``Step.select``), but for
     phases that are not always due; the updates of a phase are a loop of known length, and phases stand one behind the
@@ -22,22 +21,20 @@ def by_launch(turns: Turns, compiled: Any) -> Callable[..., LoopState]:
       compiled: Compiles a function as one unit.
     """
     schedule = turns.schedule
-    inside = [step.inputs.inside() for step in turns.steps]
+    inside, advance = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]
 
     def update(phase: int, slot: tf.Tensor, state: LoopState, target: tf.Tensor, context: Context) -> LoopState:
-        on = turns.going(state, target) & tf.equal(state.place.slot, slot)
+        on = turns.going(target, *state) & tf.equal(state.place.slot, slot)
 
         def read(phase: int, place: Place) -> Read:
             return (inside[phase].of(place.updates[phase], schedule.first_batches(phase, place), context),
                     tf.zeros([], tf.float64))
 
-        def advance(phase: int, *given: Any) -> Outcome:
-            return partial(turns.steps[phase].select, due=on)(*given)
-
         return turns.turn(phase, state, state.place, read, advance, on)
 
-    def forward(state: LoopState, target: tf.Tensor, context: Context) -> LoopState:
+    def cycle(target: tf.Tensor, context: Context, *carried: Any) -> LoopState:
         """One cycle. Of one that began in its middle, only what the run has not passed is kept."""
+        state = LoopState(*carried)
         first = state.place.slot - schedule.offset(state.place.slot)
         for phase, each in enumerate(schedule.phases):
             begin = first + schedule.starts[phase]
@@ -54,7 +51,8 @@ def by_launch(turns: Turns, compiled: Any) -> Callable[..., LoopState]:
         return state
 
     def run(place: Place, streak: tf.Tensor, target: tf.Tensor, rollbacks: tf.Tensor) -> LoopState:
-        return turns.run(forward, place, streak, target, Context({}, rollbacks))
+        return LoopState(*tf.while_loop(partial(turns.going, target), partial(cycle, target, Context({}, rollbacks)),
+                                        turns.begun(place, streak)))
 
     launch = compiled(run)
     return lambda place, streak, target, context: launch(place, streak, target, context.rollbacks)

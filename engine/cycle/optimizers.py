@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from engine.cycle import adam
@@ -12,6 +13,7 @@ from engine.cycle.refusals import refuse_hidden_slots
 from engine.cycle.update import Group
 from engine.cycle.variables import once
 from engine.errors import require
+from engine.strategy import Nets
 
 # Those whose step is bounded by the rate and the gradient, so that finite weights of a common size stay finite.
 BOUNDED = (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW, keras.optimizers.RMSprop,
@@ -63,6 +65,16 @@ def is_calm(group: Group, norm: tf.Tensor) -> tf.Tensor:
     rate = tf.cast(optimizer.learning_rate, tf.float32)
     calm = (rate >= 0.0) & (rate < LARGEST_RATE) & (norm < LARGEST_NORM)
     return calm if not optimizer.weight_decay else calm & (rate * optimizer.weight_decay <= 1.0)
+
+
+def check_weights(nets: Nets) -> None:
+    """Raises ``Invalid`` for a weight that is not finite, or too large for ``is_calm`` to hold."""
+    for name, net in nets.items():
+        for v in net.variables:
+            value = np.asarray(tf.convert_to_tensor(v.value))
+            if value.dtype.kind == "f":
+                require(bool(np.all(np.abs(value) < LARGEST_WEIGHT)), f"{v.path} of net {name}",
+                        float(np.abs(value).max()), f"finite, and below {LARGEST_WEIGHT:g}")
 
 
 def _check_new(optimizer: Any, variables: Sequence[Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from engine.cycle import optimizers
+from engine.cycle.after import trace_after
 from engine.cycle.average import Teacher, WeightAverage
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
@@ -15,7 +16,7 @@ from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
 from engine.cycle.symbolic import Specs
-from engine.cycle.trace import Traced, trace, trace_after
+from engine.cycle.trace import Traced, trace
 from engine.cycle.update import Group, Update
 from engine.cycle.variables import once, seed_states
 from engine.errors import require

@@ -62,13 +62,18 @@ class Plan:
         """Compiles many updates as one unit, where that pays."""
         return tf.function(jit_compile=True, autograph=False) if self.name == "xla" else None
 
-    def loop(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The outermost function, traced once."""
+    def loop(self, function: Callable[..., Any], check: Callable[[Any], None] = lambda graph: None
+             ) -> Callable[..., Any]:
+        """The outermost function, traced once.
+
+        Args:
+          check: Is handed the graph, once it is traced.
+        """
         if self.name == "eager":
             return function
-        return tf.function(self._once(function), autograph=False)
+        return tf.function(self._once(function, check), autograph=False)
 
-    def _once(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _once(self, function: Callable[..., Any], check: Callable[[Any], None]) -> Callable[..., Any]:
         first: list[Any] = []
 
         def traced(*args: Any) -> Any:
@@ -79,7 +84,9 @@ class Plan:
                                f"and are now {signature}; a net or a loss has changed what TensorFlow keys on")
             first.append(signature)
             self.graph = tf.compat.v1.get_default_graph()
-            return function(*args)
+            result = function(*args)
+            check(self.graph)
+            return result
 
         return traced
 

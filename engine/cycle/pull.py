@@ -1,18 +1,18 @@
 """What a ``gradient=`` of an ``Update`` is handed: the update's terms, and gradients of any mixture of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from engine.cycle.batch import GlobalBatch
 from engine.cycle.compute import Compute
-from engine.cycle.inputs import Inputs
-from engine.cycle.measured import Given, Measured
+from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.update import paths_of
 from engine.errors import require
+from engine.strategy import Phase
 
 Gradients = list[tf.Tensor]
+Again = Callable[[Given, Sequence[Objective | None]], Measured]  # the update, of other objectives
 
 
 class Pull:
@@ -26,7 +26,7 @@ class Pull:
       update: Number of the update within its phase.
     """
 
-    def __init__(self, compute: Compute, batch: GlobalBatch, given: Given, inputs: Inputs, measured: Measured) -> None:
+    def __init__(self, compute: Compute, measured: Measured, given: Given, again: Again) -> None:
         self.weights = compute.weights() if given.weights is None else given.weights
         named = paths_of(compute.phase, compute.nets)
         self.paths = [named[id(v)] for v in compute.variables]
@@ -34,7 +34,7 @@ class Pull:
                                                        strict=True))
         self.factors = compute.factors(given.update)
         self.state, self.update = given.state, given.update
-        self._batch, self._given, self._inputs = batch, given, inputs
+        self._again, self._given = again, given
 
     def gradients(self, *objectives: Mapping[str, Any], at: Sequence[tf.Tensor] | None = None) -> list[Gradients]:
         """The gradient of each objective {term: factor}; none is the phase's own.
@@ -53,7 +53,21 @@ class Pull:
         require(at is None or len(at) == len(self.weights), "at", f"{len(at or [])} tensors",
                 f"{len(self.weights)}, in the order of weights")
         given = self._given if at is None else self._given._replace(weights=[tf.convert_to_tensor(w) for w in at])
-        found = self._batch.measured(given, self._inputs, objectives or (None,)).gradients
+        found = self._again(given, objectives or (None,)).gradients
         if isinstance(given.scale, float):
             return found
         return [[gradient / given.scale for gradient in each] for each in found]  # float16: computed scaled
+
+
+def chosen(function: Callable[[Pull], Any], pull: Pull, phase: Phase) -> Gradients:
+    """What the ``gradient=`` of an ``Update`` gives. Raises ``Invalid`` for what is no gradient."""
+    name, found = f"gradient of phase {phase.name}", function(pull)
+    require(isinstance(found, list | tuple) and len(found) == len(pull.weights), name,
+            f"{len(found)} tensors" if isinstance(found, list | tuple) else found,
+            f"a list of {len(pull.weights)} tensors, one for each of pull.weights")
+    for path, gradient, weight in zip(pull.paths, found, pull.weights, strict=True):
+        require(gradient is not None and not isinstance(gradient, list | tuple), f"{name}, {path}", gradient,
+                "a tensor; pull.gradients gives a list of gradients for each objective")
+        require(tuple(tf.convert_to_tensor(gradient).shape) == tuple(weight.shape), f"{name}, {path}",
+                f"shape {list(tf.convert_to_tensor(gradient).shape)}", f"of shape {list(weight.shape)}")
+    return [tf.convert_to_tensor(gradient) for gradient in found]

@@ -9,6 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.cycle.inputs import Inputs
 from engine.errors import require
 
 
@@ -25,24 +26,18 @@ class Replicas:
         """``function`` on every replica."""
         return function(*args) if self.count == 1 else self.strategy.run(function, args=args)
 
-    def part(self, tensors: Any) -> Any:
-        """In a replica: its equal part of each tensor's first axis."""
+    def inputs(self, inputs: Inputs) -> Inputs:
+        """In a replica: its equal part of the examples, and other seeds for Keras's generators than its neighbours."""
         if self.count == 1:
-            return tensors
+            return inputs
         mine = tf.distribute.get_replica_context().replica_id_in_sync_group
 
         def take(tensor: tf.Tensor) -> tf.Tensor:
             each = tensor.shape[0] // self.count
             return tf.ensure_shape(tensor[mine * each:(mine + 1) * each], [each, *tensor.shape[1:]])
 
-        return tf.nest.map_structure(take, tensors)
-
-    def own_seeds(self, seeds: tf.Tensor) -> tf.Tensor:
-        """In a replica: other seeds for Keras's generators than its neighbours have."""
-        if self.count == 1:
-            return seeds
-        mine = tf.distribute.get_replica_context().replica_id_in_sync_group
-        return seeds + tf.cast(mine, seeds.dtype) * 0x9E3779B9
+        raw, data, loss = tf.nest.map_structure(take, (inputs.raw, inputs.data, inputs.loss))
+        return Inputs(raw, data, loss, inputs.seeds + tf.cast(mine, inputs.seeds.dtype) * 0x9E3779B9)
 
     def sum(self, values: Sequence[Any]) -> list[tf.Tensor]:
         """Per-replica tensors, summed."""

@@ -5,40 +5,28 @@ each source are behind it. Batch numbers, schedules and random keys all follow f
 back, from the number of rollbacks.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from engine.cycle import block, health, optimizers
+from engine.cycle import health
 from engine.cycle.average import Teacher
 from engine.cycle.inputs import Context
-from engine.cycle.launch import by_launch
-from engine.cycle.loops import UNROLLED, Turns, by_cycle, by_update
 from engine.cycle.parts import parts_of
 from engine.cycle.plan import Plan
+from engine.cycle.program import Program, program_of
 from engine.cycle.reads import reads_of
-from engine.cycle.refusals import refuse_in_loop
 from engine.cycle.replicas import Replicas
 from engine.cycle.report import Report
 from engine.cycle.schedule import Schedule
-from engine.cycle.state import LoopState, Place
+from engine.cycle.shards import can_be_halved
+from engine.cycle.state import Place
 from engine.cycle.step import Step
 from engine.cycle.update import Update
 from engine.data.source import Source
-from engine.device import device
 from engine.errors import require
 from engine.strategy import Nets, Phase
-
-
-class Program(NamedTuple):
-    """The phases and their loop, compiled in one way."""
-
-    plan: Plan
-    kind: str  # of loop: "launch", "block", "cycle" or "update"
-    steps: dict[str, Step]
-    loop: Callable[..., LoopState]
 
 
 class StepEngine:
@@ -74,60 +62,15 @@ class StepEngine:
         require(self.schedule.batches_per_cycle, "phases", [phase.name for phase in self.phases],
                 f"with one that reads the first source, {next(iter(self.sources))}")
         self.place = self.schedule.start()
-        self.streak = 0  # bad updates in a row, up to now
-        self.rollbacks = 0
+        self.streak, self.rollbacks = 0, 0  # the streak: bad updates in a row, up to now
         self.parts = parts_of(self.phases, nets, updates, reads, list(self.sources), self.state, self.replicas, seed,
                               half, spike)
         self.program = self.compiled(plan)
 
     def compiled(self, plan: str) -> Program:
         """The phases by another ``plan``; set ``program`` to it, and it is what runs."""
-        chosen, steps = Plan(plan), {}
-        for name, part in self.parts.items():
-            mine = chosen.of(name)
-            compute = part.compute.halved(loops=mine.name != "xla") if mine.halves else part.compute
-            steps[name] = Step(compute, part.inputs, part.commit, mine, self.replicas, self._limit)
-        turns = Turns(list(steps.values()), self.schedule, self._limit)
-        kind = self._kind(turns, chosen)
-        for step in steps.values():
-            step.seldom = kind == "block"  # one update by itself
-        return Program(chosen, kind, steps, chosen.loop(self._checked(self._loop(turns, chosen, kind))))
-
-    def _kind(self, turns: Turns, plan: Plan) -> str:
-        xla = plan.block is not None and self.replicas.count == 1
-        if xla and device().one_launch and all(source.inside for source in self.sources.values()):
-            return "launch"
-        if xla and block.suits(turns):
-            return "block"
-        in_sequence = any(step.inputs.in_sequence for step in turns.steps)  # each batch can only be read in its turn
-        unrolled = 1 < self.schedule.slots_per_cycle <= UNROLLED and plan.name != "eager" and not in_sequence
-        return "cycle" if unrolled else "update"
-
-    def _loop(self, turns: Turns, plan: Plan, kind: str) -> Callable[..., LoopState]:
-        if kind == "launch":
-            return by_launch(turns, plan.block)
-        forward = {"block": lambda: block.by_block(turns, plan.block), "cycle": lambda: by_cycle(turns),
-                   "update": lambda: by_update(turns)}[kind]()
-
-        def run(place: Place, streak: tf.Tensor, target: tf.Tensor, context: Context) -> LoopState:
-            return turns.run(forward, place, streak, target, context)
-
-        return run
-
-    def _checked(self, loop: Callable[..., LoopState]) -> Callable[..., LoopState]:
-        """``loop``, and what it was traced to looked at."""
-        def run(*args: Any) -> LoopState:
-            state = loop(*args)
-            if not tf.executing_eagerly():
-                refuse_in_loop(tf.compat.v1.get_default_graph(), self._known())
-            return state
-
-        return run
-
-    def _known(self) -> list[Any]:
-        """All variables that the loop may assign."""
-        return [*(v for net in self.nets.values() for v in net.variables),
-                *(v for part in self.parts.values() for v in part.commit.variables), *self.state.values()]
+        return program_of(plan, self.parts, self.schedule, self.replicas, list(self.sources.values()), self._limit,
+                          [v for net in self.nets.values() for v in net.variables])
 
     @property
     def source(self) -> Source:
@@ -147,12 +90,7 @@ class StepEngine:
     @property
     def separable(self) -> set[str]:
         """The phases whose batches can be computed in halves."""
-        return {name for name, part in self.parts.items() if part.compute.halved() is not part.compute}
-
-    @property
-    def term_names(self) -> dict[str, list[str]]:
-        """{phase: names of its terms, in the order of the checked vector}."""
-        return {name: step.names for name, step in self.steps.items()}
+        return {name for name, part in self.parts.items() if can_be_halved(part.compute, self.replicas)}
 
     @property
     def cycles(self) -> int:
@@ -190,20 +128,8 @@ class StepEngine:
         stuck = self.schedule.passed(self.schedule.phase_at(self.place.slot), self.place)
         self.place, self.streak, self.rollbacks = place._replace(batches=stuck.batches), 0, self.rollbacks + 1
 
-    def check_weights(self) -> None:
-        """Raises ``Invalid`` for a weight that is not finite, or too large for the checks of updates to hold."""
-        for name, net in self.nets.items():
-            for v in net.variables:
-                value = np.asarray(tf.convert_to_tensor(v.value))
-                if value.dtype.kind == "f":
-                    require(bool(np.all(np.abs(value) < optimizers.LARGEST_WEIGHT)), f"{v.path} of net {name}",
-                            float(np.abs(value).max()), f"finite, and below {optimizers.LARGEST_WEIGHT:g}")
-
     def run(self, cycles: int) -> Report:
-        """Run to the end of ``cycles`` more cycles, or to the first update that the health watch stops.
-
-        After such a stop, a further call tries that update again.
-        """
+        """Run ``cycles`` more cycles, or to an update that the health watch stops; a further call tries it again."""
         start = self.place
         target = (self.cycles + cycles) * self.schedule.slots_per_cycle
         readers = {name: source.open(self.batches[name]) for name, source in self.sources.items() if source.in_sequence}

@@ -11,13 +11,13 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle import keras_internals
-from engine.cycle.converted import converted
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_foreign_variables, refuse_hidden_state
 from engine.cycle.scope import Scope
-from engine.cycle.symbolic import INSIDE, Specs, building, called, placeholder, tracing
-from engine.cycle.terms import Form, collected, forms_of, regularization
+from engine.cycle.symbolic import INSIDE, Specs, building, called, tracing
+from engine.cycle.terms import Form, forms_of, regularization
 from engine.cycle.variables import trainable
+from engine.cycle.whole import whole_of
 from engine.errors import require
 from engine.noise import Request
 from engine.strategy import Nets, Phase
@@ -94,7 +94,7 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
             over = tf.add_n(weights) if weights else None
         operations = list(keras_internals.every_operation(traced))
         scalars = {name: values[name] for name, form in forms.items() if form is Form.SCALAR}
-        whole = _whole(phase, nets, reads, asked.examples, scalars)
+        whole = whole_of(phase, nets, reads, asked.examples, scalars)
         trained = trainable(phase, nets)
         lost = _unreached(scope, objective, trained)
         moving = over is not None and len(_unreached(scope, over, trained)) < len(trained)
@@ -113,57 +113,10 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
         loops=any(each.type in ("While", "StatelessWhile") for each in operations))
 
 
-def _whole(phase: Phase, nets: Nets, reads: Reads, examples: Sequence[tf.Tensor], scalars: Mapping[str, tf.Tensor]
-           ) -> list[str]:
-    """What is one number of the whole batch: a scalar that is computed from examples or draws."""
-    given = {tensor.op.name for tensor in examples}
-    found = [f"term {name}" for name, value in scalars.items() if _hangs_on(value, given)]
-    added = [loss for name in phase.updates for loss in collected(nets[name])]
-    return found + ["a loss that a layer adds"] * any(tuple(each.shape) != (reads.examples,) for each in added)
-
-
-def _hangs_on(value: tf.Tensor, given: set[str]) -> bool:
-    """Whether ``value`` is computed from an operation of these names, or from random numbers."""
-    waiting, seen = [value.op], set()
-    while waiting:
-        operation = waiting.pop()
-        if operation.name in given or operation.type.startswith("StatelessRandom"):
-            return True
-        if operation.name not in seen:
-            seen.add(operation.name)
-            waiting += [each.op for each in operation.inputs]
-    return False
-
-
 def _is_single(operation: Any) -> bool:
     """Whether it is the mean of a normalisation, over one value each."""
     return bool(operation.type == "Mean" and operation.name.rpartition("/")[0].endswith("moments")
                 and operation.inputs[0].shape.num_elements() == operation.outputs[0].shape.num_elements())
-
-
-def trace_after(phase: Phase, nets: Nets, seen: Specs, state: Specs) -> list[Any]:
-    """Trace ``phase.after``; the variables that it reads.
-
-    Raises:
-      Invalid: for values that are no state, or of another shape or dtype; for a layer with state of its own.
-    """
-    assert phase.after is not None
-    place = f"after of phase {phase.name}"
-    require(state, place, "a function", "with a state: LossStrategy.state() names its values")
-    with tracing(place) as (scope, traced), scope.tape:
-        given, had = ({name: placeholder(spec) for name, spec in specs.items()} for specs in (seen, state))
-        values = converted(phase.after, nets.values())(nets, had, given)
-        require(isinstance(values, Mapping), f"result of {place}", values, "a dict {name: new value}")
-        for name, value in values.items():
-            require(name in state, f"result of {place}", name, f"one of the state: {', '.join(state)}")
-            tensor = tf.convert_to_tensor(value)
-            require(tuple(tensor.shape) == tuple(state[name].shape) and tensor.dtype == state[name].dtype,
-                    f"{name} {place}", f"{tensor.dtype.name}{list(tensor.shape)}",
-                    f"{state[name].dtype.name}{list(state[name].shape)}, as in state()")
-    require(not scope.assigned, place, [v.path for v in scope.assigned], "without layers that assign variables")
-    refuse_foreign_variables(scope.read, nets, place)
-    refuse_hidden_state(traced, nets, place)
-    return scope.read
 
 
 def _forms(values: Mapping[str, tf.Tensor]) -> tuple[dict[str, Shape], dict[str, tf.DType]]:

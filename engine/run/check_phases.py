@@ -87,7 +87,11 @@ def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
     """``run(update, batches, updates, weights, context)``: so many updates, one after another, all at ``weights``."""
     plan, alone = engine.plan.of(step.phase.name), engine.replicas.count == 1
     takes = engine.schedule.takes[list(engine.steps).index(step.phase.name)]
-    part = plan.part(step.measure) if alone else step.measure
+
+    def measured(update: tf.Tensor, inputs: Inputs, weights: list[tf.Tensor]) -> Measured:
+        return step.candidates.of(update, inputs, weights).measured
+
+    part = plan.part(measured) if alone else measured
 
     def run(update: tf.Tensor, batches: list[tf.Tensor], updates: tf.Tensor, weights: list[tf.Tensor],
             given: Context) -> Measured:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engine.cycle.health import BadUpdate, Fault, Spike
+from engine.cycle.optimizers import check_weights
 from engine.cycle.state import Place
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
@@ -169,7 +170,7 @@ class Trainer:
     @property
     def term_names(self) -> dict[str, list[str]]:
         """{phase: names of its terms}, as the logs show them."""
-        return self.engine.term_names
+        return {name: step.names for name, step in self.engine.steps.items()}
 
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
@@ -194,7 +195,7 @@ class Trainer:
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)
         self._unchanged.check()
-        self.engine.check_weights()
+        check_weights(self.nets)
         if not self.engine.place.slot:
             self.engine.restart_averages()  # weights may have been set since the trainer was made
         self._started = self._started or environment.age()

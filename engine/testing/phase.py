@@ -68,7 +68,7 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     given = inputs.of(number, [tf.constant(0, tf.int64)] * len(sources), Context()).micro(0)
     given = given._replace(raw={name: sources[name].arrays for name in given.raw})
     assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]
-    measured = compute.gradients(Given(number, 1.0, compute.weights(), assigned, known), given, [None])
+    measured = compute.gradients(Given(number, 1.0, compute.weights(), assigned, known), given)
     paths = {id(v): f"{net}/{v.path}" for net in chosen.updates for v in named[net].trainable_variables}
     gradients = {paths[id(v)]: gradient.numpy()
                  for v, gradient in zip(compute.variables, measured.gradients[0], strict=True)}

@@ -51,7 +51,7 @@ def update_multiply_adds(engine: StepEngine) -> dict[str, int]:
             inputs = step.inputs.of(zero, [zero] * len(engine.sources), Context({"data": engine.source.open(0)}))
             assigned = [tf.convert_to_tensor(variable.value) for variable in compute.traced.assigned]
             given = Given(zero, 1.0, compute.weights(), assigned, step.commit.values())
-            return compute.gradients(given, inputs.micro(0), [None]).gradients
+            return compute.gradients(given, inputs.micro(0)).gradients
 
         graph = tf.function(update).get_concrete_function().graph
         counts[name] = step.commit.update.accumulate * graph_multiply_adds(graph)

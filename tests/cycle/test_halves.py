@@ -9,6 +9,7 @@ from engine import LossStrategy, Phase
 from engine.cycle import block
 from engine.cycle.inputs import Context
 from engine.cycle.measured import Given
+from engine.cycle.shards import Halves
 from tests import toys
 
 
@@ -88,8 +89,8 @@ def test_dropout_differs_between_the_halves():
     made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="halves")
     step, update = made.steps["fit"], tf.constant(0, tf.int64)
     inputs = step.inputs.of(update, [update], Context()).micro(0)
-    given = Given(update, 1.0, step.compute.weights(), [], {})
-    halves = [step.compute._part(given, step.compute._lane(inputs, lane), [None]).vector[1] for lane in range(2)]
+    given, parts = Given(update, 1.0, step.compute.weights(), [], {}), Halves(step.compute)
+    halves = [step.compute.of_part(2).gradients(given, parts.part(inputs, number)).vector[1] for number in range(2)]
     assert abs(float(halves[0] - halves[1])) > 1e-6
 
 

@@ -56,8 +56,10 @@ def test_it_follows_the_graph_within_rounding_on_the_same_draws():
 
 def test_calls_of_any_length_have_the_same_bits():
     ends = []
+    made, nets = toys.gan(plan="xla", average=0.9)
+    rewind = toys.rewinding(made)
     for lengths in ([12], [1, 8, 3], [1] * 12):
-        made, nets = toys.gan(plan="xla", average=0.9)
+        rewind()
         for length in lengths:
             made.run(length)
         ends.append(toys.bits(made, nets))
@@ -91,8 +93,10 @@ def test_a_fault_in_the_middle_of_a_cycle_stops_there_and_is_tried_again():
 @pytest.mark.parametrize("where", ["gradient", "input"])
 def test_a_bad_update_is_the_only_one_left_out(where):
     ends = []
+    made, nets = poisoned(where, on_bad_update="skip", plan="xla")
+    rewind = toys.rewinding(made)
     for lengths in ([70], [1, 2, 40, 27]):
-        made, nets = poisoned(where, on_bad_update="skip", plan="xla")
+        rewind()
         reports = [made.run(length) for length in lengths]
         assert sum(report.rejected["fit"] for report in reports) == 3  # example 77, once in each epoch of 25
         assert sum(report.totals["fit"]["error"][1] for report in reports) == 67 * 8

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from engine import DatasetSource
-from engine.cycle import block, step_engine
+from engine.cycle import block, program
 from engine.cycle.inputs import Context
 from engine.run.cost import _inner
 from tests import toys
@@ -16,8 +16,10 @@ from tests.cycle.test_health import poisoned
 @pytest.mark.parametrize("where", ["gradient", "input"])
 def test_a_bad_update_inside_a_block_is_the_only_one_left_out(where):
     ends = []
+    made, nets = poisoned(where, on_bad_update="skip", plan="xla")
+    rewind = toys.rewinding(made)
     for lengths in ([70], [1, 2, 40, 27]):
-        made, nets = poisoned(where, on_bad_update="skip", plan="xla")
+        rewind()
         reports = [made.run(length) for length in lengths]
         assert sum(report.rejected["fit"] for report in reports) == 3  # example 77, once in each epoch of 25
         assert sum(report.totals["fit"]["error"][1] for report in reports) == 67 * 8
@@ -28,11 +30,13 @@ def test_a_bad_update_inside_a_block_is_the_only_one_left_out(where):
 
 def test_loss_scales_are_put_back_with_a_block():
     ends = []
+    keras.utils.set_random_seed(0)
+    nets = {"net": toys.net(4, 1)}
+    made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
+    made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
+    rewind = toys.rewinding(made)
     for lengths in ([20], [1] * 20):
-        keras.utils.set_random_seed(0)
-        nets = {"net": toys.net(4, 1)}
-        made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
-        made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
+        rewind()
         rejected = sum(made.run(length).rejected["fit"] for length in lengths)
         assert 0 < rejected < 20
         ends.append([rejected, float(made.parts["fit"].commit.loss_scale.scale),
@@ -43,9 +47,11 @@ def test_loss_scales_are_put_back_with_a_block():
 def test_a_dataset_is_read_no_further_than_the_updates_go(monkeypatch):
     monkeypatch.setattr(block, "BLOCK_UPDATES", 18)  # three cycles: compiles faster than eight
     ends = []
+    data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
+    made, nets = toys.gan(DatasetSource(data, 8), accumulate=2, plan="xla")
+    rewind = toys.rewinding(made)
     for lengths in ([7], [1, 2, 4]):
-        data = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS, "index": np.arange(200, dtype="int32")})
-        made, nets = toys.gan(DatasetSource(data, 8), accumulate=2, plan="xla")
+        rewind()
         for length in lengths:
             made.run(length)
         ends.append(toys.bits(made, nets))
@@ -111,7 +117,7 @@ def _all_operations(graph):
 def test_a_cycle_unrolled_has_the_bits_of_one_update_after_the_other(monkeypatch):
     ends, reads = [], []
     for most in (12, 0):
-        monkeypatch.setattr(step_engine, "UNROLLED", most)
+        monkeypatch.setattr(program, "UNROLLED", most)
         made, nets = toys.gan(accumulate=2, average=0.9, half=True)
         for cycles in (1, 4):
             made.run(cycles)
@@ -126,7 +132,7 @@ def test_a_cycle_unrolled_has_the_bits_of_one_update_after_the_other(monkeypatch
 def test_of_a_cycle_unrolled_no_update_after_a_stop_is_applied(monkeypatch, policy, calls):
     ends = []
     for most in (12, 0):
-        monkeypatch.setattr(step_engine, "UNROLLED", most)
+        monkeypatch.setattr(program, "UNROLLED", most)
         nets, strategy = toys.gan_nets(), toys.TinyGAN()
         critic = strategy.critic
         broken = tf.Variable(True)  # for as long, the example 77 has an infinite loss

@@ -71,3 +71,22 @@ def test_a_spike_is_named_is_not_applied_and_does_not_enter_the_window(plan):
     assert ", a spike" in str(report.fault) and report.fault.terms["objective"] > 1e6
     watch = made.parts["fit"].commit.spikes
     assert int(watch.count) == 50 - len(late) and watch.values.numpy().max() < 1e6
+
+
+class Bump(LossStrategy):
+    """1, but 1.05 at update 5."""
+
+    def phases(self):
+        return [Phase("fit", self.loss, updates=["net"])]
+
+    def loss(self, nets, batch, noise):
+        return {"error": 1.0 + 0.05 * tf.cast(noise.update == 5, tf.float32) + 0.0 * nets["net"](batch["x"])[:, 0]}
+
+
+@pytest.mark.parametrize("plan", ["eager", "graph", "xla"])
+def test_a_spike_is_judged_by_those_before_it(plan):
+    """By itself in the window of two, it would move the median to 1.05 and the limit to 2.5."""
+    made = toys.engine(Bump(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(8), plan=plan,
+                       on_bad_update="skip", spike=Spike(window=2, deviations=20.0))
+    report = made.run(10)
+    assert report.rejected == {"fit": 1} and report.fault.update == 5

@@ -1,6 +1,6 @@
 """Stop at every cycle, continue in a new process: the same bits as never stopped.
 
-  python -m tests.faults.resume            four workloads, graph and xla, 60 stops each: about an hour
+  python -m tests.faults.resume            eight workloads, graph and xla, 60 stops each: about two hours
 
 Each of the 60 processes of a chain continues the run, trains one cycle and is sent SIGTERM. After each stop the
 SHA-256 over all variables is that of the uninterrupted run at that cycle, and at the end that of metrics.csv is too.
@@ -57,14 +57,14 @@ def chain(name, plan, stops):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workload", nargs="+", choices=workloads.NAMES, default=list(workloads.NAMES))
+    parser.add_argument("--workload", nargs="+", choices=list(workloads.MAKERS), default=list(workloads.MAKERS))
     parser.add_argument("--plan", nargs="+", choices=("graph", "xla"), default=["graph", "xla"])
     chosen, every, lost = parser.parse_args(), range(1, workloads.CYCLES + 1), 0
     for plan in chosen.plan:
         for name in chosen.workload:
             good = chain(name, plan, every)
             lost += len(every) - good
-            print(f"{name:12}{plan:7}{good}/{len(every)} stops continued to the same bits", flush=True)
+            print(f"{name:20}{plan:7}{good}/{len(every)} stops continued to the same bits", flush=True)
     return int(lost > 0)
 
 

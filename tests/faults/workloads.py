@@ -1,10 +1,12 @@
-"""Four small trainings that hold all that a resume must bring back, and the process around one of them.
+"""Small trainings that hold all that a resume must bring back, and the process around one of them.
 
 Dropout, batch normalisation, keyed augmentation, moving averages, a KL schedule, several optimizers, repeats,
-recurrent layers, gradient clipping; each with the Recorder's events, over the edge of an epoch.
+recurrent layers, gradient clipping; and, of published methods, several sources, a teacher, a strategy's state and a
+phase that rests; each with the Recorder's events, over the edge of an epoch.
 """
 
 import hashlib
+import importlib
 import os
 import sys
 import traceback
@@ -23,6 +25,8 @@ from losses.strategies import VAE, WGANGP, Binary, Supervised
 CYCLES = 60
 EXAMPLES, BATCH = 320, 8  # an epoch of 40 batches: edges at cycles 40 (or, at 5 batches a cycle, every 8)
 NAMES = ("classifier", "vae", "wgan-gp", "lstm")
+# Published methods: several sources, a teacher, state that a controller moves, a phase that rests 15 times of 16.
+METHODS = {"fixmatch": "FIX", "byol": "BYOL_METHOD", "began": "MADE", "lazy-regularization": "LAZY"}
 
 
 def _images(side=8):
@@ -64,7 +68,17 @@ def _lstm():
     return Binary(), {"classifier": net}, Update(keras.optimizers.Adam(1e-2), clip_norm=1.0), data
 
 
-MAKERS = dict(zip(NAMES, (_classifier, _vae, _wgan_gp, _lstm), strict=True))
+def _method(name):
+    def make():
+        module = importlib.import_module(f"tests.strategies.published.test_{name.replace('-', '_')}")
+        method = getattr(module, METHODS[name])
+        return method.strategy(**(method.arguments or {})), method.nets(), method.updates(), method.data()
+
+    return make
+
+
+MAKERS = {**dict(zip(NAMES, (_classifier, _vae, _wgan_gp, _lstm), strict=True)),
+          **{name: _method(name) for name in METHODS}}
 
 
 def make(name, plan, folder, *before, checkpoint_every=5, clock=None, **options):
@@ -73,7 +87,7 @@ def make(name, plan, folder, *before, checkpoint_every=5, clock=None, **options)
     strategy, made, updates, data = MAKERS[name]()
     options = {"say": lambda line: None, **options}
     trainer = Trainer(strategy, made, updates, data, plan=plan, run_dir=folder, **options)
-    recorder = Recorder(trainer, data, lambda trainer: {}, CYCLES)
+    recorder = Recorder(trainer, trainer.data, lambda trainer: {}, CYCLES)
     events = recorder.events(Every(cycles=7), Every(cycles=13), Every(cycles=checkpoint_every))
     trainer.events = [*events, *before]
     return trainer, recorder

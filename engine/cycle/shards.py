@@ -1,0 +1,62 @@
+"""A batch in two halves, computed side by side.
+
+XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two.
+"""
+
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from engine.cycle.compute import Compute
+from engine.cycle.inputs import Inputs
+from engine.cycle.measured import Given, Measured, Objective
+from engine.cycle.replicas import Replicas
+from engine.cycle.terms import Form
+
+
+def can_be_halved(compute: Compute, replicas: Replicas, loops: bool = True) -> bool:
+    """Whether halves give what the whole gives: no example sees another.
+
+    Args:
+      loops: Whether a loss with loops counts, too. They share memory: under XLA two of half the work one after the
+        other take longer than one.
+    """
+    traced, reads = compute.traced, compute.reads
+    sizes = [reads.examples, *reads.sizes.values()]
+    return (compute.phase.separable and not traced.assigned and not traced.whole
+            and Form.SCALAR not in traced.terms.values() and (loops or not traced.loops)
+            and not any(size // replicas.count % 2 for size in sizes))
+
+
+class Halves:
+    """What ``Compute`` gives, of two halves."""
+
+    count = 2
+
+    def __init__(self, compute: Compute) -> None:
+        self._half = compute.of_part(self.count)
+
+    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
+        """As ``Compute.gradients``."""
+        if self._half.traced.ratios and given.ratios is None:
+            given = given._replace(ratios=tf.pad(self.sums(given, inputs), [[0, 0], [0, 1]],
+                                                 constant_values=float(self.count)))
+        found = [self._half.gradients(given, self.part(inputs, half), objectives) for half in range(self.count)]
+        gradients = [[tf.add_n(each) / self.count for each in zip(*lists, strict=True)]
+                     for lists in zip(*(part.gradients for part in found), strict=True)]
+        return Measured(tf.add_n([part.vector for part in found]) / self.count,
+                        tf.add_n([part.totals for part in found]), gradients, list(given.assigned),
+                        tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *(p.passes for p in found)))
+
+    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        """As ``Compute.sums``."""
+        return tf.add_n([self._half.sums(given, self.part(inputs, half)) for half in range(self.count)])
+
+    def part(self, inputs: Inputs, number: int) -> Inputs:
+        """An equal part of the examples, with seeds of its own."""
+        def part(tensor: tf.Tensor) -> tf.Tensor:
+            size = tensor.shape[0] // self.count
+            return tensor[number * size:(number + 1) * size]
+
+        raw, data, loss = tf.nest.map_structure(part, (inputs.raw, inputs.data, inputs.loss))
+        return Inputs(raw, data, loss, inputs.seeds + number)
