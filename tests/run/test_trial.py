@@ -10,7 +10,6 @@ from engine.run import trial
 from engine.run.trial import Trial
 from tests import toys
 
-
 PROGRAMS = {}  # (engine, plan) -> what was compiled: the GAN's serve all tests
 GAN = []
 
