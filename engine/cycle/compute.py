@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
@@ -33,7 +34,7 @@ class Compute:
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
-        self._seeds = seed_states(nets)
+        self._seeds, self._buckets = seed_states(nets), Buckets(reads, traced)
         self._loss = as_loss(phase.loss, nets)
         self._transforms = {name: converted(source.transform) for name, source in reads.sources.items()}
         self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}
@@ -71,7 +72,11 @@ class Compute:
 
     def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
         """In a replica: its part of the gradients of ``objectives`` (None is the phase's) and of the means."""
-        inputs = self._mine(inputs)
+        measured: Measured = self._buckets.choose(self._mine(inputs),
+                                                  lambda inputs: self._measured(given, inputs, objectives))
+        return measured
+
+    def _measured(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
         if self.lanes == 1:
             return self._part(given, inputs, objectives)
         parts = [self._lane(inputs, lane) for lane in range(self.lanes)]
@@ -87,8 +92,9 @@ class Compute:
 
     def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
         """In a replica: [R, 2], of each ``Ratio`` its part of the sums of values and of weights."""
-        inputs = self._mine(inputs)
-        return tf.add_n([self._sums(given, self._lane(inputs, lane)) for lane in range(self.lanes)])
+        found: tf.Tensor = self._buckets.choose(self._mine(inputs), lambda inputs: tf.add_n(
+            [self._sums(given, self._lane(inputs, lane)) for lane in range(self.lanes)]))
+        return found
 
     def _mine(self, inputs: Inputs) -> Inputs:
         raw, data, loss = self._replicas.part((inputs.raw, inputs.data, inputs.loss))
