@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import tensorflow as tf
+
 from engine.cycle.reads import Reads
 from engine.cycle.symbolic import Specs
 from engine.cycle.trace import Traced, survey, trace
+from engine.data.source import BUCKET, Source
 from engine.errors import Invalid, require
 from engine.noise import Request
 from engine.strategy import Nets, Phase
@@ -50,6 +53,9 @@ def survey_each(function: Callable[..., Any], nets: Nets, reads: Reads, place: s
 
 
 def _each(reads: Reads, place: str, traced: Callable[[Reads], Traced]) -> list[Traced]:
+    for name, source in reads.sources.items():
+        if source.buckets:
+            _check(name, source)
     *shorter, longest = reads.in_each_bucket
     found = [traced(longest)]
     for at in shorter:
@@ -65,10 +71,22 @@ def _each(reads: Reads, place: str, traced: Callable[[Reads], Traced]) -> list[T
 
 
 def _where(reads: Reads) -> str:
-    """The bucket, in words."""
-    told = [f"{name}{list(spec.shape)}" for source in reads.at for name, spec in reads.specs(source).items()
-            if spec.shape != reads.sources[source].spec[name].shape]
-    return f" for {', '.join(told)}" if told else ""
+    return f" for {reads.bucket}" if reads.bucket else ""
+
+
+def _check(name: str, source: Source) -> None:
+    """Raises ``Invalid`` unless the buckets of a source are the beginnings of its batches, as stored."""
+    stored = {key: spec for key, spec in source.spec.items() if key != BUCKET}
+    require(source.spec.get(BUCKET) == tf.TensorSpec([source.batch_size], tf.int32), f"spec of source {name}",
+            source.spec.get(BUCKET), f"with {BUCKET!r}, int32 [{source.batch_size}], as the source has buckets")
+    require(dict(source.buckets[-1]) == stored, f"last bucket of source {name}", dict(source.buckets[-1]),
+            f"the form of a batch as stored, {stored}")
+    for specs in source.buckets:
+        fits = set(specs) == set(stored) and all(
+            spec.dtype == stored[key].dtype and spec.shape.rank == stored[key].shape.rank
+            and all(a <= b for a, b in zip(spec.shape, stored[key].shape, strict=True))
+            and spec.shape[0] == source.batch_size for key, spec in specs.items())
+        require(fits, f"buckets of source {name}", dict(specs), f"cut from a batch as stored, {stored}")
 
 
 def _require_forms(place: str, where: str, traced: Traced, longest: Traced, names: Sequence[str]) -> None:

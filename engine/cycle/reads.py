@@ -54,6 +54,12 @@ class Reads:
         source = self.sources[name]
         return source.buckets[self.at.get(name, -1)] if source.buckets else source.spec
 
+    @property
+    def bucket(self) -> str:
+        """In words: what has another form in other buckets."""
+        return ", ".join(f"{name}{list(spec.shape)}" for source in self.at for name, spec in self.specs(source).items()
+                         if len({tuple(each[name].shape) for each in self.sources[source].buckets}) > 1)
+
     def batch_of(self, batches: Mapping[str, Any]) -> Any:
         """What a loss is handed."""
         return batches if self.nested else next(iter(batches.values()), {})

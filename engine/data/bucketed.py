@@ -12,7 +12,7 @@ from engine.data.source import BUCKET, ArraySource, Batch, Transform, unchanged
 from engine.errors import require
 from engine.noise import fingerprint
 
-Stored = np.ndarray | Sequence[np.ndarray]
+Stored = np.ndarray | list[np.ndarray]  # of one length, or of several
 
 
 class BucketedSource(ArraySource):
@@ -23,32 +23,33 @@ class BucketedSource(ArraySource):
     does not fill a batch of its bucket is dropped, another remainder each epoch.
 
     Args:
-      arrays: {name: array [N, T, ...], or a list of N arrays [t, ...] of several lengths}.
+      arrays: {name: array [N, T, ...], or N arrays [t, ...] of several lengths: a list, or a ``tf.RaggedTensor``}.
       batch_size: Examples per batch, of every bucket.
       buckets: Lengths, rising.
       lengths: Of the examples, [N], where they are not those of lists.
       cut: Names of the arrays whose second axis is the length. None: the lists; without lists, all of two axes or more.
       pad: What lists are padded with; a number, or {name: number}, 0 for others.
-      length: Name of the examples' lengths in a batch, int32 [B]: for masks.
+      length: Name of the examples' lengths in a batch, int32 [B], for masks; of several lists the longest's.
       seed, transform: As in ``ArraySource``.
 
     Raises:
       Invalid: for an example that no bucket holds, a bucket of fewer examples than a batch, or lengths that do not fit.
     """
 
-    def __init__(self, arrays: Mapping[str, Stored], batch_size: int, buckets: Sequence[int],
+    def __init__(self, arrays: Mapping[str, Any], batch_size: int, buckets: Sequence[int],
                  lengths: np.ndarray | None = None, cut: Sequence[str] | None = None, pad: Pad = 0,
                  length: str = "length", seed: int = 0, transform: Transform = unchanged) -> None:
         longest = rising(buckets)
         require(length not in arrays, "length", length, "a name that the arrays do not have")
+        arrays = {name: _rows(name, array) for name, array in arrays.items()}
         counts = {name: len(array) for name, array in arrays.items()}
         require(len(set(counts.values())) == 1, "arrays", counts, "of one length")
-        lists = [name for name, array in arrays.items() if not hasattr(array, "shape")]
+        lists = [name for name, array in arrays.items() if isinstance(array, list)]
         of, known = _lengths(arrays, lists, lengths)
         self._buckets = Buckets(longest, of, known, batch_size)
         chosen = _cut(arrays, lists, cut)
         stored = {name: _padded(name, array, known, longest[-1], pad_of(pad, name)) if name in chosen
-                  else np.asarray(array) for name, array in arrays.items()}
+                  else array for name, array in arrays.items()}
         super().__init__({**stored, length: known.astype(np.int32), BUCKET: self._buckets.of}, batch_size, seed,
                          transform)
         self.buckets = forms(self.spec, chosen, longest)
@@ -85,6 +86,19 @@ class BucketedSource(ArraySource):
         return self._take(places), tf.cast(positions < end, tf.float32)
 
 
+def _rows(name: str, array: Any) -> Stored:
+    """An array, or the rows of what holds several lengths."""
+    if isinstance(array, tf.RaggedTensor) or (isinstance(array, np.ndarray) and array.dtype.hasobject):
+        array = list(array)
+    if not isinstance(array, list | tuple) or not np.ndim(array[0] if array else 0):
+        return np.asanyarray(array)
+    rows = [np.asarray(row) for row in array]
+    for place, row in enumerate(rows):
+        require(row.ndim and row.shape[1:] == rows[0].shape[1:], f"{name} of example {place}",
+                f"shape {list(row.shape)}", f"of shape {['t', *rows[0].shape[1:]]}, as the first")
+    return rows
+
+
 def _lengths(arrays: Mapping[str, Stored], lists: Sequence[str], given: np.ndarray | None) -> tuple[str, np.ndarray]:
     """What tells the examples' lengths, and these."""
     require(lists or given is not None, "lengths", given,
@@ -117,8 +131,7 @@ def _padded(name: str, array: Stored, lengths: np.ndarray, longest: int, pad: An
                 f"at least as long as the longest of lengths, {needed}")
         more = [(0, 0), (0, max(0, longest - array.shape[1])), *[(0, 0)] * (array.ndim - 2)]
         return np.pad(array[:, :longest], more, constant_values=pad)
-    rows = [np.asarray(each) for each in array]
-    found = np.full([len(rows), longest, *rows[0].shape[1:]], pad, np.result_type(*rows))
-    for place, row in zip(found, rows, strict=True):
+    found = np.full([len(array), longest, *array[0].shape[1:]], pad, np.result_type(*{row.dtype for row in array}))
+    for place, row in zip(found, array, strict=True):
         place[:len(row)] = row
     return found

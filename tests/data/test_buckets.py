@@ -164,6 +164,17 @@ def test_other_names_paddings_and_several_arrays():
     assert all((row[length:] == -1).all() for row, length in zip(given["tokens"], given["n"], strict=True))
 
 
+def test_ragged_tensors_object_arrays_and_lists_of_numbers():
+    whole = read(lists(), 0, 4)
+    rows = np.empty(35, object)
+    rows[:] = TOKENS
+    for tokens in (tf.ragged.constant([row.tolist() for row in TOKENS], tf.int32), rows, tuple(TOKENS)):
+        source = BucketedSource({"tokens": tokens, "index": INDEX.tolist()}, BATCH, BUCKETS)
+        for ours, theirs in zip(read(source, 0, 4), whole, strict=True):
+            for name in ours:
+                np.testing.assert_array_equal(ours[name], theirs[name])
+
+
 def test_of_arrays_those_are_cut_that_are_named():
     wide = np.ones([35, 9], "float32")
     source = BucketedSource({"tokens": wide, "vector": wide}, BATCH, BUCKETS, lengths=LENGTHS, cut=["tokens"])
@@ -197,6 +208,8 @@ def test_a_ragged_tensor_and_a_shuffled_dataset():
      r"`lengths` \(None\) must be given, or an array as a list of arrays of several lengths"),
     (lambda: BucketedSource({"tokens": TOKENS[:9], "index": INDEX}, BATCH, BUCKETS),
      r"`arrays` \(.*\) must be of one length"),
+    (lambda: BucketedSource({"x": [np.ones([2, 3]), np.ones([2, 4])]}, 1, BUCKETS),
+     r"`x of example 1` \(shape \[2, 4\]\) must be of shape \['t', 3\], as the first"),
     (lambda: padded(lengths=LENGTHS[:9]), r"`lengths` \(9 numbers\) must be one for each of 35 examples"),
     (lambda: BucketedSource({"tokens": np.ones([35, 6])}, BATCH, BUCKETS, lengths=LENGTHS),
      r"`tokens` \(6 long\) must be at least as long as the longest of lengths, 8"),
