@@ -29,7 +29,7 @@ def net(rate=0.0):
 
 
 class Steps(LossStrategy):
-    """Each step's sum of x, seen through noise: a masked mean over steps; and one number per example."""
+    """Each step's sum of x, seen through noise: a masked mean over steps; and one of all, padding too."""
 
     def __init__(self, **options):
         self.options = {"separable": True, **options}
@@ -49,7 +49,7 @@ class Steps(LossStrategy):
         there = tf.cast(tf.range(steps) < batch["length"][:, None], tf.float32)
         y = nets["net"](x + 0.1 * noise.normal("blur", [steps, 2]), training=True)[:, :, 0]
         error = tf.square(y - tf.reduce_sum(x, axis=2))
-        return {"error": Ratio(there * error, there), "size": 0.01 * tf.reduce_sum(there * tf.square(y), axis=1)}
+        return {"error": Ratio(there * error, there), "size": 0.3 * tf.reduce_mean(tf.square(y), axis=1)}
 
     def metrics(self, nets, batch, noise):
         self.seen.append(batch["x"].shape[1])
@@ -89,7 +89,7 @@ def by_hand(weights, updates, batch_size=4, accumulate=1):
                 there = tf.sequence_mask(length, steps, tf.float32)
                 values.append(tf.reduce_sum(there * tf.square(y - tf.reduce_sum(x, axis=2))))
                 counts.append(tf.reduce_sum(there))
-                sizes.append(0.01 * tf.reduce_mean(tf.reduce_sum(there * tf.square(y), axis=1)))
+                sizes.append(0.3 * tf.reduce_mean(tf.square(y)))
             loss = tf.add_n(values) / tf.add_n(counts) + tf.add_n(sizes) / accumulate
         for variable, gradient in zip(weights, tape.gradient(loss, weights), strict=True):
             variable.assign_sub(RATE * gradient)

@@ -8,6 +8,7 @@ import tensorflow as tf
 from engine import LossStrategy, Phase
 from engine.cycle import block
 from engine.cycle.keras_internals import called_by, every_operation
+from engine.noise import Request, key
 from tests import toys
 from tests.bucketed import BUCKETS, RATE, SEEN, SIZE, Steps, by_hand, made, net, rows, stored
 
@@ -95,6 +96,21 @@ def test_dropout_goes_on_from_update_to_update_in_all_buckets():
     engine, nets, _ = made("graph", net=net(0.0))
     engine.run(6)
     assert np.abs(nets["net"].get_weights()[0].ravel() - ends[1][:10]).max() > 1e-3
+
+
+@pytest.mark.parametrize("plan", ["graph", "xla"])
+def test_the_largest_draw_may_be_that_of_a_shorter_bucket(plan):
+    class Backwards(Steps):
+        def loss(self, nets, batch, noise):
+            z = noise.normal("z", [13 - batch["x"].shape[1]])
+            return {"error": nets["net"](batch["x"])[:, 0, 0], "z": tf.reduce_sum(z, axis=1)}
+
+    engine, _, _ = made(plan, strategy=Backwards(watch=["z"]))
+    found, expected = float(engine.run(6).totals["fit"]["z"][0]), 0.0
+    for update in range(6):
+        drawn = Request("normal", (10,)).draw(key(0, "fit", update, "z"), 4)
+        expected += float(tf.reduce_sum(drawn[:, :13 - stored(4, update)[2]]))
+    assert found == pytest.approx(expected, rel=1e-4)
 
 
 def test_statistics_and_state_move_in_every_bucket():
