@@ -6,7 +6,9 @@ from engine.cycle.pull import Pull
 from engine.cycle.scope import at, weights_of
 from engine.cycle.step_engine import StepEngine
 from engine.cycle.update import Update
-from engine.data.source import ArraySource, DatasetSource, Source
+from engine.data.bucketed import BucketedSource
+from engine.data.dataset_source import DatasetSource
+from engine.data.source import ArraySource, Source
 from engine.errors import Invalid
 from engine.noise import Noise
 from engine.run.counters import Counters
@@ -18,6 +20,6 @@ from engine.run.signals import Interrupted
 from engine.run.trainer import Trainer
 from engine.strategy import Counts, LossStrategy, Phase, Ratio
 
-__all__ = ["ArraySource", "BadUpdate", "Counters", "Counts", "DatasetSource", "Event", "Every", "Goal", "Interrupted",
-           "Invalid", "LossStrategy", "Noise", "Phase", "Plateau", "Pull", "Ratio", "Source", "Spike", "StepEngine",
-           "Trainer", "Update", "at", "average_of", "prepare", "weights_of"]
+__all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
+           "Goal", "Interrupted", "Invalid", "LossStrategy", "Noise", "Phase", "Plateau", "Pull", "Ratio", "Source",
+           "Spike", "StepEngine", "Trainer", "Update", "at", "average_of", "prepare", "weights_of"]

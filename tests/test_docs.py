@@ -18,7 +18,7 @@ from engine.testing import assert_resumes, try_phase
 
 PAGE = (Path(__file__).parent.parent / "docs" / "write_your_own_strategy.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-VAE, WGANGP, EXAMPLE, SEVERAL, QUEUE, LAZY, TEST = BLOCKS
+VAE, WGANGP, EXAMPLE, SEVERAL, LENGTHS, QUEUE, LAZY, TEST = BLOCKS
 
 
 def lines_of_code(source):
@@ -109,3 +109,21 @@ def test_the_declarations_train_and_continue(defined, name):
         return Trainer(strategy(), nets(), updates, data, say=lambda line: None, **options)
 
     assert_resumes(make, cycles=6, stop=3)
+
+
+def test_the_pages_language_model_trains_on_sentences_of_several_lengths(defined):
+    page, rng = defined(LENGTHS), np.random.default_rng(0)
+    words = [(start + np.arange(length)) % 7 for start, length in enumerate([*[5, 12] * 8, *[17, 60] * 8, *[200] * 9])]
+
+    def make(**options):
+        keras.utils.set_random_seed(0)
+        net = keras.Sequential([keras.layers.Embedding(7, 4), keras.layers.Dense(7)])
+        net.build([None, None])
+        return Trainer(page.LanguageModel(), {"net": net}, keras.optimizers.Adam(1e-1), page.sentences(words),
+                       say=lambda line: None, **options)
+
+    rng.shuffle(words)
+    assert_resumes(make, cycles=6, stop=3)
+    made = make(plan="graph")
+    first, *_, last = [float(np.divide(*made.engine.run(5).totals["words"]["word"])) for _ in range(6)]
+    assert last < 0.3 * first

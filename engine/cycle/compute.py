@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
@@ -35,7 +36,7 @@ class Compute:
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
-        self._seeds = seed_states(nets)
+        self._seeds, self.buckets = seed_states(nets), Buckets(reads, traced)
         self._loss = as_loss(phase.loss, nets)
         self._transforms = {name: converted(source.transform) for name, source in reads.sources.items()}
         self._schedules = {name: converted(weight) for name, weight in phase.weights.items() if callable(weight)}
@@ -58,12 +59,20 @@ class Compute:
         return {name: tf.cast(self._schedules[name](update), tf.float32) if name in self._schedules
                 else self.phase.weights.get(name, 1.0) for name in self.counted}
 
-    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
+    def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,),
+                  cut: bool = False) -> Measured:
         """The gradients of ``objectives`` (None is the phase's) and the means of the terms.
 
         The nets run in a ``Scope``: they read weights, statistics and seeds from there and assign nothing, so an
         update that turns out bad leaves no trace.
+
+        Args:
+          cut: The inputs have the form of their bucket.
         """
+        if self.buckets.declared and not cut:
+            found: Measured = self.buckets.choose(
+                inputs, lambda part: self.gradients(given, part, objectives, cut=True))
+            return found
         values = self._values(given, inputs)
         weights = [value for _, value in values[:len(self.variables)]]
         with tf.GradientTape(persistent=len(objectives) > 1, watch_accessed_variables=False) as tape:
@@ -83,8 +92,10 @@ class Compute:
                         gradients, [scope.get_current_value(v) for v in self.traced.assigned],
                         {name: tf.convert_to_tensor(results[name]) for name in self.phase.passes})
 
-    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+    def sums(self, given: Given, inputs: Inputs, cut: bool = False) -> tf.Tensor:
         """[R, 2]: of each ``Ratio`` the sums of values and of weights."""
+        if self.buckets.declared and not cut:
+            return self.buckets.choose(inputs, lambda part: self.sums(given, part, cut=True))
         with Scope(self._values(given, inputs)):
             results = self._results(given, inputs)
             sums = [sums_of(results[name]) for name in self.traced.ratios]

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from engine.cycle import optimizers
 from engine.cycle.after import trace_after
+from engine.cycle.agreement import trace_each
 from engine.cycle.average import Teacher, WeightAverage
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
@@ -16,7 +17,7 @@ from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
 from engine.cycle.symbolic import Specs
-from engine.cycle.trace import Traced, trace
+from engine.cycle.trace import Traced
 from engine.cycle.update import Group, Update
 from engine.cycle.variables import once, seed_states
 from engine.errors import require
@@ -35,15 +36,15 @@ class Parts(NamedTuple):
 def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update], reads: Sequence[Reads],
              sources: Sequence[str], state: Mapping[str, tf.Variable], replicas: Replicas, seed: int, half: bool,
              spike: Spike | None) -> dict[str, Parts]:
-    """{phase: its parts}. Traces every loss once, and creates all variables of nets and optimizers."""
+    """{phase: its parts}. Traces every loss once per bucket, and creates all variables of nets and optimizers."""
     specs = specs_of(state)
     teachers = [net for net in nets.values() if isinstance(net, Teacher)]
     if teachers:  # before they have weights of their own they are the other net: trace again once they have
         for phase, each in zip(phases, reads, strict=True):
-            trace(phase, nets, each, specs)
+            trace_each(phase, nets, each, specs)
         for teacher in teachers:
             teacher.build()
-    traced = [trace(phase, nets, each, specs) for phase, each in zip(phases, reads, strict=True)]
+    traced = [trace_each(phase, nets, each, specs) for phase, each in zip(phases, reads, strict=True)]
     groups = [_reached(updates[phase.name].groups(phase, nets), each)
               for phase, each in zip(phases, traced, strict=True)]
     found: dict[str, Parts] = {}

@@ -1,10 +1,11 @@
 """Which sources a phase reads."""
 
+import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.data.source import Source
+from engine.data.source import Source, Specs
 from engine.errors import require
 from engine.strategy import SAME, Phase
 
@@ -18,12 +19,14 @@ class Reads:
       examples: Of a batch of the first of them, B; of a function that reads none, of the run's first source.
       nested: Whether its batch is {source: batch}.
       again: Whether it reads what the phase before has read.
+      at: Number of the bucket, of each source that has several; the longest of those not named.
     """
 
     sources: Mapping[str, Source]
     examples: int
     nested: bool = False
     again: bool = False
+    at: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def one(cls, source: Source) -> "Reads":
@@ -34,6 +37,28 @@ class Reads:
     def sizes(self) -> dict[str, int]:
         """Examples of a batch, by source."""
         return {name: source.batch_size for name, source in self.sources.items()}
+
+    @property
+    def bucketed(self) -> dict[str, int]:
+        """Number of buckets, of each source that has them."""
+        return {name: len(source.buckets) for name, source in self.sources.items() if source.buckets}
+
+    @property
+    def in_each_bucket(self) -> list["Reads"]:
+        """The same at each combination of its sources' buckets, that of the longest last; itself if there are none."""
+        places = itertools.product(*map(range, self.bucketed.values()))
+        return [replace(self, at=dict(zip(self.bucketed, place, strict=True))) for place in places]
+
+    def specs(self, name: str) -> Specs:
+        """The form of a batch of a source, as its transform gets it."""
+        source = self.sources[name]
+        return source.buckets[self.at.get(name, -1)] if source.buckets else source.spec
+
+    @property
+    def bucket(self) -> str:
+        """In words: what has another form in other buckets."""
+        return ", ".join(f"{name}{list(spec.shape)}" for source in self.at for name, spec in self.specs(source).items()
+                         if len({tuple(each[name].shape) for each in self.sources[source].buckets}) > 1)
 
     def batch_of(self, batches: Mapping[str, Any]) -> Any:
         """What a loss is handed."""

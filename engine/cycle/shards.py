@@ -38,19 +38,28 @@ class Halves:
 
     def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
         """As ``Compute.gradients``."""
+        found: Measured = self._half.buckets.choose(inputs, lambda inputs: self._added(given, inputs, objectives))
+        return found
+
+    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        """As ``Compute.sums``."""
+        found: tf.Tensor = self._half.buckets.choose(inputs, lambda inputs: self._sums(given, inputs))
+        return found
+
+    def _added(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
         if self._half.traced.ratios and given.ratios is None:
-            given = given._replace(ratios=tf.pad(self.sums(given, inputs), [[0, 0], [0, 1]],
+            given = given._replace(ratios=tf.pad(self._sums(given, inputs), [[0, 0], [0, 1]],
                                                  constant_values=float(self.count)))
-        found = [self._half.gradients(given, self.part(inputs, half), objectives) for half in range(self.count)]
+        found = [self._half.gradients(given, self.part(inputs, half), objectives, cut=True)
+                 for half in range(self.count)]
         gradients = [[tf.add_n(each) / self.count for each in zip(*lists, strict=True)]
                      for lists in zip(*(part.gradients for part in found), strict=True)]
         return Measured(tf.add_n([part.vector for part in found]) / self.count,
                         tf.add_n([part.totals for part in found]), gradients, list(given.assigned),
                         tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *(p.passes for p in found)))
 
-    def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
-        """As ``Compute.sums``."""
-        return tf.add_n([self._half.sums(given, self.part(inputs, half)) for half in range(self.count)])
+    def _sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
+        return tf.add_n([self._half.sums(given, self.part(inputs, half), cut=True) for half in range(self.count)])
 
     def part(self, inputs: Inputs, number: int) -> Inputs:
         """An equal part of the examples, with seeds of its own."""

@@ -84,7 +84,7 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
     """``function`` of placeholders. Raises ``Invalid`` if it gives no dict."""
     batches, data_requests = {}, {}
     for name, source in reads.sources.items():
-        batches[name], data_requests[name] = _batch(source)
+        batches[name], data_requests[name] = _batch(source, reads.specs(name))
     update = placeholder(tf.TensorSpec([], tf.int64))
     noise = Noise(phase=place, update=update, examples=reads.examples, sizes=reads.sizes)
     state = {name: placeholder(spec) for name, spec in specs.items()}
@@ -94,10 +94,10 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
                   [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()])
 
 
-def _batch(source: Source) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
+def _batch(source: Source, specs: Specs) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
     """A transformed batch of placeholders, and the draws of the transform."""
     noise = Noise(examples=source.batch_size)
-    batch = converted(source.transform)({name: placeholder(spec) for name, spec in source.spec.items()}, noise)
+    batch = converted(source.transform)({name: placeholder(spec) for name, spec in specs.items()}, noise)
     for name, value in batch.items():
         shape = tuple(tf.convert_to_tensor(value).shape)
         require(shape[:1] == (source.batch_size,), f"batch[{name!r}]", f"shape {list(shape)}",

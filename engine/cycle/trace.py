@@ -41,6 +41,7 @@ class Traced:
       single: Whether a normalisation has a single value to take its mean of, so that nothing is left of it.
       inner_gradient: Whether the loss takes a gradient itself, as a gradient penalty does.
       loops: Whether it holds a loop, as a recurrent net's does.
+      draws: Requests in each bucket, of the loss and by source; ``requests`` hold the largest. See ``buckets``.
     """
 
     shapes: dict[str, Shape]
@@ -56,6 +57,7 @@ class Traced:
     single: bool = False
     inner_gradient: bool = False
     loops: bool = False
+    draws: Sequence[tuple[dict[str, Request], dict[str, dict[str, Request]]]] = ()
 
     @property
     def ratios(self) -> list[str]:

@@ -5,7 +5,7 @@ compiled update, where scaling and augmentation are fused with the first layer.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,9 @@ from engine.errors import require
 from engine.noise import Noise, fingerprint
 
 Batch = Mapping[str, tf.Tensor]
+Specs = Mapping[str, tf.TensorSpec]
 Transform = Callable[[Batch, Noise], Batch]
+BUCKET = "/bucket"  # int32 [B] in a raw batch: the number of its bucket, for each example the same; no user sees it
 
 
 def unchanged(batch: Batch, noise: Noise) -> Batch:
@@ -33,11 +35,16 @@ class Source:
       size: Examples. batch_size: Examples per batch, B. seed: Of the order.
       batches_per_epoch: Full batches per epoch; the remainder of an epoch is dropped, another one each epoch.
       spec: {name: tf.TensorSpec of one batch}, as stored.
+      buckets: Forms to which a batch may be cut, the shortest first: {name: tf.TensorSpec} each; none for a source of
+        one form. Each batch is stored at the last of them, padded, and tells by ``BUCKET`` which one it is of.
+      stored_places: Places in stored order of the examples as ``in_order`` gives them; None if it gives that order.
       transform: Runs in the graph on each raw batch.
       inside: Whether ``batch_inside`` is there, for XLA to compile: the data lie where the updates are computed.
     """
 
     spec: dict[str, tf.TensorSpec]
+    buckets: Sequence[Specs] = ()
+    stored_places: np.ndarray | None = None
     inside = False
 
     def __init__(self, size: int, batch_size: int, seed: int, transform: Transform) -> None:
@@ -85,7 +92,10 @@ class Source:
         return {name: array.stack() for name, array in arrays.items()}
 
     def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
-        """Traced: raw batch ``number`` in stored order and weights [B]: 1, or 0 for padding."""
+        """Traced: raw batch ``number`` in stored order and weights [B]: 1, or 0 for padding.
+
+        Of a source with buckets in the order ``stored_places``, so that each batch is of one bucket.
+        """
         raise NotImplementedError
 
     def open_in_order(self) -> Any:
@@ -163,57 +173,3 @@ class ArraySource(Source):
     def _take(self, positions: tf.Tensor) -> Batch:
         positions = positions if self._only is None else tf.gather(self._only, positions)
         return {name: tf.gather(array, positions) for name, array in self.arrays.items()}
-
-
-class DatasetSource(Source):
-    """A user's own ``tf.data.Dataset`` of single examples, each a dict of tensors.
-
-    Batch ``k`` is what the dataset gives after ``k`` batches; a resume skips so many. So it must give the same
-    examples in the same order whenever it is read from the start. A seeded ``shuffle`` does that only in a new
-    dataset object (each iterator continues its sequence of seeds): give a function that makes one, and it is
-    called for every reading. Batching, repeating and prefetching are done here.
-
-    Args:
-      dataset: Finite and unbatched, with fully known shapes; or a function of no arguments that makes it.
-      batch_size: Examples per batch.
-      size: Number of examples; needed only where TensorFlow cannot tell it.
-      seed: Kept for the source's description; the dataset orders itself.
-      transform: As in ``ArraySource``.
-    """
-
-    def __init__(self, dataset: tf.data.Dataset | Callable[[], tf.data.Dataset], batch_size: int,
-                 size: int | None = None, seed: int = 0, transform: Transform = unchanged) -> None:
-        self._make: Callable[[], Any] = dataset if callable(dataset) else lambda: dataset
-        example = self._make()
-        element = example.element_spec
-        flat = isinstance(element, dict) and all(isinstance(spec, tf.TensorSpec) for spec in element.values())
-        require(flat, "dataset", element, "of dicts {name: tensor}")
-        size = int(example.cardinality()) if size is None else size
-        require(size >= 0, "size", size, "given: the dataset cannot tell its number of examples, or never ends")
-        super().__init__(size, batch_size, seed, transform)
-        known = all(spec.shape.is_fully_defined() for spec in element.values())
-        require(known, "dataset", element, "of fully known shapes")
-        self.spec = {name: tf.TensorSpec([self.batch_size, *spec.shape], spec.dtype)
-                     for name, spec in element.items()}
-        self._place: tuple[int, Any] = (-1, None)  # the next batch of the open iterator
-
-    def open(self, batch: int) -> Any:
-        if self._place[0] != batch:
-            endless = self._make().batch(self.batch_size, drop_remainder=True).repeat()
-            self._place = -1, iter(endless.skip(batch).prefetch(2))
-        return self._place[1]
-
-    def left_at(self, batch: int) -> None:
-        self._place = batch, self._place[1]
-
-    def batch(self, number: tf.Tensor, reader: Any) -> Batch:
-        return next(reader)
-
-    def open_in_order(self) -> Any:
-        examples = self._make().map(lambda example: (example, tf.ones([])))
-        padding = self._make().take(1).map(lambda example: (example, tf.zeros([]))).repeat()
-        missing = self.batches_in_order * self.batch_size - self.size
-        return iter(examples.concatenate(padding.take(missing)).batch(self.batch_size, drop_remainder=True))
-
-    def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
-        return next(reader)

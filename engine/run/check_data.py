@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.buckets import Buckets
 from engine.cycle.inputs import Context
+from engine.cycle.reads import Reads
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.noise import Noise
@@ -102,8 +104,9 @@ def stored(source: Source, clock: Callable[[], float] = time.perf_counter) -> di
     columns: dict[str, Column] = {}
     reader, began = opened(source, 0), clock()
     for number in range(max(1, min(source.batches_per_epoch, EXAMPLES // source.batch_size))):
-        for name, values in source.batch(tf.constant(number, tf.int64), reader).items():
-            values = values.numpy()[:EXAMPLES]
+        raw = source.batch(tf.constant(number, tf.int64), reader)
+        for name in Reads.one(source).specs(""):
+            values = raw[name].numpy()[:EXAMPLES]
             if name in columns:
                 columns[name].add(values)
             else:
@@ -119,7 +122,8 @@ def first_batch(engine: StepEngine) -> dict[str, np.ndarray]:
     step = next(step for step in engine.steps.values() if name in step.inputs.reads.sources)
     numbers = [tf.constant(number, tf.int64) for number in engine.place.batches]
     inputs = step.inputs.of(tf.constant(engine.updates[step.phase.name], tf.int64), numbers, context(engine)).micro(0)
-    batch = engine.source.transform(inputs.raw[name], Noise(examples=engine.source.batch_size, drawn=inputs.data[name]))
+    batch = Buckets(step.inputs.reads, step.compute.traced).choose(inputs, lambda inputs: engine.source.transform(
+        inputs.raw[name], Noise(examples=engine.source.batch_size, drawn=inputs.data[name])))
     return {name: tf.convert_to_tensor(values).numpy() for name, values in batch.items()}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from engine.cycle.reads import Reads
 from engine.cycle.step import Step
 from engine.cycle.step_engine import StepEngine
 from engine.cycle.terms import Form
@@ -24,7 +25,8 @@ def of_data(engine: StepEngine, stored: Mapping[str, Column], given: Mapping[str
         rows += [[f"  {title}", *[""] * 5], *([f"    {name}", *_column(column)] for name, column in columns.items())]
     return [*table(rows, left=(0, 1, 2), indent=""),
             *(line for name, column in stored.items() for line in _classes(name, column)),
-            f"  {source.size:,} examples: {source.batches_per_epoch:,} batches of {source.batch_size:,} per epoch"]
+            f"  {source.size:,} examples: {source.batches_per_epoch:,} batches of {source.batch_size:,} per epoch",
+            *[f"  buckets: {'; '.join(at.bucket for at in Reads.one(source).in_each_bucket)}"] * bool(source.buckets)]
 
 
 def _column(column: Column) -> list[str]:

@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.data.source import DatasetSource, Source
+from engine.data.dataset_source import DatasetSource
+from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
 

@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.agreement import survey_each
+from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
+from engine.cycle.inputs import Inputs
 from engine.cycle.plan import Plan
 from engine.cycle.reads import Reads
 from engine.cycle.scope import Scope
-from engine.cycle.trace import survey
 from engine.data.source import Source
 from engine.errors import require
 from engine.noise import Noise, key
@@ -32,8 +34,9 @@ class Evaluation:
         self.source, self._nets, self._averages, self._state = source, nets, averages, state or {}
         self._function, self._transform = as_loss(function, nets), converted(source.transform)
         self._seed, self._place = seed, place
-        self._survey = survey(function, nets, Reads.one(source), place,
-                              {name: tf.TensorSpec(value.shape, value.dtype) for name, value in self._state.items()})
+        specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in self._state.items()}
+        self._survey = survey_each(function, nets, Reads.one(source), place, specs)
+        self._buckets = Buckets(Reads.one(source), self._survey)
         for name, shape in self._survey.shapes.items():
             require(shape[:1] == (source.batch_size,), f"{place} {name}", f"shape {list(shape)}",
                     f"of first axis {source.batch_size}, one figure per example")
@@ -62,16 +65,25 @@ class Evaluation:
         for number in range(self.source.batches_in_order):
             values, weights = self._each(tf.constant(number, tf.int64), reader)
             found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
-        return {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+        whole = {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+        if self.source.stored_places is None:
+            return whole
+        order = np.argsort(self.source.stored_places)
+        return {name: values[order] for name, values in whole.items()}
 
     # Traced from here on.
 
     def _values_of(self, raw: Any, data_draws: Any, draws: Any) -> dict[str, tf.Tensor]:
+        inputs = Inputs({"": raw}, {"": data_draws}, draws, tf.zeros([0, 2], tf.int64))
+        found: dict[str, tf.Tensor] = self._buckets.choose(inputs, self._values_at)
+        return found
+
+    def _values_at(self, inputs: Inputs) -> dict[str, tf.Tensor]:
         examples = self.source.batch_size
         state = {name: variable.read_value() for name, variable in self._state.items()}
         with Scope([(v, tf.convert_to_tensor(average)) for v, average in self._averages]):
-            batch = self._transform(raw, Noise(examples=examples, drawn=data_draws))
-            return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=draws), state))
+            batch = self._transform(inputs.raw[""], Noise(examples=examples, drawn=inputs.data[""]))
+            return dict(self._function(self._nets, batch, Noise(examples=examples, drawn=inputs.loss), state))
 
     def _batch(self, number: tf.Tensor, reader: Any) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         raw, weights = self.source.in_order(number, reader)
@@ -93,9 +105,17 @@ class Evaluation:
 
 
 def first_examples(source: Source, count: int) -> dict[str, tf.Tensor]:
-    """The first ``count`` raw examples of ``source`` in stored order, at most all of them."""
-    reader, parts = source.open_in_order(), []
-    for number in range(min(source.batches_in_order, -(-count // source.batch_size))):
+    """The first ``count`` raw examples of ``source`` in stored order, at most all of them; at the longest bucket."""
+    reader, parts, places = source.open_in_order(), [], source.stored_places
+    count, found, passed = min(count, source.size), 0, 0
+    for number in range(source.batches_in_order):
         raw, weights = source.in_order(tf.constant(number, tf.int64), reader)
-        parts.append({name: value[:int(tf.reduce_sum(weights))] for name, value in raw.items()})
-    return {name: tf.concat([part[name] for part in parts], axis=0)[:count] for name in parts[0]}
+        held = int(tf.reduce_sum(weights))
+        mine = np.arange(passed, passed + held) if places is None else places[passed:passed + held]
+        rows = np.flatnonzero(mine < count)
+        parts.append((mine[rows], {name: tf.gather(raw[name], rows) for name in Reads.one(source).specs("")}))
+        found, passed = found + len(rows), passed + held
+        if found == count:
+            break
+    order = np.argsort(np.concatenate([mine for mine, _ in parts]))
+    return {name: tf.gather(tf.concat([part[name] for _, part in parts], axis=0), order) for name in parts[0][1]}

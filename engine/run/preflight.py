@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from engine.cycle.agreement import survey_each
 from engine.cycle.average import Teacher, average_of
 from engine.cycle.parts import specs_of
 from engine.cycle.reads import Reads
@@ -91,7 +92,7 @@ def check_state(strategy: LossStrategy) -> dict[str, np.ndarray]:
 def check_shown(strategy: LossStrategy, engine: StepEngine) -> None:
     """Trace the metrics and the pictures, and create what variables only they use. Raises ``Invalid``."""
     reads, specs = Reads.one(engine.source), specs_of(engine.state)
-    survey(strategy.metrics, engine.nets, reads, "evaluation", specs)
+    survey_each(strategy.metrics, engine.nets, reads, "evaluation", specs)
     survey(strategy.pictures, engine.nets, reads, "pictures", specs)
     for name, net in engine.nets.items():
         require(net.variables or isinstance(net, Teacher), f"net {name}", "no variables", "used by a loss, or left out")

@@ -125,6 +125,9 @@ class Trainer:
                  "accumulate": {name: update.accumulate for name, update in chosen.items()}}
         if every := {phase.name: phase.every for phase in phases if phase.every > 1}:
             facts["every"] = every
+        if buckets := {name: [{key: list(spec.shape[1:]) for key, spec in specs.items()} for specs in source.buckets]
+                       for name, source in sources.items() if source.buckets}:
+            facts["buckets"] = buckets
         self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **facts})
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,

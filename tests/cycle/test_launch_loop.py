@@ -10,7 +10,7 @@ from engine import ArraySource, DatasetSource
 from engine.cycle.inputs import Context
 from engine.data.augment import Chain, Flip, Shift, scale
 from engine.run.cost import operations
-from tests import toys
+from tests import bucketed, toys
 from tests.cycle.test_health import first_hit, poisoned
 
 
@@ -156,3 +156,14 @@ def test_augmentation_draws_anew_for_every_batch_and_as_in_a_graph():
         seen.append([float(made.run(1).totals["fit"]["picture"][0]) for _ in range(6)])
     assert seen[0] == pytest.approx(seen[1], rel=1e-6)
     assert len(set(seen[0])) == 6
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_batches_of_several_lengths_are_those_of_plain_tensorflow(accumulate):
+    made, nets, _ = bucketed.made("xla", accumulate=accumulate)
+    assert made.program.kind == "launch"
+    expected, sums, seen = bucketed.by_hand(nets["net"].get_weights(), 8, accumulate=accumulate)
+    assert len(set(seen)) == 3
+    assert [float(each) for each in made.run(8).totals["fit"]["error"]] == pytest.approx(sums, rel=1e-4)
+    for ours, theirs in zip(nets["net"].get_weights(), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)

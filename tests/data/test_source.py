@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import engine.device
-from engine.data.source import ArraySource, DatasetSource
+from engine.data.dataset_source import DatasetSource
+from engine.data.source import ArraySource
 from engine.errors import Invalid
 
 SIZE, BATCH = 23, 5  # 4 full batches and a remainder of 3
