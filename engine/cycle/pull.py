@@ -34,7 +34,7 @@ class Pull:
                                                        strict=True))
         self.factors = compute.factors(given.update)
         self.state, self.update = given.state, given.update
-        self._batch, self._given, self._inputs = batch, given, inputs
+        self._batch, self._given, self._inputs, self._own = batch, given, inputs, measured.gradients
 
     def gradients(self, *objectives: Mapping[str, Any], at: Sequence[tf.Tensor] | None = None) -> list[Gradients]:
         """The gradient of each objective {term: factor}; none is the phase's own.
@@ -53,7 +53,8 @@ class Pull:
         require(at is None or len(at) == len(self.weights), "at", f"{len(at or [])} tensors",
                 f"{len(self.weights)}, in the order of weights")
         given = self._given if at is None else self._given._replace(weights=[tf.convert_to_tensor(w) for w in at])
-        found = self._batch.measured(given, self._inputs, objectives or (None,)).gradients
+        found = self._own if not objectives and at is None else (
+            self._batch.measured(given, self._inputs, objectives or (None,)).gradients)
         if isinstance(given.scale, float):
             return found
         return [[gradient / given.scale for gradient in each] for each in found]  # float16: computed scaled
