@@ -52,7 +52,7 @@ class Step:
         self.advance: Callable[..., Outcome] = plan.part(self._advance) if whole else self._advance
         self.rush: Callable[..., tuple[Outcome, tf.Tensor]] = plan.part(self._rush)
         choose = commit.update.gradient
-        self._choose = None if choose is None else converted(choose, compute.nets.values())
+        self._choose = None if choose is None else converted(choose)
         self.seldom = False  # ``advance`` is: then it need not be fast, nor the fast way be compiled
         # A function of its own: a branch that is seldom taken costs nothing then.
         self._guarded: Callable[..., tf.Tensor] = commit.guarded if plan.name == "eager" else tf.function(

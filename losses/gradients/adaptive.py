@@ -56,8 +56,8 @@ def adaptive_weight(term: str, relative_to: str | Sequence[str], layer: str, mos
         separate = [rest] if rest and set(rest) != set(others) else []
         mine, theirs, *found = pull.gradients({term: 1.0}, others, *separate)
         ratio = norm([theirs[place] for place in places]) / (norm([mine[place] for place in places]) + smallest)
-        weight = tf.where(ratio > most, tf.cast(most, ratio.dtype), ratio)  # NaN stays: the update is then refused
+        weight = tf.where(ratio > most, tf.constant(most, ratio.dtype), ratio)  # NaN stays, and is refused
         plain = found if separate or not rest else [theirs]
-        return summed([scaled(tf.cast(pull.factors.get(term, 1.0), weight.dtype) * weight, mine), *plain])
+        return summed([scaled(pull.factors.get(term, 1.0), scaled(weight, mine)), *plain])
 
     return gradient

@@ -39,8 +39,9 @@ def dot(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> tf.Tensor:
 
 
 def scaled(factor: Any, tensors: Sequence[tf.Tensor]) -> Gradients:
-    """The tensors times a number."""
-    return [tf.cast(tf.cast(factor, x.dtype) * x, like.dtype) for x, like in zip(_wide(tensors), tensors, strict=True)]
+    """The tensors times a number, of Python or a scalar of any floating dtype."""
+    return [tf.cast((tf.cast(factor, x.dtype) if tf.is_tensor(factor) else factor) * x, like.dtype)
+            for x, like in zip(_wide(tensors), tensors, strict=True)]
 
 
 def summed(lists: Sequence[Sequence[tf.Tensor]]) -> Gradients:
