@@ -71,7 +71,7 @@ class Phase:
         first source; ``"same"``: the batch that the phase before has read last; None: an empty batch.
       weights: Factor of a term in the objective, 1 if not named: a number, or a function or Keras
         ``LearningRateSchedule`` of this phase's update count.
-      watch: Terms that are logged and not minimised.
+      watch: Terms that are logged and not minimised; an ``Update(gradient=...)`` may use them all the same.
       passes: Names of results of the loss that are no terms, each [B, ...], handed to ``after``.
       after: ``after(nets, state, seen) -> {name: new value}`` of the strategy's state, once per applied update, after
         the optimizer. ``seen`` holds the means of the update's terms and what ``passes`` names, of the global batch.

@@ -1,4 +1,7 @@
-"""Loss maths: pure, per example, unreduced over the batch. The strategies are in `losses.strategies`."""
+"""Loss maths: pure, per example, unreduced over the batch.
+
+The strategies are in `losses.strategies`; what `Update(gradient=...)` takes is in `losses.gradients`.
+"""
 
 from losses.adversarial import (
     hinge_discriminator,

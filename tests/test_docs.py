@@ -15,10 +15,11 @@ import nets
 from engine import ArraySource, Trainer, average_of
 from engine.data.augment import scale
 from engine.testing import assert_resumes, try_phase
+from losses import gradients
 
 PAGE = (Path(__file__).parent.parent / "docs" / "write_your_own_strategy.md").read_text()
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-VAE, WGANGP, EXAMPLE, SEVERAL, LENGTHS, QUEUE, LAZY, TEST = BLOCKS
+VAE, WGANGP, EXAMPLE, SEVERAL, LENGTHS, QUEUE, LAZY, GRADIENTS, TEST = BLOCKS
 
 
 def lines_of_code(source):
@@ -37,9 +38,10 @@ def lines_of_code(source):
 def defined(tmp_path):
     """Makes a file of a piece of the page, with the page's words at hand, and imports it."""
     def define(source):
-        words = f"import functools\nimport numpy as np\nimport tensorflow as tf\n" \
-                f"from engine import LossStrategy, Phase, Ratio\n" \
-                f"from losses import {', '.join(losses.__all__)}\n\n"
+        words = f"import functools\nimport keras\nimport numpy as np\nimport tensorflow as tf\n" \
+                f"from engine import LossStrategy, Phase, Ratio, Update\n" \
+                f"from losses import {', '.join(losses.__all__)}\n" \
+                f"from losses.gradients import {', '.join(gradients.__all__)}\n\n"
         (tmp_path / "page.py").write_text(words + source)
         spec = importlib.util.spec_from_file_location("page", tmp_path / "page.py")
         module = importlib.util.module_from_spec(spec)
@@ -127,3 +129,19 @@ def test_the_pages_language_model_trains_on_sentences_of_several_lengths(defined
     made = make(plan="graph")
     first, *_, last = [float(np.divide(*made.engine.run(5).totals["words"]["word"])) for _ in range(6)]
     assert last < 0.3 * first
+
+
+@pytest.mark.parametrize("name", ["shipped", "own"])
+def test_the_other_gradients_train_and_continue(defined, name):
+    def make(**options):
+        keras.utils.set_random_seed(0)
+        page = defined(GRADIENTS)
+        return Trainer(page.TwoTasks(), {"net": dense(1)}, getattr(page, name), points(8), say=lambda line: None,
+                       **options)
+
+    assert_resumes(make, cycles=6, stop=3)
+
+
+def test_the_page_names_every_gradient():
+    table = re.findall(r"^\| `(\w+)\(", PAGE, flags=re.MULTILINE)
+    assert sorted(table) == gradients.__all__

@@ -16,6 +16,7 @@ BESIDE = ("auto", "wiring", "cli", "early", "reopen", "several", "train_classifi
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [
     ("losses/strategies/*.py", ("losses", "engine.strategy", "engine.errors"), {"tensorflow", "keras"}),
+    ("losses/gradients/*.py", ("losses.",), {"tensorflow"}),
     ("losses/*.py", ("losses.",), {"tensorflow"}),
     ("nets/*.py", ("nets",), {"tensorflow", "keras"}),
     ("engine/errors.py", (), set()),

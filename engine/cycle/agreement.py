@@ -15,14 +15,14 @@ from engine.noise import Request
 from engine.strategy import Nets, Phase
 
 
-def trace_each(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) -> Traced:
+def trace_each(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, every_term: bool = False) -> Traced:
     """``trace`` in each bucket, in the longest first: that is the form that nets are built for.
 
     Raises:
       Invalid: for terms, statistics or draws that are others in another bucket.
     """
     place = f"phase {phase.name}"
-    each = _each(reads, place, lambda at: trace(phase, nets, at, state))
+    each = _each(reads, place, lambda at: trace(phase, nets, at, state, every_term))
     longest = each[-1]
     for at, traced in zip(reads.in_each_bucket, each, strict=True):
         where = _where(at)

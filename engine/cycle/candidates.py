@@ -71,7 +71,7 @@ class Candidates:
                        if accumulate * replicas.count > 1 else None)
         self._gradients = self._batch.gradients if self._batch else self._compile(self._part.gradients)
         choose = commit.update.gradient
-        self._choose = None if choose is None else converted(choose, compute.nets.values())
+        self._choose = None if choose is None else converted(choose)
         self.names = [*compute.names, "gradient_norm"]
         self._floats = [place for place, v in enumerate(compute.traced.assigned) if tf.as_dtype(v.dtype).is_floating]
         # What is looked at beside the terms: values that an update would assign.

@@ -44,7 +44,8 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
             trace_each(phase, nets, each, specs)
         for teacher in teachers:
             teacher.build()
-    traced = [trace_each(phase, nets, each, specs) for phase, each in zip(phases, reads, strict=True)]
+    traced = [trace_each(phase, nets, each, specs, every_term=updates[phase.name].gradient is not None)
+              for phase, each in zip(phases, reads, strict=True)]
     groups = [_reached(updates[phase.name].groups(phase, nets), each)
               for phase, each in zip(phases, traced, strict=True)]
     found: dict[str, Parts] = {}

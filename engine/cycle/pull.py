@@ -34,7 +34,7 @@ class Pull:
                                                        strict=True))
         self.factors = compute.factors(given.update)
         self.state, self.update = given.state, given.update
-        self._again, self._given = again, given
+        self._again, self._given, self._own = again, given, measured.gradients
 
     def gradients(self, *objectives: Mapping[str, Any], at: Sequence[tf.Tensor] | None = None) -> list[Gradients]:
         """The gradient of each objective {term: factor}; none is the phase's own.
@@ -53,7 +53,7 @@ class Pull:
         require(at is None or len(at) == len(self.weights), "at", f"{len(at or [])} tensors",
                 f"{len(self.weights)}, in the order of weights")
         given = self._given if at is None else self._given._replace(weights=[tf.convert_to_tensor(w) for w in at])
-        found = self._again(given, objectives or (None,)).gradients
+        found = self._own if not objectives and at is None else self._again(given, objectives or (None,)).gradients
         if isinstance(given.scale, float):
             return found
         return [[gradient / given.scale for gradient in each] for each in found]  # float16: computed scaled

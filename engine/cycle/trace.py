@@ -34,7 +34,7 @@ class Traced:
       requests: Draws of the loss. data_requests: Draws of the transforms, by source.
       terms: {name: its form}; empty for a function that is no loss.
       assigned: Variables of nets that the forward pass assigns, but the states of seed generators.
-      without_gradient: Trained variables that the objective does not reach.
+      without_gradient: Trained variables that the objective does not reach, nor with ``every_term`` another term.
       regularized: Whether there are penalties of weights or outputs.
       whole: What is one number of the whole batch, so that this cannot be taken apart: terms, losses that layers add.
       weights_move: Whether a gradient reaches the weights of a ``Ratio``.
@@ -75,8 +75,11 @@ def survey(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
     return Traced(*_forms(values), asked.requests, asked.data_requests)
 
 
-def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) -> Traced:
+def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, every_term: bool = False) -> Traced:
     """Trace ``phase.loss``.
+
+    Args:
+      every_term: Whether watched terms count, too, in what has a gradient: a ``gradient=`` may use any.
 
     Raises:
       Invalid: for terms of a wrong name or shape, and for state that the engine does not know.
@@ -89,8 +92,9 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
             forms = forms_of(phase, results, reads)
             penalties = regularization(phase, nets)
             values = {name: form.values(results[name]) for name, form in forms.items()}
-            counted = [tf.reduce_sum(tf.cast(values[name], tf.float32)) for name in forms if name not in phase.watch]
-            objective = tf.add_n(counted + penalties)
+            counted = [tf.reduce_sum(tf.cast(values[name], tf.float32)) for name in forms
+                       if every_term or name not in phase.watch]
+            target = tf.add_n(counted + penalties)
             weights = [tf.reduce_sum(tf.cast(results[name].weights, tf.float32)) for name, form in forms.items()
                        if form is Form.RATIO]
             over = tf.add_n(weights) if weights else None
@@ -98,14 +102,14 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None) ->
         scalars = {name: values[name] for name, form in forms.items() if form is Form.SCALAR}
         whole = whole_of(phase, nets, reads, asked.examples, scalars)
         trained = trainable(phase, nets)
-        lost = _unreached(scope, objective, trained)
+        lost = _unreached(scope, target, trained)
         moving = over is not None and len(_unreached(scope, over, trained)) < len(trained)
         values |= {name: tf.convert_to_tensor(results[name]) for name in phase.passes}
     assigned = [v for v in scope.assigned if v.name != "seed_generator_state"]
     hidden = [v.path for v in assigned if scope.get_current_value(v).graph is not traced]
     require(not hidden, place, ", ".join(hidden), INSIDE)
     if scope.unbuilt:  # now that the nets have weights
-        return trace(phase, nets, reads, state)
+        return trace(phase, nets, reads, state, every_term)
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
     return Traced(

@@ -31,7 +31,9 @@ class Update:
       clip_weights: After each update every weight that the phase moves is clamped to [-clip_weights, clip_weights]
         (Arjovsky et al. 2017, algorithm 1); None for none. The average is taken of the clamped weights.
       gradient: ``gradient(pull) -> gradients``: another gradient than that of the objective, see ``Pull``; before
-        clipping. The logged terms and objective stay those of the loss.
+        clipping. One of ``losses.gradients`` (``sharpness_aware``, ``conflict_projection``, ``equal_norms``,
+        ``adaptive_weight``) or a function of your own. It may use any term, and the phase moves what any term reaches,
+        a watched one too. The logged terms and objective stay those of the loss.
 
     Raises:
       Invalid: if a field breaks its rule.

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from engine import Invalid, Phase, Update
+from engine.run.preflight import check_traces
 from tests import toys
 
 
@@ -33,6 +34,51 @@ def test_the_phases_own_gradient_by_other_ways(gradient, plan):
     ours, plain = made(gradient, plan), made(None, plan)
     ours.run(4), plain.run(4)
     np.testing.assert_allclose(toys.bits(ours, ours.nets), toys.bits(plain, plain.nets), rtol=1e-5, atol=1e-6)
+
+
+class TwoHeads(toys.Fit):
+    """``second`` depends on the second net alone."""
+
+    def phases(self):
+        return [Phase("fit", self.loss, updates=["net", "other"], **self.options)]
+
+    def loss(self, nets, batch, noise):
+        return {name: tf.square(nets[net](batch["x"])[:, 0] - batch["x"][:, 0])
+                for name, net in (("first", "net"), ("second", "other"))}
+
+
+@pytest.mark.parametrize("plan", ["eager", "graph", "xla"])
+def test_it_moves_what_only_a_watched_term_reaches(plan):
+    ends = []
+    for options, gradient in (({}, None), ({"watch": ["second"]},
+                                           lambda pull: pull.gradients({"first": 1.0, "second": 1.0})[0])):
+        keras.utils.set_random_seed(0)
+        optimizer = keras.optimizers.SGD(0.1, momentum=0.5)
+        engine = toys.engine(TwoHeads(**options), {"net": toys.net(3, 1), "other": toys.net(2, 1)},
+                             {"fit": Update(optimizer, gradient=gradient)}, toys.points(), plan=plan)
+        assert check_traces(engine) == []
+        report = engine.run(4)
+        ends.append(toys.bits(engine, engine.nets))
+    np.testing.assert_allclose(*ends, rtol=1e-5, atol=1e-6)
+    objective, first = (report.totals["fit"][name][0] for name in ("objective", "first"))
+    assert objective == pytest.approx(first / 8, rel=1e-6)  # the logged objective stays that of the loss
+
+
+def test_its_own_gradient_is_computed_once():
+    calls = []
+
+    class Counting(toys.Fit):
+        def loss(self, nets, batch, noise):
+            calls.append(tf.executing_eagerly())
+            return super().loss(nets, batch, noise)
+
+    def plain(pull):
+        return [0.5 * (a + b) for a, b in zip(pull.gradients()[0], pull.gradients()[0], strict=True)]
+
+    engine = toys.engine(Counting(), {"net": toys.net(1)}, {"fit": Update(toys.adam(), gradient=plain)}, toys.points(),
+                         plan="eager")
+    engine.run(3)
+    assert sum(calls) == 3
 
 
 def test_in_float16_it_is_computed_with_the_loss_scale():

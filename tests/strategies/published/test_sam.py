@@ -1,6 +1,7 @@
 """SAM (Foret et al. 2021, arXiv 2010.01412, algorithm 1): the gradient where the loss is highest nearby.
 
-Twice: as a loss of its own, with dropout and batch normalisation, by ``engine.at``; and as ``Update(gradient=...)``.
+Three times: as a loss of its own, with dropout and batch normalisation, by ``engine.at``; as ``Update(gradient=...)``
+of a user's own; and by ``losses.gradients``, its adaptive form (Kwon et al. 2021, arXiv 2102.11600) too.
 """
 
 import keras
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from engine import LossStrategy, Phase, Update, at, weights_of
+from losses.gradients import sharpness_aware
 from tests.strategies.published.method import (
     PLANS,
     Method,
@@ -28,6 +30,12 @@ RADIUS, RATE = 0.05, 0.1
 def ascended(weights, gradients):
     norm = tf.linalg.global_norm(gradients) + 1e-12
     return [w + RADIUS * g / norm for w, g in zip(weights, gradients, strict=True)]
+
+
+def adaptively(weights, gradients):
+    scales = [tf.abs(w) + 0.01 for w in weights]
+    norm = tf.linalg.global_norm([t * g for t, g in zip(scales, gradients, strict=True)])
+    return [w + 0.5 * t * t * g / norm for w, t, g in zip(weights, scales, gradients, strict=True)]
 
 
 class SAM(LossStrategy):
@@ -68,12 +76,14 @@ def normalised():
 
 
 LOSS = Method(SAM, lambda: {"net": normalised()}, lambda: keras.optimizers.SGD(RATE), lambda: points(10))
-GRADIENT = Method(Plain, lambda: {"net": dense(8, 1)},
-                  lambda: Update(keras.optimizers.SGD(RATE), gradient=by_gradient), lambda: points(10))
+GRADIENT, SHIPPED, ADAPTIVE = (
+    Method(Plain, lambda: {"net": dense(8, 1)}, lambda each=each: Update(keras.optimizers.SGD(RATE), gradient=each),
+           lambda: points(10))
+    for each in (by_gradient, sharpness_aware(RADIUS), sharpness_aware(0.5, adaptive=True)))
 DENSE = Method(SAM, lambda: {"net": dense(8, 1)}, lambda: keras.optimizers.SGD(RATE), lambda: points(10))
 
 
-def by_hand(cycles):
+def by_hand(cycles, uphill):
     start = DENSE.trainer("eager")
     net = variables(start.nets["net"])
     for update in range(cycles):
@@ -86,16 +96,16 @@ def by_hand(cycles):
             return tape.gradient(loss, weights)
 
         here = [tf.convert_to_tensor(v) for v in net]
-        for variable, slope in zip(net, gradient(ascended(here, gradient(here))), strict=True):
+        for variable, slope in zip(net, gradient(uphill(here, gradient(here))), strict=True):
             variable.assign_sub(RATE * slope)
     return numbers(net)
 
 
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("method", [DENSE, GRADIENT], ids=["loss", "gradient"])
+@pytest.mark.parametrize("method", [DENSE, GRADIENT, SHIPPED, ADAPTIVE], ids=["loss", "own", "shipped", "adaptive"])
 def test_the_step_is_the_gradient_uphill(method, plan):
     trainer = method.trainer(plan)
-    expected = by_hand(method.cycles)
+    expected = by_hand(method.cycles, adaptively if method is ADAPTIVE else ascended)
     report = trainer.engine.run(method.cycles)
     assert not report.fault
     assert_same(values(trainer.nets["net"]), expected)
