@@ -63,8 +63,8 @@ def reopen(run_dir: Path, part: str | None = None, **overrides: Any) -> Reopened
     from engine import Trainer, prepare
     from engine.errors import require
     from engine.run import checkpoint
+    from engine.run.facts import place_of
     from engine.run.state import variables_of
-    from engine.run.trainer import place_of
 
     recorded = _recorded(run_dir)
     module = _script(run_dir, recorded)

@@ -8,7 +8,6 @@ one cycle (after a stop in the middle of the next, or a rollback) is ``<cycle>.1
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import zipfile
@@ -20,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import Invalid
+from engine.run.durable import digest_of, sync, sync_folder
 
 KEEP = 3  # newest checkpoints kept; two survive a fault in the newest
 STATE, MANIFEST = "state.npz", "manifest.json"
@@ -54,16 +54,16 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
     partial.mkdir()
     with (partial / STATE).open("wb") as file:
         np.savez(file, **{name: _plain(array) for name, array in state.items()})  # type: ignore[arg-type]
-        _sync(file)
+        sync(file)
     described = {name: [list(array.shape), str(array.dtype)] for name, array in state.items()}
-    size = {"bytes": (partial / STATE).stat().st_size, "sha256": _digest(partial / STATE)}
+    size = {"bytes": (partial / STATE).stat().st_size, "sha256": digest_of(partial / STATE)}
     manifest = {**facts, "cycle": cycle, "revision": revision, "variables": described, "files": {STATE: size}}
     with (partial / MANIFEST).open("w") as file:
         json.dump({**manifest, "sha256": _seal(manifest)}, file, indent=1)
-        _sync(file)
-    _sync_folder(partial)
+        sync(file)
+    sync_folder(partial)
     partial.rename(final)
-    _sync_folder(folder)
+    sync_folder(folder)
     others = [path for path in listed(folder) if path not in before]
     for old in [*before, *(path for path in others[:-keep] if cycle_of(path) not in also)]:
         old.rename(folder / f".removed-{old.name}")
@@ -128,7 +128,7 @@ def fault_of(path: Path) -> str | None:
             size = (path / name).stat().st_size
             if size != wanted["bytes"]:
                 return f"{name} has {size} bytes and not the {wanted['bytes']} that the manifest says"
-            if _digest(path / name) != wanted["sha256"]:
+            if digest_of(path / name) != wanted["sha256"]:
                 return f"{name} is not what the manifest says (SHA-256)"
         state_of(path, manifest, read=False)
     except Exception as error:  # whatever damage makes a reader raise: the checkpoint before it is there
@@ -193,35 +193,9 @@ def _seal(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _slow(file)
-
-
-def _slow(file: Any) -> str:
-    """``hashlib.file_digest``, which Python 3.10 does not have."""
-    digest = hashlib.sha256()
-    while block := file.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
-
-
 def _dtype(variable: Any) -> str:
     return str(getattr(variable.dtype, "name", variable.dtype))
 
 
 def _show(form: tuple[tuple[int, ...], str] | None) -> str:
     return "absent" if form is None else f"{form[1]}{list(form[0])}"
-
-
-def _sync(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

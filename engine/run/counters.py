@@ -1,9 +1,11 @@
 """Counters: what is behind a run. Every schedule, limit, event and log line names the one it counts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.cycle.step_engine import StepEngine
+from engine.errors import require
 
 
 @dataclass(frozen=True)
@@ -27,3 +29,13 @@ class Counters:
         """The counters of ``engine`` now."""
         batches = engine.place.batches[0]
         return cls(engine.cycles, engine.updates, batches, batches / engine.source.batches_per_epoch)
+
+
+def cycles_of(cycles_per_epoch: float, cycles: int | None, epochs: float | None) -> int:
+    """The number of cycles that the one that is given means; an epoch ends with a whole cycle."""
+    require((cycles is None) != (epochs is None), "train", {"cycles": cycles, "epochs": epochs},
+            "given exactly one of cycles and epochs")
+    name, value = ("epochs", epochs) if cycles is None else ("cycles", float(cycles))
+    assert value is not None
+    require(math.isfinite(value) and value > 0, name, value, "above 0")
+    return math.ceil(value * (cycles_per_epoch if cycles is None else 1) - 1e-6)

@@ -37,6 +37,15 @@ class Keeper:
         self._lock = Lock(folder.path) if folder else None
         self._read: list[Path] = []  # the checkpoints that were there when the run was restored
 
+    @property
+    def has_folder(self) -> bool:
+        """Whether anything is kept."""
+        return self._folder is not None
+
+    def path_of(self, cycle: int) -> Path | None:
+        """Where the checkpoint of a cycle stands; None without a folder."""
+        return None if self._folder is None else self._folder.checkpoints / str(cycle)
+
     def open(self) -> bool:
         """Make the folder and lock it, once. Returns whether it was not locked before.
 

@@ -189,6 +189,14 @@ class Trial:
         return same.pop() if len(same) == 1 else " ".join(f"{name}={plan}" for name, plan in plans.items())
 
 
+def speed_of(engine: StepEngine, cycles: int, clock: Callable[[], float], choose: bool) -> float:
+    """Cycles per second of a run of so many; with ``choose`` by the fastest plan. Moves the state."""
+    choice = Trial(engine, cycles, clock).choose() if choose else None
+    if choice and choice.speeds:
+        return choice.speeds[choice.plan]
+    return Trial(engine, cycles, clock).speed()
+
+
 def _variables(engine: StepEngine) -> list[tf.Variable]:
     """All that the traced loop may assign: what its updates move, and what a loss has of its own."""
     moved = [variable for part in engine.parts.values() for variable in part.commit.variables]

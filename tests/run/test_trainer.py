@@ -432,7 +432,7 @@ def test_a_signal_that_is_overdue_ends_the_process_even_if_nothing_can_be_saved(
     monkeypatch.setattr("engine.run.signals.leave", leave)
     monkeypatch.setattr(made._keeper, "save", full)
     with pytest.raises(SystemExit):
-        made._overdue(signal.SIGTERM)
+        made._session.overdue(signal.SIGTERM)
     assert left == [(signal.SIGTERM, "no checkpoint could be saved ([Errno 28] No space left on device), the last one "
                      "stands")]
 

@@ -205,7 +205,7 @@ def test_a_run_continues_by_the_plan_that_was_chosen(monkeypatch, tmp_path):
     monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     machine, said = Machine(monkeypatch, graph=0.1, xla=0.05, mixed=0.2), []
     first, _ = trainer(tmp_path / "run", "auto", said.append, clock=machine.clock)
-    monkeypatch.setattr(first, "cycles_of", lambda **length: 1000 if not first._trial else 6)
+    monkeypatch.setattr(first, "cycles_of", lambda **length: 1000 if not first._facts.trial else 6)
     first.train(cycles=1000)  # the trial is of a long run
     assert first.counters.cycles >= 6 and first.summary()["plan"] == "xla"
     assert any(line.startswith("plan xla: cycles/s graph 10, xla 20") for line in said)

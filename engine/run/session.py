@@ -1,0 +1,190 @@
+"""Session: the training in this process, from call to call of the compiled loop."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.cycle.health import BadUpdate, Fault
+from engine.cycle.step_engine import StepEngine
+from engine.run import environment, signals
+from engine.run.agenda import Agenda
+from engine.run.counters import Counters
+from engine.run.events import Event
+from engine.run.facts import RunFacts
+from engine.run.figures import Figures
+from engine.run.keeper import Facts, Keeper
+from engine.run.pace import Pace
+from engine.run.signals import Interrupted
+from engine.run.trial import Trial
+
+ROLLBACKS = 3  # of one run
+
+
+class Session:
+    """Calls the compiled loop, lets events act, saves, rolls back and gives up.
+
+    Args:
+      plan: "auto" has one chosen before the first update.
+      cycles_per_call: Cycles in one call of the compiled loop, or "auto".
+      rolls_back: Whether a bad update takes the run back to its last checkpoint.
+      act: ``act(event, means)`` lets an event act.
+      say: ``say(line)``, to people.
+    """
+
+    def __init__(self, engine: StepEngine, facts: RunFacts, agenda: Agenda, keeper: Keeper, figures: Figures, *,
+                 plan: str, cycles_per_call: int | str, rolls_back: bool,
+                 act: Callable[[Event, Mapping[str, float]], None], clock: Callable[[], float],
+                 say: Callable[[str], None]) -> None:
+        self._engine, self._facts, self._agenda, self._keeper, self._figures = engine, facts, agenda, keeper, figures
+        self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
+        self._act, self._clock, self._say = act, clock, say
+        self.pace = Pace()
+        self.started = 0.0  # seconds from the process's start to the training
+        self._save_wanted = False  # by an event that acted
+        self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run before its first call
+        self._training = threading.Lock()  # held while the compiled loop changes the state
+
+    def train(self, target: int) -> None:
+        """To cycle ``target``. Raises ``BadUpdate``, ``Interrupted``."""
+        self.started = self.started or environment.age()
+        self._keeper.open()
+        try:
+            with signals.Watch(self.overdue).watching() as watch:
+                self._train(target, watch)
+        finally:
+            self._keeper.close()
+
+    def save(self, wait: bool = True) -> Path | None:
+        """A checkpoint now; in an event one when all that are due have acted."""
+        if self._agenda.is_acting:
+            self._save_wanted = True
+            return self._keeper.path_of(self._engine.cycles)
+        return self._keeper.save(self._engine.cycles, self._now(), self._facts.worth_keeping, wait)
+
+    def summary(self, doubts: Sequence[str]) -> dict[str, Any]:
+        """Counters, speed, plan, determinism and versions of the run, as JSON values.
+
+        Args:
+          doubts: Why a repeat may have other bits.
+        """
+        engine, facts = self._engine, self._facts
+        counters = Counters.of(engine)
+        return {"cycles": counters.cycles, "epochs": counters.epoch, "batches": counters.batches,
+                "updates": dict(counters.updates), "rejected": facts.rejected, "seconds": facts.seconds,
+                "cycles_per_second": self.pace.cycles_per_second,
+                "process_seconds": {"start": self.started, **self.pace.parts(facts.seconds - facts.seconds_before)},
+                "rollbacks": engine.rollbacks, "best": facts.best.facts if facts.best else {},
+                "stopped": facts.stopped, "deterministic": not doubts, "not_deterministic_because": doubts,
+                "plan": engine.plan.name, "trial": facts.trial, "peak_memory_bytes": environment.peak_memory(),
+                "versions": environment.versions()}
+
+    def _now(self, again: bool = False) -> Facts:
+        """What a checkpoint holds; with ``again`` as it was before the event that acts now."""
+        return self._facts.now(self._agenda.saved(again))
+
+    def _train(self, target: int, watch: signals.Watch) -> None:
+        if self._rolls_back and not self._facts.continued:
+            self.save()
+        elif self._keeper.has_folder and not self._facts.continued and not self.pace.first_call:
+            self._unbegun = self._engine.cycles, self._keeper.copied(), self._now()
+        if self._plan == "auto" and not self._engine.place.slot and not self._facts.trial:
+            with self._training:
+                self._choose_plan(target)
+        self._agenda.start(self._facts.restored.get("events", []))
+        self._facts.restored = {}
+        now = self._clock()
+        while self._agenda.is_pending or (self._engine.cycles < target and not self._facts.stopped):
+            if not self._agenda.is_pending:
+                with self._training:
+                    self._call(target)
+                    now = self._passed(now)
+                    self._agenda.collect(ending=self._engine.cycles >= target)
+            acted = self._fire()
+            if self._facts.stopped:  # the others see the end, too
+                self._agenda.end(acted)
+                self._fire()
+            if watch.caught:
+                break
+        self._keeper.wait()  # a signal now would lose the last checkpoint
+        if watch.caught:
+            self.save()
+            raise Interrupted(watch.caught, self._kept_safe())
+
+    def _choose_plan(self, target: int) -> None:
+        began = self._clock()
+        choice = Trial(self._engine, target, self._clock).choose()
+        self._facts.trial, self.pace.trial = choice.facts, max(0.0, self._clock() - began)
+        self._figures.forget()  # they follow the plan
+        if choice.speeds:
+            self._say(str(choice))
+
+    def _passed(self, before: float) -> float:
+        """Count the seconds since ``before``, none if the clock went backwards; the clock now."""
+        now = self._clock()
+        self._facts.seconds += max(0.0, now - before)
+        return now
+
+    def overdue(self, signum: int) -> None:
+        """A signal was not served in time: leave from here if the state is consistent, else let the main thread."""
+        if not self._training.acquire(blocking=False):
+            if self.pace.first_call:
+                return  # within one call
+            save = self._save_beginning  # it compiles, for as long as that takes
+        else:
+            save = self._save_before_event
+        try:
+            save()
+        except Exception as error:  # the main thread may be blocked for good: leave all the same
+            signals.leave(signum, f"no checkpoint could be saved ({error}), the last one stands")
+        signals.leave(signum, self._kept_safe())
+
+    def _save_beginning(self) -> None:
+        if self._unbegun:  # of a continued run the checkpoint is there
+            self._keeper.write(*self._unbegun, set())
+
+    def _save_before_event(self) -> None:
+        self._keeper.save(self._engine.cycles, self._now(again=True), self._facts.worth_keeping)
+
+    def _kept_safe(self) -> str:
+        saved = self._keeper.has_folder
+        return "a checkpoint was saved" if saved else "the run has no folder, nothing was saved"
+
+    def _fire(self) -> set[int]:
+        """Let the pending events act, and save what they want saved. Returns the ids of those that acted."""
+        self._keeper.check()
+        acted = self._agenda.act(self._act)
+        if self._save_wanted:
+            self._save_wanted = False
+            self.save(wait=False)
+        return acted
+
+    def _call(self, target: int) -> None:
+        now = self._engine.cycles
+        wanted = self.pace.cycles if self._cycles_per_call == "auto" else int(self._cycles_per_call)
+        until = min(target, now + wanted, self._agenda.next_cycle())
+        cycles = max(1, int(until) - now)
+        began = self._clock()
+        report = self._engine.run(cycles)
+        self.pace.ran(cycles, self._clock() - began, report.waited)
+        self._unbegun = None
+        self._agenda.count(report)
+        rejected = self._facts.rejected
+        for phase, count in report.rejected.items():
+            rejected[phase] = rejected.get(phase, 0) + count
+        if report.fault and report.stopped:
+            self._give_up_or_roll_back(report.fault)
+        elif report.fault:
+            self._say(f"skipped {sum(report.rejected.values())} update(s), the last at {report.fault}")
+
+    def _give_up_or_roll_back(self, fault: Fault) -> None:
+        engine = self._engine
+        facts = self._keeper.restore() if self._rolls_back and engine.rollbacks < ROLLBACKS else None
+        if facts is None:
+            self.save()
+            raise BadUpdate(fault, engine.streak)
+        self._facts.rolled_back(facts)
+        self._agenda.start(facts["events"])
+        self.save()
+        self._say(f"rolled back to cycle {engine.cycles}, and on from batch {Counters.of(engine).batches} with other "
+                  f"draws (rollback {engine.rollbacks} of at most {ROLLBACKS}), because of {fault}")
