@@ -12,7 +12,7 @@ from typing import Any
 import cli
 import wiring
 
-FACTS = {"repeats", "every", "script", "examples", "accumulate"}  # in config.json beside the options
+FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate"}  # in config.json beside the options
 HERE = Path(__file__).parent
 
 

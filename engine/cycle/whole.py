@@ -10,7 +10,7 @@ from engine.strategy import Nets, Phase
 
 
 def whole_of(phase: Phase, nets: Nets, reads: Reads, examples: Sequence[tf.Tensor], scalars: Mapping[str, tf.Tensor]
-           ) -> list[str]:
+             ) -> list[str]:
     """What is one number of the whole batch: a scalar that is computed from examples or draws."""
     given = {tensor.op.name for tensor in examples}
     found = [f"term {name}" for name, value in scalars.items() if _hangs_on(value, given)]

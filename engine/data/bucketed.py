@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.data.lengths import Buckets, Pad, forms, pad_of, rising
+from engine.data.lengths import Buckets, Pad, forms, pads_of, rising
 from engine.data.permutation import permuted
 from engine.data.source import BUCKET, ArraySource, Batch, Transform, unchanged
 from engine.errors import require
@@ -48,8 +48,9 @@ class BucketedSource(ArraySource):
         of, known = _lengths(arrays, lists, lengths)
         self._buckets = Buckets(longest, of, known, batch_size)
         chosen = _cut(arrays, lists, cut)
-        stored = {name: _padded(name, array, known, longest[-1], pad_of(pad, name)) if name in chosen
-                  else array for name, array in arrays.items()}
+        pads = pads_of(pad, {name: _dtype(arrays[name]) for name in chosen})
+        stored = {name: _padded(name, array, known, longest[-1], pads[name]) if name in chosen else array
+                  for name, array in arrays.items()}
         super().__init__({**stored, length: known.astype(np.int32), BUCKET: self._buckets.of}, batch_size, seed,
                          transform)
         self.buckets = forms(self.spec, chosen, longest)
@@ -123,6 +124,10 @@ def _cut(arrays: Mapping[str, Stored], lists: Sequence[str], given: Sequence[str
     return [*lists, *(name for name in given if name not in lists)]
 
 
+def _dtype(array: Stored) -> np.dtype:
+    return array.dtype if isinstance(array, np.ndarray) else np.result_type(*{row.dtype for row in array})
+
+
 def _padded(name: str, array: Stored, lengths: np.ndarray, longest: int, pad: Any) -> np.ndarray:
     """[N, longest, ...]."""
     if isinstance(array, np.ndarray):
@@ -131,7 +136,7 @@ def _padded(name: str, array: Stored, lengths: np.ndarray, longest: int, pad: An
                 f"at least as long as the longest of lengths, {needed}")
         more = [(0, 0), (0, max(0, longest - array.shape[1])), *[(0, 0)] * (array.ndim - 2)]
         return np.pad(array[:, :longest], more, constant_values=pad)
-    found = np.full([len(array), longest, *array[0].shape[1:]], pad, np.result_type(*{row.dtype for row in array}))
+    found = np.full([len(array), longest, *array[0].shape[1:]], pad, _dtype(array))
     for place, row in zip(found, array, strict=True):
         place[:len(row)] = row
     return found

@@ -87,6 +87,18 @@ def forms(spec: Specs, cut: Sequence[str], longest: Sequence[int]) -> tuple[Spec
                   for name, each in spec.items() if name != BUCKET} for length in longest)
 
 
-def pad_of(pad: Pad, name: str) -> Any:
-    """What ``name`` is padded with."""
-    return pad.get(name, 0) if isinstance(pad, Mapping) else pad
+def pads_of(pad: Pad, dtypes: Mapping[str, Any]) -> dict[str, Any]:
+    """{name: what it is padded with}. Raises ``Invalid`` for another name, and a number that an integer cannot hold.
+
+    Args:
+      dtypes: NumPy's, of what is padded, by name.
+    """
+    given = pad if isinstance(pad, Mapping) else dict.fromkeys(dtypes, pad)
+    for name, value in given.items():
+        require(name in dtypes, "pad", name, f"for one of {', '.join(dtypes)}")
+        dtype = np.dtype(dtypes[name])
+        if dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            require(value == int(value) and limits.min <= value <= limits.max, f"pad of {name}", value,
+                    f"a number that {dtype} holds")
+    return {name: given.get(name, 0) for name in dtypes}

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.data.lengths import Buckets, Pad, forms, pad_of, rising
+from engine.data.lengths import Buckets, Pad, forms, pads_of, rising
 from engine.data.source import BUCKET
 from engine.errors import require
 
@@ -33,7 +33,8 @@ class RaggedDataset:
                     "of unknown length in the first axis alone")
         require(length not in self._element, "length", length, "a name that the dataset does not have")
         require(int(example.cardinality()) != tf.data.INFINITE_CARDINALITY, "dataset", "endless", "finite")
-        self._make, self._batch_size, self._longest, self._pad, self._length = make, batch_size, longest, pad, length
+        self._make, self._batch_size, self._longest, self._length = make, batch_size, longest, length
+        self._pads = pads_of(pad, {name: self._element[name].dtype.as_numpy_dtype for name in self._ragged})
         lengths = example.map(self._length_of).batch(1024)
         found = np.concatenate([np.zeros([0], np.int32), *lengths.as_numpy_iterator()])
         require(len(found), "data", "0 examples", "at least one example")
@@ -83,7 +84,7 @@ class RaggedDataset:
 
     def _long(self, name: str, value: tf.Tensor) -> tf.Tensor:
         """Padded to the longest bucket."""
-        spec, pad = self._element[name], pad_of(self._pad, name)
+        spec, pad = self._element[name], self._pads[name]
         value = tf.ensure_shape(value, spec.shape)
         shape = [self._longest[-1] - tf.shape(value)[0], *spec.shape[1:]]
         more = tf.zeros(shape, spec.dtype) if pad == 0 else tf.fill(shape, tf.cast(pad, spec.dtype))

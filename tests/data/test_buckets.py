@@ -225,6 +225,11 @@ def test_a_ragged_tensor_and_a_shuffled_dataset():
     (lambda: DatasetSource(examples().batch(2), 1, buckets=BUCKETS),
      r"`dataset` \(tokens of shape \(None, None\)\) must be of unknown length in the first axis alone"),
     (lambda: DatasetSource(examples().repeat(), BATCH, buckets=BUCKETS), r"`dataset` \(endless\) must be finite"),
+    (lambda: lists(pad=0.5), r"`pad of tokens` \(0.5\) must be a number that int32 holds"),
+    (lambda: dataset(pad=0.5), r"`pad of tokens` \(0.5\) must be a number that int32 holds"),
+    (lambda: lists(pad={"tokens": 2**40}), r"`pad of tokens` \(1099511627776\) must be a number that int32 holds"),
+    (lambda: lists(pad={"words": 1}), r"`pad` \(words\) must be for one of tokens"),
+    (lambda: dataset(pad={"index": 1}), r"`pad` \(index\) must be for one of tokens"),
 ])
 def test_what_is_refused(make, text):
     with pytest.raises(Invalid, match=text):
