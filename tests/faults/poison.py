@@ -119,7 +119,8 @@ class Bench:
     def run(self, case):
         """From the start to the end, or to a stop; the state's hash."""
         self.to_start()
-        self.trainer.rejected, self.said[:] = {}, []
+        self.trainer.rejected.clear()
+        self.said.clear()
         return self.on(case)
 
     def on(self, case, cycles=CYCLES):
