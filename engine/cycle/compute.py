@@ -102,6 +102,19 @@ class Compute:
             # If no gradient comes by the weights, the sum of values is not needed, nor then the nets to get it.
             return tf.stack([tf.stack(each if self.traced.weights_move else [0.0, each[1]]) for each in sums])
 
+    def assigned(self, given: Given, inputs: Inputs, others: Sequence[tuple[Any, Any]], cut: bool = False
+                 ) -> list[tf.Tensor]:
+        """What the forward pass assigns, with ``others`` (variable, value) in place of what the nets hold."""
+        if self.buckets.declared and not cut:
+            found: list[tf.Tensor] = self.buckets.choose(
+                inputs, lambda part: self.assigned(given, part, others, cut=True))
+            return found
+        started = {id(v) for v in self.traced.assigned}
+        kept = [(v, tf.convert_to_tensor(value)) for v, value in others if id(v) not in started]
+        with Scope([*self._values(given, inputs), *kept]) as scope:
+            self._results(given, inputs)
+        return [scope.get_current_value(v) for v in self.traced.assigned]
+
     def _values(self, given: Given, inputs: Inputs) -> list[tuple[Any, tf.Tensor]]:
         """(variable, value) of all that the update hands to the nets, the trained ones first."""
         assigned = {id(v): (v, value) for v, value in zip(self.traced.assigned, given.assigned, strict=True)}

@@ -17,7 +17,6 @@ from engine.run import environment, preflight
 from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
 from engine.run.check import Check, check
-from engine.run.counters import cycles_of
 from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.figures import Figures
@@ -26,6 +25,7 @@ from engine.run.goal import Goal
 from engine.run.identity import identity_of
 from engine.run.keeper import Keeper
 from engine.run.plateau import Plateau
+from engine.run.reestimate import reestimate
 from engine.run.session import Session
 from engine.run.state import variables_of
 from engine.run.trial import speed_of
@@ -54,8 +54,7 @@ class Trainer(View):
       plan: How the cycle is compiled: "eager", "graph", "halves", "xla", one of the last three for each phase as
         "critic=graph generator=xla", or "auto": the fastest in a trial before the first update.
       precision: "float32", "bfloat16" or "float16"; the nets must have been made under it (``prepare``).
-      cycles_per_call: Cycles in one call of the compiled loop, or "auto": about half a second's worth. It
-        does not change the result.
+      cycles_per_call: In one call of the compiled loop, or "auto": half a second's worth. The result is the same.
       on_bad_update: "stop" at the first update that is not finite; "skip" it (and stop after 10 in a row); or
         "rollback": go back to the last checkpoint and on behind the batches read so far, with other draws, at most
         3 times.
@@ -77,8 +76,8 @@ class Trainer(View):
                  config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
                  cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
                  goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
-                 controllers: Sequence[Plateau] = (),
-                 clock: Callable[[], float] = time.monotonic, say: Callable[[str], None] = _say) -> None:
+                 controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
+                 say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
         require(whole or cycles_per_call == "auto", "cycles_per_call", cycles_per_call,
@@ -130,10 +129,6 @@ class Trainer(View):
         """What ``evaluate(source)`` gives."""
         return self._figures.of(self.strategy.metrics, source).names
 
-    def cycles_of(self, *, cycles: int | None = None, epochs: float | None = None) -> int:
-        """The number of cycles that ``cycles`` or ``epochs`` means; an epoch ends with a whole cycle."""
-        return cycles_of(self.cycles_per_epoch, cycles, epochs)
-
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> None:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
 
@@ -165,18 +160,25 @@ class Trainer(View):
         """``function(nets, batch, noise) -> {name: [B, ...]}`` for every example of ``source``, in order."""
         return self._figures.of(function, source).examples()
 
+    def reestimate(self, batches: int, phase: str | None = None) -> None:
+        """Measure the statistics of batch normalisation anew, with the weights that evaluation uses.
+
+        By the next ``batches`` batches of ``phase`` (None: the first that has any); they do not count as read.
+        """
+        reestimate(self.engine, phase, batches)
+
     def pictures(self, count: int, source: Source | None = None) -> dict[str, np.ndarray]:
         """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``.
 
-        The draws are the same each time, so pictures of different moments show the same latents.
+        The draws are the same each time: pictures of different moments show the same latents.
         """
         return self._figures.pictures(source or self.data, count)
 
     def save(self, wait: bool = True) -> Path | None:
         """Save a checkpoint; None without a run folder.
 
-        In an event it is saved when all events that are due have acted, and none acts twice in a continued run; a
-        writer puts it on the disk while training goes on.
+        In an event: when all that are due have acted, none of which acts twice in a continued run; a writer puts it on
+        the disk while training goes on.
 
         Args:
           wait: Until it is on the disk, out of an event.

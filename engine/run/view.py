@@ -1,8 +1,12 @@
 """What a trainer shows of where its run stands."""
 
+import numpy as np
+import tensorflow as tf
+
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
-from engine.run.counters import Counters
+from engine.errors import require
+from engine.run.counters import Counters, cycles_of
 from engine.run.facts import RunFacts
 from engine.run.goal import Best
 
@@ -58,7 +62,25 @@ class View:
         """Cycles in one epoch of the training data."""
         return self.data.batches_per_epoch / self.engine.schedule.batches_per_cycle
 
+    def cycles_of(self, *, cycles: int | None = None, epochs: float | None = None) -> int:
+        """The number of cycles that ``cycles`` or ``epochs`` means; an epoch ends with a whole cycle."""
+        return cycles_of(self.cycles_per_epoch, cycles, epochs)
+
     @property
     def term_names(self) -> dict[str, list[str]]:
         """{phase: names of its terms}, as the logs show them."""
         return {name: step.names for name, step in self.engine.steps.items()}
+
+    def averaged(self, net: str) -> list[np.ndarray]:
+        """The weights of ``net`` that evaluation uses, ordered as ``get_weights`` gives them.
+
+        Moving averages where ``Update(average=...)`` keeps them, the weights themselves elsewhere; of an ``average_of``
+        its averages. ``copy.set_weights(trainer.averaged("net"))`` makes a net of its own of them.
+        """
+        nets = self.engine.nets
+        require(net in nets, "net", net, f"one of {', '.join(nets)}")
+        teacher = self.engine.teachers.get(net)
+        pairs = self.engine.averages if teacher is None else teacher.average.pairs if teacher.average else []
+        averages = {id(variable): average for variable, average in pairs}
+        weights = (nets[net] if teacher is None else teacher.net).weights
+        return [tf.convert_to_tensor(averages.get(id(v), v)).numpy() for v in weights]
