@@ -30,7 +30,7 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not fault and not slow'
 
 quick: setup
 	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow' tests/losses tests/reporting \
@@ -38,7 +38,7 @@ quick: setup
 		tests/test_testing.py tests/test_imports.py --ignore tests/strategies/test_all_strategies.py
 
 faults: setup
-	$(BIN)/python -m pytest -m fault -n 2 --dist loadfile tests/faults tests/strategies/published
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'fault or slow'
 
 bench: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
