@@ -1,7 +1,7 @@
 # make demo   set up, train a classifier, a VAE and a WGAN-GP on the shipped images, show them in runs/demo/index.html
 # make test   set up, lint, type-check, test
-# make quick  set up; the maths, the strategies and the inner loop on tiny nets: a minute or so
-# make faults set up; kills, signals, damage, poison: a sample of what tests/faults can do, about five minutes
+# make quick  set up; the maths, the strategies and the inner loop on tiny nets: a minute
+# make faults set up; the slow tests, and kills, signals, damage, poison: a sample of what tests/faults can do
 # make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
 # make gpu    set up with CUDA's libraries and PyTorch; prove and time everything on an NVIDIA GPU, nine minutes
 # make lint   ruff and mypy alone
@@ -33,9 +33,9 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not fault and not slow'
 
 quick: setup
-	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow' tests/losses tests/reporting \
-		tests/strategies/*.py tests/cycle/test_update.py tests/cycle/test_step.py tests/cycle/test_adam.py tests/test_noise.py \
-		tests/test_testing.py tests/test_imports.py --ignore tests/strategies/test_all_strategies.py
+	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow' -k 'not (xla or all_strategies or replicas or half_precision)' \
+		tests/losses tests/reporting tests/strategies/*.py tests/cycle/test_update.py tests/cycle/test_step.py \
+		tests/cycle/test_adam.py tests/test_noise.py tests/test_testing.py tests/test_imports.py
 
 faults: setup
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'fault or slow'

@@ -1,4 +1,4 @@
-"""What a forward pass assigns to weights is part of the update: spectral normalisation, a start from the data."""
+"""What a forward pass assigns to weights is part of the update: a start from the data."""
 
 import keras
 import numpy as np
@@ -6,32 +6,6 @@ import pytest
 import tensorflow as tf
 
 from tests import toys
-
-
-@pytest.mark.parametrize("plan", ["eager", "graph", "xla"])
-def test_spectral_normalisation_trains_as_in_kerass_own_loop(plan):
-    """Keras assigns kernel / sigma to the kernel in each forward pass; the step starts there, by its gradient there."""
-    def made():
-        keras.utils.set_random_seed(0)
-        net = keras.Sequential([keras.layers.SpectralNormalization(keras.layers.Dense(5, activation="tanh")),
-                                keras.layers.SpectralNormalization(keras.layers.Dense(1))])
-        net.build([None, 6])
-        return net
-
-    ours, theirs = made(), made()
-    theirs.set_weights(ours.get_weights())
-    engine = toys.engine(toys.Fit(watch=["absolute_error"]), {"net": ours}, {"fit": keras.optimizers.SGD(0.05)},
-                         toys.points(), plan=plan)
-    optimizer = keras.optimizers.SGD(0.05)
-    for number in range(10):
-        x = engine.source.batch(tf.constant(number, tf.int64), ())["x"]
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(tf.square(theirs(x, training=True)[:, 0] - tf.reduce_sum(x, axis=1)))
-        optimizer.apply(tape.gradient(loss, theirs.trainable_variables), theirs.trainable_variables)
-        total, count = engine.run(1).totals["fit"]["squared_error"]
-        assert float(total / count) == pytest.approx(float(loss), rel=1e-4)
-    for mine, expected in zip(ours.get_weights(), theirs.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, expected, rtol=1e-4, atol=1e-5)
 
 
 class ActNorm(keras.layers.Layer):

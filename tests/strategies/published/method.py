@@ -30,6 +30,7 @@ class Method:
       nets, updates, data: Functions that make them; nets may be a dict with ``average_of``.
       arguments: Of the strategy's class.
       cycles: To run.
+      options: A function that makes further arguments of the Trainer.
     """
 
     strategy: type[LossStrategy]
@@ -39,13 +40,16 @@ class Method:
     lines: int | None = None
     arguments: Mapping[str, Any] | None = None
     cycles: int = CYCLES
+    options: Callable[[], dict[str, Any]] = dict
 
     def trainer(self, plan: str, run_dir: Any = None, **options: Any) -> Trainer:
         """A trainer of freshly made parts, all from seed 0."""
         prepare(0)
         keras.utils.set_random_seed(0)
+        more = self.options()
+        more["events"] = [*more.get("events", ()), *options.pop("events", ())]
         return Trainer(self.strategy(**(self.arguments or {})), self.nets(), self.updates(), self.data(), plan=plan,
-                       run_dir=run_dir, say=lambda line: None, **options)
+                       run_dir=run_dir, say=lambda line: None, **more, **options)
 
     def trained(self, plan: str) -> Trainer:
         """The same after ``cycles`` cycles."""
