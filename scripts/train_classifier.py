@@ -57,7 +57,8 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     strategy = Supervised(chosen.label_smoothing, chosen.mixup)
     augment = [*[Flip()] * chosen.flip, *[Shift(chosen.shift)] * bool(chosen.shift)]
     train = dataset.source("train", chosen.batch_size, chosen.seed, Chain(*augment, scale))
-    held_out = dataset.source("test", 500, transform=scale)
+    parts = [part for part in ("validation", "test") if part in getattr(dataset, "parts", ("test",))]
+    held_out, *at_end = [dataset.source(part, 500, transform=scale) for part in parts]
     shape = train.spec["image"].shape[1:]
     net = wiring.make_net(chosen, classes=len(dataset.classes), stem=_stem(shape))
 
@@ -65,7 +66,8 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
         return pictures(trainer, strategy, held_out, dataset.classes)
 
     update = Update(_optimizer(chosen, wiring.cycles(chosen, train)), average=chosen.average or None)
-    return wiring.Job(strategy, {"classifier": net}, update, train, held_out, draw)
+    return wiring.Job(strategy, {"classifier": net}, update, train, held_out, draw,
+                      at_end={"test": at_end[0]} if at_end else {})
 
 
 def _stem(shape: Any) -> str | None:

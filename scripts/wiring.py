@@ -14,6 +14,7 @@ from typing import Any
 import auto
 import cli
 import early
+import found
 
 
 @dataclass
@@ -84,7 +85,8 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
     try:
         prepare(options.seed, options.precision, not options.not_deterministic)
         with _smoke(options):
-            job = make(options, cli.load_data(options))
+            dataset = cli.load_data(options)
+            job = make(options, dataset)
             trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed,
                               run_dir=None if options.measure else options.run_dir, config=config(options),
                               plan=options.plan, precision=options.precision,
@@ -94,6 +96,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
             if options.measure:
                 print(trainer.measure(**_length(options)))
                 return 0
+            say(found.line(dataset, job))
             return _train(options, job, trainer, Every)
     except Invalid as error:
         print(f"error: {error}", file=sys.stderr)
@@ -160,14 +163,14 @@ def _check(options: argparse.Namespace, trainer: Any) -> int:
     wanted = None if options.check is True else options.check
     if wanted:
         require(wanted.suffix == ".png", "--check", wanted, "a file name that ends in .png")
-    found = trainer.check(**_length(options))
-    print(found)
+    report = trainer.check(**_length(options))
+    print(report)
     if wanted:
         from engine.reporting.pictures import grid, save
 
-        require(found.pictures, "--check", wanted, "without a file: the batches hold no pictures")
-        save(grid(*found.pictures[:1], captions=found.pictures[1]), wanted)
-    require(not found.faults, "--check", f"faults: {len(found.faults)}",
+        require(report.pictures, "--check", wanted, "without a file: the batches hold no pictures")
+        save(grid(*report.pictures[:1], captions=report.pictures[1]), wanted)
+    require(not report.faults, "--check", f"faults: {len(report.faults)}",
             "passed: training cannot begin, see its report")
     print(f"check passed: {f'the first batch is in {wanted}' if wanted else 'nothing was written'}")
     return 0
@@ -184,8 +187,8 @@ def _intact(run_dir: Path) -> str:
     """What the disk's refusal has left."""
     from engine.run import checkpoint
 
-    found = checkpoint.listed(run_dir / "checkpoints")
-    return f"; the checkpoint {found[-1]} is as it was: the same command continues" if found else ""
+    saved = checkpoint.listed(run_dir / "checkpoints")
+    return f"; the checkpoint {saved[-1]} is as it was: the same command continues" if saved else ""
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def cifar100_coarse(data_dir: str | Path | None = None) -> Dataset:
 
 def find(name: str, data_dir: str | Path | None = None, shared: Sequence[Path] | None = None,
          cache: Path | None = None, urls: Sequence[str] | None = None) -> tuple[Path, Archive]:
-    """A verified archive of ``name``: of the folder given, of others', of our cache, or downloaded.
+    """A verified archive of ``name``: of the folder given, or else of others' or of our cache; or downloaded.
 
     Args:
       name: A key of ``ARCHIVES``.
@@ -75,7 +75,7 @@ def find(name: str, data_dir: str | Path | None = None, shared: Sequence[Path] |
     cache = places.cache(name) if cache is None else cache
     mine = [] if given is None else [given, given / name]
     tried = []
-    for folder in [*mine, *([places.keras()] if shared is None else shared), *([] if mine else [cache])]:
+    for folder in mine or [*([places.keras()] if shared is None else shared), cache]:
         try:
             if found := _look(folder, ARCHIVES[name]):
                 return found
@@ -107,4 +107,4 @@ def _look(folder: Path, archives: Sequence[Archive]) -> tuple[Path, Archive] | N
 
 def _load(name: str, files: str, kind: str, data_dir: str | Path | None) -> Dataset:
     path, archive = find(files, data_dir)
-    return Dataset(name, *cifar_archive.read(path, archive, kind))
+    return Dataset(name, *cifar_archive.read(path, archive, kind), place=str(path))

@@ -24,6 +24,7 @@ class Dataset:
     train: Split
     test: Split  # held out: as train, with other examples
     classes: tuple[str, ...] = ()  # names of the labels 0, 1, ...; none for regression
+    place: str = ""  # where it was found
 
     def __post_init__(self) -> None:
         for part in ("train", "test"):  # so that sources need no copy

@@ -38,12 +38,13 @@ def embedded(data_dir: str | Path | None = None) -> Dataset:
     """fashion-mnist-10k, which comes with phaseloop and so takes no ``data_dir``."""
     places.unused(places.folder(data_dir),
                   "fashion-mnist-10k, which comes with phaseloop (the full set is fashion-mnist)")
-    return Dataset("fashion-mnist-10k", *load_10k(), CLASSES)
+    return Dataset("fashion-mnist-10k", *load_10k(), CLASSES, "shipped with phaseloop")
 
 
 def full(data_dir: str | Path | None = None) -> Dataset:
-    """fashion-mnist. Args and errors: as ``load_full``."""
-    return Dataset("fashion-mnist", *load_full(places.folder(data_dir)), CLASSES)
+    """fashion-mnist. Args and errors: as ``find``."""
+    paths = find(places.folder(data_dir))
+    return Dataset("fashion-mnist", *_parts(paths), CLASSES, str(next(iter(paths.values())).parent))
 
 
 def load_10k() -> tuple[Split, Split]:
@@ -55,10 +56,16 @@ def load_10k() -> tuple[Split, Split]:
 
 def load_full(data_dir: str | Path | None = None, shared: Sequence[Path] | None = None,
               cache: Path | None = None, urls: Sequence[str] = URLS) -> tuple[Split, Split]:
-    """The whole set: 60 000 pictures to train on and 10 000 held out.
+    """The whole set: 60 000 pictures to train on and 10 000 held out. Args and errors: as ``find``."""
+    return _parts(find(data_dir, shared, cache, urls))
 
-    The four files, packed or not, are looked for in ``data_dir``, ``data_dir/fashion-mnist``, the ``shared``
-    folders and phaseloop's cache, then downloaded. Every file is checked against its SHA-256.
+
+def find(data_dir: str | Path | None = None, shared: Sequence[Path] | None = None, cache: Path | None = None,
+         urls: Sequence[str] = URLS) -> dict[str, Path]:
+    """{name: path} of the whole set's four files.
+
+    They, packed or not, are looked for in ``data_dir`` and ``data_dir/fashion-mnist`` alone, or without one in the
+    ``shared`` folders and phaseloop's cache, then downloaded. Every file is checked against its SHA-256.
 
     Args:
       data_dir: A folder that holds the files, or is to hold them.
@@ -73,7 +80,7 @@ def load_full(data_dir: str | Path | None = None, shared: Sequence[Path] | None 
     mine = [] if data_dir is None else [Path(data_dir), Path(data_dir, "fashion-mnist")]
     target = Path(data_dir) if data_dir is not None else _cache() if cache is None else cache
     tried = []
-    for folder in [*mine, *(_shared() if shared is None else shared), *([] if mine else [target])]:
+    for folder in mine or [*(_shared() if shared is None else shared), target]:
         try:
             paths = _look(folder)
         except Invalid as fault:
@@ -82,10 +89,13 @@ def load_full(data_dir: str | Path | None = None, shared: Sequence[Path] | None 
             tried.append(str(fault))
             continue
         if len(paths) == len(SHA256):
-            return _split(paths, "train"), _split(paths, "t10k")
+            return paths
         missing = [name for name in SHA256 if name not in paths]
         tried.append(f"{folder} (lacks {', '.join(missing)})" if paths else f"{folder} (has none)")
-    paths = _download(target, urls, tried)
+    return _download(target, urls, tried)
+
+
+def _parts(paths: dict[str, Path]) -> tuple[Split, Split]:
     return _split(paths, "train"), _split(paths, "t10k")
 
 

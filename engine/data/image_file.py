@@ -1,15 +1,25 @@
-"""One picture file to numbers: JPEG, PNG, GIF (its first frame) and BMP, whatever way its colours are stored."""
+"""One picture file to numbers: JPEG, PNG, GIF, WebP, TIFF (the first frame of each) and BMP, however it is stored."""
 
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, ImageOps, JpegImagePlugin, PngImagePlugin
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
 from engine.errors import Invalid, require
 
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
+SUFFIXES = (".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 FITS = ("crop", "pad")
 MAX_PIXELS = 2**30 // 12  # as Pillow's: a quarter of a gibibyte in RGB; 9 459 x 9 459
 READERS: dict[bytes, type[ImageFile.ImageFile]] = {  # by a file's first bytes, since names lie
@@ -18,8 +28,12 @@ READERS: dict[bytes, type[ImageFile.ImageFile]] = {  # by a file's first bytes, 
     b"GIF87a": GifImagePlugin.GifImageFile,
     b"GIF89a": GifImagePlugin.GifImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
+    b"II*\0": TiffImagePlugin.TiffImageFile,
+    b"MM\0*": TiffImagePlugin.TiffImageFile,
+    b"RIFF": WebPImagePlugin.WebPImageFile,
 }
-FOREIGN = {b"II*\0": "a TIFF", b"MM\0*": "a TIFF", b"RIFF": "a WebP or another RIFF", b"%PDF": "a PDF"}
+FOREIGN = {b"%PDF": "a PDF", b"<svg": "an SVG", b"<?xml": "an SVG or another XML", b"\0\0\0": "an AVIF, HEIC or film"}
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY  # 64 MiB: profiles of some MiB are no damage
 
 
 @dataclass(frozen=True)
@@ -94,7 +108,8 @@ def _reader(path: str | Path, start: bytes) -> type[ImageFile.ImageFile]:
         if start.startswith(signature):
             return reader
     found = next((name for signature, name in FOREIGN.items() if start.startswith(signature)), "something else")
-    raise Invalid(f"`picture` ({path}) must be a JPEG, PNG, GIF or BMP, but is {found if start else 'empty'}")
+    found = found if start else "empty"
+    raise Invalid(f"`picture` ({path}) must be a JPEG, PNG, GIF, BMP, WebP or TIFF, but is {found}")
 
 
 def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:

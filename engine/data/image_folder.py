@@ -1,5 +1,6 @@
-"""A folder of picture files as a data set: flat, or with one folder per class."""
+"""A folder of picture files as a data set: flat, with one folder per class, or split into parts that hold these."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -8,23 +9,27 @@ import numpy as np
 from engine.data.file_source import FileSource, Reads
 from engine.data.folds import holdout, k_folds
 from engine.data.image_file import Form
-from engine.data.image_listing import scan
+from engine.data.image_listing import Listing, scan
 from engine.data.kept_pictures import KeptPictures, has_room
 from engine.data.picture_cache import CachedPictures
 from engine.data.picture_files import PictureFiles, report, survey
 from engine.data.source import ArraySource, Source, Transform, unchanged
 from engine.errors import require
 
+HELD_OUT = 0.2  # share to evaluate on of a folder that is not split
+
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """Labelled pictures in files, parted in two.
+    """Labelled pictures in files, parted in two, or in three where the folder has a validation part, too.
 
     Attributes:
       classes: Names of the labels 0, 1, ...
-      parts: {"train": numbers, "test": numbers}: positions in ``files``, ascending; bad files are in neither.
+      parts: {"train": numbers, "test": numbers} and perhaps "validation": positions in ``files``, ascending; bad files
+        are in none.
       skipped: One line for each bad file.
-      ignored: Entries of the folder that are no pictures.
+      left_out: How many files are no pictures, by their endings.
+      place: Where they lie.
     """
 
     form: Form
@@ -33,18 +38,19 @@ class ImageFolder:
     classes: tuple[str, ...]
     parts: dict[str, np.ndarray]
     skipped: list[str]
-    ignored: int
+    left_out: Counter[str]
     pictures: Reads = field(repr=False)
     name: str = "image-folder"
+    place: str = ""
 
     def source(self, part: str, batch_size: int, seed: int = 0, transform: Transform = unchanged,
                names: tuple[str, ...] | None = None) -> Source:
-        """Batches {"image": uint8 [B, h, w, c], "label": int32 [B]} of the part ``train`` or ``test``.
+        """Batches {"image": uint8 [B, h, w, c], "label": int32 [B]} of one of the ``parts``.
 
         ``names`` is there for the likeness with ``Dataset.source``; both are always given.
         """
         numbers = self._numbers(part)
-        batch_size = min(batch_size, max(len(numbers), 1)) if part == "test" else batch_size
+        batch_size = batch_size if part == "train" else min(batch_size, max(len(numbers), 1))
         if isinstance(self.pictures, KeptPictures):
             kept = {"image": self.pictures.array, "label": self.labels}
             return ArraySource(kept, batch_size, seed, transform, numbers)
@@ -76,7 +82,7 @@ class ImageFolder:
 
 
 def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit: str = "crop", strict: bool = False,
-                 validation: float = 0.2, seed: int = 0, cache: str | Path | None = None, keep: bool = True
+                 validation: float | None = None, seed: int = 0, cache: str | Path | None = None, keep: bool = True
                  ) -> ImageFolder:
     """The pictures of a folder, each brought to one size.
 
@@ -84,10 +90,11 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
     Without a cache up to a gibibyte of pictures stays in memory; more are read from their files again and again.
 
     Args:
-      path: A folder of pictures, or of a folder per class.
+      path: A folder of pictures, or of a folder per class, or with the parts train and test that hold these.
       size, channels, fit: See ``Form``.
       strict: Stop at the first bad file.
-      validation: Share that is held out as the part ``test``, of each class alike, in [0, 1).
+      validation: Share that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
+        Left out: none where the folder is split, else 0.2.
       seed: Of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
       keep: Whether the pictures may stay in memory.
@@ -97,7 +104,7 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
     """
     form = Form(size, channels, fit)
     pictures: PictureFiles | CachedPictures | KeptPictures
-    require(0 <= validation < 1, "validation", validation, "at least 0 and below 1")
+    require(validation is None or 0 <= validation < 1, "validation", validation, "at least 0 and below 1")
     listing = scan(path)
     files = PictureFiles(listing.files, form)
     if cache is not None:
@@ -108,15 +115,27 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
     report(bad)
     good = np.setdiff1d(np.arange(len(files)), list(bad))
     for label, name in enumerate(listing.classes):
-        require(label in listing.labels[good], "path", Path(path, name), "a class with at least one good picture")
-    held = holdout(listing.labels[good], validation, seed) if validation else (np.arange(len(good)), np.arange(0))
-    parts = {name: good[positions] for name, positions in zip(("train", "test"), held, strict=True)}
-    return ImageFolder(form, listing.files, listing.labels, listing.classes, parts,
-                       [bad[number] for number in sorted(bad)], listing.ignored, pictures)
+        require(label in listing.labels[np.intersect1d(listing.parts.get("train", good), good)], "path",
+                Path(path, name), "a class with at least one good picture")
+    return ImageFolder(form, listing.files, listing.labels, listing.classes, _parts(listing, good, validation, seed),
+                       [bad[number] for number in sorted(bad)], listing.left_out, pictures, place=str(path))
+
+
+def _parts(listing: Listing, good: np.ndarray, validation: float | None, seed: int) -> dict[str, np.ndarray]:
+    """The good pictures by part: as the folder is split, or as ``validation`` says."""
+    split = {name: np.intersect1d(numbers, good) for name, numbers in listing.parts.items()}
+    if split and not validation:
+        return split if "test" in split else {"train": split["train"], "test": split["validation"]}
+    share, train = HELD_OUT if validation is None else validation, split.get("train", good)
+    if not share:
+        return {"train": train, "test": train[:0]}
+    return {name: train[positions] for name, positions
+            in zip(("train", "test"), holdout(listing.labels[train], share, seed), strict=True)}
 
 
 def load(data_dir: str | Path | None = None, *, size: int = 64, channels: int = 3, fit: str = "crop",
-         strict: bool = False, validation: float = 0.2, seed: int = 0, cache: str | Path | None = None) -> ImageFolder:
+         strict: bool = False, validation: float | None = None, seed: int = 0, cache: str | Path | None = None
+         ) -> ImageFolder:
     """The folder ``data_dir``, its pictures brought to ``size`` x ``size``. Options and errors: ``image_folder``."""
     require(data_dir is not None, "data_dir", data_dir, "a folder of pictures, flat or with one folder per class")
     return image_folder(str(data_dir), (size, size), channels, fit, strict, validation, seed, cache)

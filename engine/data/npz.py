@@ -48,7 +48,8 @@ def load(data_dir: str | Path | None = None, *, held_out: float = 0.2, seed: int
         parts = _parts(arrays["split"], len(whole["label"])) if "split" in arrays else holdout(
             whole["label"], held_out, seed)
         train, test = ({name: array[part] for name, array in whole.items()} for part in parts)
-    return Dataset("npz", train, test, _classes(arrays.get("classes"), train["label"], test["label"]))
+    return Dataset("npz", train, test, _classes(arrays.get("classes"), train["label"], test["label"]),
+                   str(data_dir))
 
 
 def _read(data_dir: str | Path | None) -> dict[str, np.ndarray]:

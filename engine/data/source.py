@@ -114,10 +114,10 @@ class ArraySource(Source):
       batch_size: Examples per batch, at most their number.
       seed: Of the order of the epochs.
       transform: ``transform(batch, noise) -> batch``, run in the graph.
-      only: Positions in the arrays of the examples that there are; None for all.
+      only: Positions in the arrays of the examples that there are, integers, or a mask, bool [N]; None for all.
 
     Raises:
-      Invalid: for no arrays, unequal lengths, or a batch larger than the data.
+      Invalid: for no arrays, unequal lengths, positions that are none, or a batch larger than the data.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], batch_size: int, seed: int = 0,
@@ -125,8 +125,10 @@ class ArraySource(Source):
         require(arrays, "arrays", dict(arrays), "at least one array")
         lengths = {name: len(array) for name, array in arrays.items()}
         require(len(set(lengths.values())) == 1, "arrays", lengths, "of one length")
-        super().__init__(next(iter(lengths.values())) if only is None else len(only), batch_size, seed, transform)
-        self._only = None if only is None else tf.constant(only, tf.int64)
+        length = next(iter(lengths.values()))
+        chosen = None if only is None else positions_of(only, length)
+        super().__init__(length if chosen is None else len(chosen), batch_size, seed, transform)
+        self._only = None if chosen is None else tf.constant(chosen, tf.int64)
         with tf.device("CPU:0"):
             self.arrays = {name: memory.tensor(np.asanyarray(array)) for name, array in arrays.items()}
         self.inside = self._fits()
@@ -173,3 +175,20 @@ class ArraySource(Source):
     def _take(self, positions: tf.Tensor) -> Batch:
         positions = positions if self._only is None else tf.gather(self._only, positions)
         return {name: tf.gather(array, positions) for name, array in self.arrays.items()}
+
+
+def positions_of(only: Any, length: int) -> np.ndarray:
+    """Positions, int64, in an array of ``length``: of integers themselves, of a mask where it is true.
+
+    Raises:
+      Invalid: for anything else, and for a position outside.
+    """
+    given = np.asarray(only)
+    if given.dtype == bool:
+        require(given.shape == (length,), "only", f"a mask of shape {list(given.shape)}", f"of shape [{length}]")
+        return np.flatnonzero(given)
+    require(given.ndim == 1 and (given.dtype.kind in "iu" or not given.size), "only",
+            f"{given.dtype} {list(given.shape)}", "positions, integers [n], or a mask, bool [N]")
+    outside = given[(given < 0) | (given >= length)]
+    require(not outside.size, "only", outside[0] if outside.size else "", f"of positions from 0 to {length - 1}")
+    return given.astype(np.int64)

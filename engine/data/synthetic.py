@@ -83,4 +83,4 @@ def _generator(name: str, seed: int, noise: float, **counts: int) -> np.random.G
 def _parted(name: str, features: np.ndarray, target: np.ndarray, examples: int) -> Dataset:
     arrays = {"x": features.astype(np.float32), "y": target[:, None].astype(np.float32)}
     return Dataset(name, {key: array[:examples] for key, array in arrays.items()},
-                   {key: array[examples:] for key, array in arrays.items()})
+                   {key: array[examples:] for key, array in arrays.items()}, place="made from a seed")

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.data import utf8
+from engine.data.parts import check_classes, parts_of
 from engine.errors import Invalid, require
 
 LONGEST_FIELD = 1 << 20  # characters; more is a quotation mark left open
@@ -33,6 +34,7 @@ class Corpus:
     train: Part
     test: Part | None  # held out by the authors
     classes: tuple[str, ...]  # names of the labels 0, 1, ..., in the order of the alphabet or of the integers
+    validation: Part | None = None  # to choose by, where its authors parted it
 
 
 def text_csv(path: str | Path, text: str = "text", label: str = "label", where: str | None = None) -> Corpus:
@@ -139,9 +141,9 @@ def _rows(path: Path) -> list[Row]:
 def text_folder(path: str | Path) -> Corpus:
     """The texts of a folder with one folder per class, which holds .txt files; in the order of their names.
 
-    With the folders train and test in it, each of which has the folders of the classes, it is read as the layout
-    of aclImdb (A. Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011), whose unlabelled texts
-    (train/unsup) are left out.
+    With the folders train and test (or val, validation) in it, each of which has the folders of the classes, it is
+    read as the layout of aclImdb (A. Maas et al., "Learning Word Vectors for Sentiment Analysis", ACL 2011), whose
+    unlabelled texts (train/unsup) are left out.
 
     Raises:
       Invalid: one line, for no such folder, fewer than two classes, a class without texts, other classes in test
@@ -149,19 +151,23 @@ def text_folder(path: str | Path) -> Corpus:
     """
     path = Path(path)
     require(path.is_dir(), "folder", path, "a folder that exists")
-    if not all((path / part).is_dir() for part in ("train", "test")):
-        classes = _classes(path)
-        return Corpus("text-folder", _part(path, classes), None, classes)
-    classes, tested = _classes(path / "train"), _classes(path / "test")
-    require(classes == tested, "folder", path / "test",
-            f"of the classes of train, {', '.join(classes)}, but has {', '.join(tested)}")
-    train, test = (_part(path / part, classes) for part in ("train", "test"))
-    return Corpus("text-folder", train, test, classes)
+    parts = parts_of(path, _folders(path))
+    classes = _classes(parts.get("train", path))
+    for folder in parts.values():
+        check_classes(folder, _classes(folder), classes)
+    read = {kind: _part(folder, classes) for kind, folder in (parts or {"train": path}).items()}
+    if "test" not in read and "validation" in read:
+        read["test"] = read.pop("validation")
+    return Corpus("text-folder", read["train"], read.get("test"), classes, read.get("validation"))
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(each for each in path.iterdir()
+                  if each.is_dir() and each.name != UNLABELLED and not each.name.startswith((".", "@", "__")))
 
 
 def _classes(folder: Path) -> tuple[str, ...]:
-    names = sorted(each.name for each in folder.iterdir()
-                   if each.is_dir() and each.name != UNLABELLED and not each.name.startswith("."))
+    names = [each.name for each in _folders(folder)]
     require(len(names) > 1, "folder", folder, f"of at least two folders, one per class, but has {len(names)}")
     return tuple(names)
 

@@ -24,11 +24,12 @@ class TextDataset(Dataset):
 
     vocabulary: Vocabulary  # to be saved with the run: prediction encodes with it
     validation: Split | None = None  # held out, to choose by; the test is then used once, at the end
+    unknown: float = 0.0  # fraction of the words held out that the vocabulary does not know
 
 
 def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length: int = 256,
                  held_out: float | None = None, validation: float = 0.0, seed: int = 0,
-                 vocabulary: Vocabulary | None = None) -> TextDataset:
+                 vocabulary: Vocabulary | None = None, place: str = "") -> TextDataset:
     """Splits a corpus, builds the vocabulary from the part to train on, and encodes every part with it.
 
     Args:
@@ -41,6 +42,7 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
       validation: The share to validate with, even over the classes, of what the test leaves; 0 for none.
       seed: Of both splits.
       vocabulary: Of a run, to encode with, in place of one from the part to train on.
+      place: Where the texts lie.
 
     Raises:
       Invalid: for a share to test with where a test part is published, shares that are not in (0, 1) or leave a
@@ -50,11 +52,12 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
     require(held_out is None or test is None, "held_out", held_out, "left out for texts with a published test part")
     if test is None:
         train, test = split(train, HELD_OUT if held_out is None else held_out, seed)
-    train, chosen = split(train, validation, seed) if validation else (train, None)
+    train, chosen = split(train, validation, seed) if validation else (train, corpus.validation)
     vocabulary = vocabulary or Vocabulary.build(train.texts, size, minimum)
     return TextDataset(corpus.name, _encoded(train, vocabulary, length), _encoded(test, vocabulary, length),
-                       corpus.classes, vocabulary=vocabulary,
-                       validation=_encoded(chosen, vocabulary, length) if chosen else None)
+                       corpus.classes, place, vocabulary=vocabulary,
+                       validation=_encoded(chosen, vocabulary, length) if chosen else None,
+                       unknown=1.0 - vocabulary.coverage((chosen or test).texts))
 
 
 def split(part: Part, share: float, seed: int) -> tuple[Part, Part]:
@@ -79,8 +82,9 @@ def _encoded(part: Part, vocabulary: Vocabulary, length: int) -> Split:
 def imdb(data_dir: str | Path | None = None, *, size: int = 20_000, minimum: int = 1, length: int = 256,
          validation: float = 0.0, seed: int = 0, vocabulary: Vocabulary | None = None) -> TextDataset:
     """Keras's IMDB reviews, of a folder with imdb.npz or of Keras's cache. Options and errors: ``text_dataset``."""
-    return text_dataset(imdb_npz(find(data_dir)), size=size, minimum=minimum, length=length, validation=validation,
-                        seed=seed, vocabulary=vocabulary)
+    path = find(data_dir)
+    return text_dataset(imdb_npz(path), place=str(path), size=size, minimum=minimum, length=length,
+                        validation=validation, seed=seed, vocabulary=vocabulary)
 
 
 def csv_file(data_dir: str | Path | None = None, *, text: str = "text", label: str = "label",
@@ -89,7 +93,7 @@ def csv_file(data_dir: str | Path | None = None, *, text: str = "text", label: s
              vocabulary: Vocabulary | None = None) -> TextDataset:
     """The CSV file ``data_dir``. Options and errors: ``text_csv`` and ``text_dataset``."""
     require(data_dir is not None, "data_dir", data_dir, "a CSV file with texts and labels")
-    return text_dataset(text_csv(str(data_dir), text, label, where), size=size, minimum=minimum,
+    return text_dataset(text_csv(str(data_dir), text, label, where), place=str(data_dir), size=size, minimum=minimum,
                         length=length, held_out=held_out, validation=validation, seed=seed,
                         vocabulary=vocabulary)
 
@@ -99,5 +103,5 @@ def folder(data_dir: str | Path | None = None, *, size: int = 20_000, minimum: i
            vocabulary: Vocabulary | None = None) -> TextDataset:
     """The folder ``data_dir`` with one folder of .txt files per class. Options and errors: ``text_dataset``."""
     require(data_dir is not None, "data_dir", data_dir, "a folder with one folder of .txt files per class")
-    return text_dataset(text_folder(str(data_dir)), size=size, minimum=minimum, length=length, held_out=held_out,
-                        validation=validation, seed=seed, vocabulary=vocabulary)
+    return text_dataset(text_folder(str(data_dir)), place=str(data_dir), size=size, minimum=minimum, length=length,
+                        held_out=held_out, validation=validation, seed=seed, vocabulary=vocabulary)

@@ -188,7 +188,8 @@ def test_nothing_anywhere_is_one_line(tmp_path):
     text = refusal("cifar100", tmp_path)
     assert text.startswith("`dataset` (cifar100) must be found or downloadable: give the folder that holds "
                            "cifar-100-binary.tar.gz or cifar-100-python.tar.gz, not extracted (--data-dir). Tried: ")
-    assert str(tmp_path) in text and ".keras/datasets (has none)" in text
+    assert str(tmp_path) in text and ".keras" not in text  # the folder that is named is the only one
+    assert ".keras/datasets (has none)" in refusal("cifar100", None)
     assert refusal("cifar10", tmp_path / "no") == f"`data_dir` ({tmp_path / 'no'}) must be a folder that exists"
 
 

@@ -81,7 +81,12 @@ def test_a_folder_given_by_the_user(small, tmp_path, below, packed):
 def test_shared_folders_and_the_cache(small, tmp_path):
     assert_small(load(shared=[tmp_path / "none", small]))
     assert_small(load(cache=small))
-    assert_small(load(tmp_path, shared=[small]))
+
+
+def test_a_folder_that_is_named_is_the_only_one(small, tmp_path):
+    with pytest.raises(Invalid, match="must be found or downloadable") as error:
+        load(tmp_path, shared=[small], cache=small)
+    assert str(small) not in str(error.value)
 
 
 def test_a_wrong_file_of_the_user_is_named_and_kept(small, tmp_path):

@@ -210,15 +210,18 @@ def test_a_png_with_damaged_pixels(tmp_path):
 
 
 def test_files_of_other_kinds(tmp_path):
-    rule = r"must be a JPEG, PNG, GIF or BMP, but is "
-    Image.fromarray(PIXELS).save(tmp_path / "tiff.png", format="TIFF")
-    Image.fromarray(PIXELS).save(tmp_path / "webp.jpg", format="WEBP")
-    (tmp_path / "empty.png").write_bytes(b"")
-    (tmp_path / "text.png").write_text("not a picture at all")
-    for name, kind in (("tiff.png", "a TIFF"), ("webp.jpg", "a WebP or another RIFF"), ("empty.png", "empty"),
-                       ("text.png", "something else")):
+    rule = r"must be a JPEG, PNG, GIF, BMP, WebP or TIFF, but is "
+    Image.fromarray(PIXELS).save(tmp_path / "tiff.png", format="TIFF")  # names lie
+    np.testing.assert_array_equal(decode(tmp_path / "tiff.png", SAME), PIXELS)
+    for name, content, kind in (("empty.png", b"", "empty"), ("text.png", b"not a picture at all", "something else"),
+                                ("a.jpg", b"%PDF-1.7", "a PDF"),
+                                ("a.png", b"\0\0\0\x18ftypheic", "an AVIF, HEIC or film")):
+        (tmp_path / name).write_bytes(content)
         with pytest.raises(Invalid, match=rf"^`picture` \(.*{name}\) {rule}{kind}$"):
             decode(tmp_path / name, SAME)
+    (tmp_path / "sound.webp").write_bytes(b"RIFF\x24\0\0\0WAVEfmt ")
+    with pytest.raises(Invalid, match=r"^`picture` \(.*sound.webp\) must be readable and intact: "):
+        decode(tmp_path / "sound.webp", SAME)
     with pytest.raises(Invalid, match=r"^`picture` \(.*none.png\) must be readable and intact: No such file"):
         decode(tmp_path / "none.png", SAME)
 

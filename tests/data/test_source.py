@@ -248,3 +248,21 @@ def test_a_batch_made_inside_xla_is_the_same():
         inside, outside = compiled(tf.constant(number, tf.int64)), source.batch(tf.constant(number, tf.int64), ())
         for name in outside:
             np.testing.assert_array_equal(inside[name], outside[name])
+
+
+def test_a_mask_says_which_examples_there_are_and_what_are_no_positions_is_refused():
+    arrays = {"x": np.arange(10, dtype=np.float32), "label": np.arange(10, dtype=np.int32) % 5}
+    of = ArraySource(arrays, 2, only=arrays["label"] == 3)
+    assert of.size == 2
+    batch, weights = of.in_order(tf.constant(0, tf.int64), ())
+    assert batch["x"].numpy().tolist() == [3.0, 8.0] and weights.numpy().tolist() == [1.0, 1.0]
+    for only, message in (
+            (np.array([True] * 9), r"`only` \(a mask of shape \[9\]\) must be of shape \[10\]"),
+            (np.array([0.0, 1.0]), r"`only` \(float64 \[2\]\) must be positions, integers \[n\], or a mask"),
+            (np.array([[0, 1]]), "must be positions"), (["3"], "must be positions"),
+            (np.array([0, 10]), r"`only` \(10\) must be of positions from 0 to 9"),
+            ([-1, 2], r"`only` \(-1\) must be of positions")):
+        with pytest.raises(Invalid, match=message):
+            ArraySource(arrays, 2, only=only)
+    with pytest.raises(Invalid, match="at least one example"):
+        ArraySource(arrays, 2, only=arrays["label"] == 7)

@@ -144,7 +144,9 @@ def test_the_layout_of_acl_imdb(tmp_path):
     ({"pos/x.txt": "good", "neg/y.txt": b"a\nd\xe9j\xe0"}, "neg/y.txt", "UTF-8, but has the byte e9 in line 2, at 3"),
     ({"pos/x.txt": "good", "neg/y.txt": b"a\0"}, "neg/y.txt", "text, but has a NUL character in line 1"),
     ({"train/a/x.txt": "1", "train/b/x.txt": "2", "test/a/x.txt": "3", "test/c/x.txt": "4"}, "test",
-     "of the classes of train, a, b, but has a, c"),
+     "of the classes of train, a, b; they differ in b, c"),
+    ({"train/a/x.txt": "1", "train/b/x.txt": "2", "more/a/x.txt": "3"}, "",
+     "split into parts or a folder of classes, but has train and more"),
     ({"train/a/x.txt": "1", "train/unsup/x.txt": "2", "test/a/x.txt": "3"}, "train",
      "of at least two folders, one per class, but has 1"),
 ])
@@ -155,3 +157,19 @@ def test_wrong_folders(tmp_path, files, at, text):
 
 def test_no_folder(tmp_path):
     assert refusal(text_folder, tmp_path / "none") == f"`folder` ({tmp_path / 'none'}) must be a folder that exists"
+
+
+def test_a_validation_part_is_to_choose_by_and_stands_in_for_a_missing_test(tmp_path):
+    for part in ("train", "val", "test"):
+        for name in ("a", "b"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "1.txt").write_text(f"{part} {name}")
+    corpus = text_folder(tmp_path)
+    assert (corpus.train.texts, corpus.validation.texts, corpus.test.texts) == (
+        ["train a", "train b"], ["val a", "val b"], ["test a", "test b"])
+    for file in (tmp_path / "test").rglob("*.txt"):
+        file.unlink()
+    for folder in ("test/a", "test/b", "test"):
+        (tmp_path / folder).rmdir()
+    corpus = text_folder(tmp_path)
+    assert corpus.test.texts == ["val a", "val b"] and corpus.validation is None

@@ -11,18 +11,22 @@ from engine.data.tokeniser import is_word, tokenise
 
 
 def test_the_examples_of_its_docstring():
-    assert doctest.testmod(tokeniser) == doctest.TestResults(failed=0, attempted=4)
+    assert doctest.testmod(tokeniser) == doctest.TestResults(failed=0, attempted=5)
 
 
 @pytest.mark.parametrize("text, words", [
     ("one<br>two<br/>three<br />four<BR  />five", ["one", "two", "three", "four", "five"]),
     ("rock'n'roll 'tis o''clock '", ["rock'n'roll", "tis", "o", "clock"]),
     ("tab\tline\nend\u2028next\xa0blank", ["tab", "line", "end", "next", "blank"]),
-    ("ÉCOLE Straße ΟΔΟΣ кино 映画", ["école", "straße", "οδος", "кино", "映画"]),
+    ("ÉCOLE Straße ΟΔΟΣ кино 映画", ["école", "straße", "οδος", "кино", "映", "画"]),
     ("1999's 3rd _private_ a_b $5", ["1999's", "3rd", "private", "a", "b", "5"]),
     ("e\u0323\u0301 q\u0301", [unicodedata.normalize("NFC", "e\u0323\u0301"), "q\u0301"]),
     ("bromine <brand> <b>bold</b>", ["bromine", "brand", "b", "bold", "b"]),
     ("what [?] is", ["what", "[?]", "is"]),
+    ("यह फ़िल्म अच्छी है", ["यह", "फ़िल्म", "अच्छी", "है"]),  # vowel signs and the like belong to their letter
+    ("ดีมาก very", ["ดี", "ม", "า", "ก", "very"]),  # no blanks between words: a character each, with its marks
+    ("很好 ひと カメラ 아주 좋아요", ["很", "好", "ひ", "と", "カ", "メ", "ラ", "아주", "좋아요"]),
+    ("می‌خواهم", ["می‌خواهم"]),
     ("", []), ("\ufeff \u200b", []),
 ])
 def test_words_by_hand(text, words):

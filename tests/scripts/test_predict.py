@@ -71,7 +71,7 @@ def test_softmax_by_hand():
 def test_nothing_good_and_bad_options_are_one_line(classifier_run, shades, pictures, wgan_run, capsys):
     for options, text in [
         ([pictures / "broken.png"], "`picture` ("),
-        ([pictures / "note.md"], "must be a JPEG, PNG, GIF or BMP"),
+        ([pictures / "note.md"], "must be a JPEG, PNG, GIF, BMP, WebP or TIFF"),
         ([pictures / "none.png"], "must be a file or folder that exists"),
         ([], "`FILE_OR_FOLDER` (none) must be at least one file or folder, or a --text"),
         (["--text", "hello"], "`--text` (hello) must be left out for a run of train_classifier"),
