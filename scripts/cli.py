@@ -47,6 +47,14 @@ def number(kind: Callable[[str], Any], rule: str, holds: Callable[[Any], bool]) 
     return parse
 
 
+def as_typed(error: Exception, options: argparse.Namespace) -> str:
+    """A message that begins with the name of an option's value, with the option as a person types it."""
+    def option(found: re.Match[str]) -> str:
+        return f"`--{found[1].replace('_', '-')}`" if hasattr(options, found[1]) else found[0]
+
+    return re.sub(r"^`(\w+)`", option, str(error))
+
+
 COMPILED = ("graph", "halves", "xla")  # plans of the engine, which would import TensorFlow here
 
 whole = number(int, "an integer of at least 1", lambda value: value >= 1)

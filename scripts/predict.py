@@ -6,7 +6,8 @@
   python scripts/predict.py runs/autoencoder folder --output pictures     PNGs of the reconstructions
 
 Takes some seconds, of which most is TensorFlow's start. Files are read as in training: pictures are brought to the
-size and channels of the training's, texts go through the run's own vocabulary. A folder stands for all pictures, or
+size and channels of the training's, texts go through the run's own vocabulary, and labels are the run's own: the data
+that it was trained on are not needed. A folder stands for all pictures, or
 .txt files, in and below it. A bad file is named on standard error and skipped; exit code 2 if none is good.
 """
 
@@ -29,25 +30,27 @@ Row = tuple[str, str, str]  # file, label, probability
 def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
-    parser.add_argument("paths", type=Path, nargs="*", metavar="FILE_OR_FOLDER", help="pictures (JPEG, PNG, GIF, BMP); "
-                        "for a text run .txt files, and CSV files with a column of texts")
+    parser.add_argument("paths", type=Path, nargs="*", metavar="FILE_OR_FOLDER", help="pictures (JPEG, PNG, GIF, BMP, "
+                        "WebP, TIFF); for a text run .txt files, and CSV files with a column of texts")
     parser.add_argument("--text", action="append", default=[], help="a text itself; may be repeated")
     parser.add_argument("--text-column", dest="column", metavar="NAME", help="of CSV files (default: as in training)")
     parser.add_argument("--top", type=cli.whole, default=1, metavar="K", help="labels per file, the likeliest first "
                         "(default: %(default)s)")
     parser.add_argument("--output", type=Path, metavar="PATH", help="file for the table (default: standard output); "
                         "folder for the reconstructions")
-    reopen.add_data(parser)
+    parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)  # was needed once
     return parser
 
 
 def main(chosen: argparse.Namespace) -> int:
     from engine.errors import require
 
+    if chosen.data_dir:
+        print("warning: --data-dir is not read: a run keeps what its labels mean", file=sys.stderr)
     for path in chosen.paths:
         require(path.exists(), "path", path, "a file or folder that exists")
     require(chosen.paths or chosen.text, "FILE_OR_FOLDER", "none", "at least one file or folder, or a --text")
-    run = reopen.reopen(chosen.run_dir, **reopen.data_options(chosen))
+    run = reopen.reopen(chosen.run_dir, data=False)
     if "tokens" in run.job.train.spec:
         names, logits = texts(run, chosen)
     else:
@@ -172,5 +175,5 @@ def _write(rows: Iterator[Row], output: Path | None) -> None:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = options().parse_intermixed_args()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

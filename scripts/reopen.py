@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import remembered
 import wiring
 
-FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate"}  # in config.json beside the options
+# In config.json beside the options.
+FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate", "classes", "inputs"}
 HERE = Path(__file__).parent
 
 
@@ -39,18 +41,19 @@ def answer(act: Callable[[], int]) -> int:
     try:
         return act()
     except (Invalid, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {str(error).replace('`data_dir`', '`--data-dir`')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
 
 
-def reopen(run_dir: Path, part: str | None = None, **overrides: Any) -> Reopened:
+def reopen(run_dir: Path, part: str | None = None, data: bool = True, **overrides: Any) -> Reopened:
     """The run in ``run_dir``, with its newest good checkpoint. Nothing in the folder is changed.
 
     Args:
       run_dir: Of a train script.
+      data: Whether its data are needed: else zeros of their form stand for them.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
         --validation or --fold is a share of the part to train on.
       overrides: Options in place of the recorded ones, None for none: above all ``data_dir`` and ``cache``, which
@@ -73,12 +76,18 @@ def reopen(run_dir: Path, part: str | None = None, **overrides: Any) -> Reopened
     given = {name: value for name, value in overrides.items() if value is not None}
     options = _options(module, run_dir, recorded, given)
     prepare(options.seed, options.precision)
-    dataset = _held_out(options, cli.load_data(options), part)
-    if "dataset" in given:
-        options.batch_size = min(options.batch_size, dataset.size("train"))  # of no effect: nothing is trained
+    if data:
+        dataset = remembered.named_as(recorded, _held_out(options, cli.load_data(options), part),
+                                      lambda line: print(f"warning: {line}", file=sys.stderr))
+        if "dataset" in given:
+            options.batch_size = min(options.batch_size, dataset.size("train"))  # of no effect: nothing is trained
+    else:
+        dataset = remembered.stand_in(recorded, options)
     job = module.job(options, dataset)
-    require("dataset" in given or job.train.size == recorded["examples"], "data_dir", options.data_dir,
-            f"the data that the run was trained on, {recorded['examples']} examples, but has {job.train.size}")
+    if data:
+        remembered.check_inputs(recorded, job)
+        require("dataset" in given or job.train.size == recorded["examples"], "--data-dir", options.data_dir,
+                f"the data that the run was trained on, {recorded['examples']} examples, but has {job.train.size}")
     trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed, plan=options.plan,
                       precision=options.precision, say=lambda line: None)  # its warnings were told in training
     trainer.engine.place = place_of(checkpoint.load(found, variables_of(trainer.engine)))
@@ -98,6 +107,8 @@ def _recorded(run_dir: Path) -> dict[str, Any]:
         recorded = None
     require(isinstance(recorded, dict) and "examples" in recorded, "run_dir", run_dir,
             "the folder of a run: its config.json is not what a run writes (of several runs, name the folder of one)")
+    require("inputs" in recorded, "run_dir", run_dir, "a run that records what its labels and inputs are: this one is "
+            "of an older version")
     return dict(recorded)
 
 

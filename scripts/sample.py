@@ -40,7 +40,9 @@ def main(chosen: argparse.Namespace) -> int:
     from engine.reporting.pictures import grid, save
 
     what = "interpolations" if chosen.interpolate else "reconstructions" if chosen.reconstruct else "samples"
-    run = reopen.reopen(chosen.run_dir, **reopen.data_options(chosen))
+    run = reopen.reopen(chosen.run_dir, data=False)
+    if what == "reconstructions" or (what == "interpolations" and "autoencoder" in run.job.nets):
+        run = reopen.reopen(chosen.run_dir, **reopen.data_options(chosen))
     count = chosen.count or COUNTS[what]
     draw = {"samples": samples, "interpolations": interpolations, "reconstructions": reconstructions}[what]
     columns = {"samples": None, "interpolations": chosen.interpolate, "reconstructions": 8}[what]

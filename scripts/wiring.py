@@ -15,6 +15,7 @@ import auto
 import cli
 import early
 import found
+import remembered
 
 
 @dataclass
@@ -87,8 +88,9 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         with _smoke(options):
             dataset = cli.load_data(options)
             job = make(options, dataset)
+            facts = {**config(options), **remembered.meaning(dataset, job)}
             trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed,
-                              run_dir=None if options.measure else options.run_dir, config=config(options),
+                              run_dir=None if options.measure else options.run_dir, config=facts,
                               plan=options.plan, precision=options.precision,
                               on_bad_update=options.on_bad_update, say=say, keep=options.keep, **_watches(options))
             if options.check:
@@ -99,7 +101,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
             say(found.line(dataset, job))
             return _train(options, job, trainer, Every)
     except Invalid as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {cli.as_typed(error, options)}", file=sys.stderr)
         return 2
     except tf.errors.UnimplementedError as error:  # as XLA's gradient of max pooling that gives the same bits on a GPU
         print(f"error: `plan` ({options.plan}) must be one that can compute this, such as graph: "

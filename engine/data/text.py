@@ -62,6 +62,11 @@ def text_csv(path: str | Path, text: str = "text", label: str = "label", where: 
     return Corpus("text-csv", Part(texts, labels), None, classes)
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file is a CSV file by its name: .csv, or packed .csv.gz."""
+    return path.name.lower().removesuffix(".gz").endswith(".csv")
+
+
 def csv_column(path: str | Path, name: str) -> list[tuple[int, str]]:
     """One column of a CSV file: the line that each row begins in, and its value there, which may be empty.
 

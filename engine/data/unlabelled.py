@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.data import utf8
 from engine.data.image_file import SUFFIXES, Form
 from engine.data.picture_files import PictureFiles
-from engine.data.text import csv_column
+from engine.data.text import csv_column, is_table
 from engine.data.tokeniser import tokenise
 from engine.errors import Invalid, require
 
@@ -51,7 +51,8 @@ def texts(paths: Sequence[Path], given: Sequence[str] = (), column: str = "text"
     """The texts of files and folders, and one line for each bad one.
 
     Args:
-      paths: Text files, whose texts have the file's name; CSV files (.csv), named by file and line; and folders of
+      paths: Text files, whose texts have the file's name; CSV files (see ``is_table``), named by file and line; and
+        folders of
         .txt files.
       given: Texts themselves; their name is "text".
       column: Of the CSV files.
@@ -63,7 +64,7 @@ def texts(paths: Sequence[Path], given: Sequence[str] = (), column: str = "text"
     faults = []
     for file in listed(paths, (".txt",)):
         try:
-            if file.suffix.lower() == ".csv":
+            if is_table(file):
                 found += [(f"{file}:{line}", text) for line, text in csv_column(file, column)]
             else:
                 found.append((str(file), utf8.read(file)))

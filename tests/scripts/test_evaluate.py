@@ -9,7 +9,7 @@ import pytest
 import reopen
 
 from tests import painted
-from tests.scripts.running import run_process
+from tests.scripts.running import run, run_process
 
 
 def said(capsys, *options):
@@ -76,10 +76,10 @@ def test_pictures_need_their_folder_and_other_pictures_are_named(
         assert out.splitlines()[0] == f"{classifier_run} at cycle 60, image-folder, test part, 8 examples"
         assert f"accuracy {metrics_of(classifier_run)['accuracy']:.4f}" in out.splitlines()
         assert metrics_of(classifier_run)["accuracy"] == 1
-        assert said(capsys, classifier_run) == (2, "", "error: `data_dir` (None) must be a folder of pictures, flat or "
-                                                "with one folder per class\n")
+        assert said(capsys, classifier_run) == (2, "", "error: `--data-dir` (None) must be a folder of pictures, flat "
+                                                "or with one folder per class\n")
         assert said(capsys, classifier_run, "--data-dir", tmp_path) == (
-            2, "", f"error: `data_dir` ({tmp_path}) must be the data that the run was trained on, 32 examples, "
+            2, "", f"error: `--data-dir` ({tmp_path}) must be the data that the run was trained on, 32 examples, "
             "but has 8\n")
         other = figures(capsys, classifier_run, "--dataset", "image-folder", "--data-dir", tmp_path, "--part", "train")
     assert (other["examples"], other["metrics"]["accuracy"]) == (8, 0.0)
@@ -125,3 +125,45 @@ def test_weights_of_another_form_and_damaged_ones_are_not_read(copy, capsys):
     code, _, err = said(capsys, copy)
     assert code == 2 and f"warning: checkpoint {state.parent} is passed over: state.npz has " in err
     assert "must be a run with a good checkpoint" in err.splitlines()[-1]
+
+
+TRAINED = ("--dataset", "image-folder", "--image-size", 8, "--net", "mlp", "--net-option", "hidden=[16]",
+           "--batch-size", 8, "--cycles", 150, "--learning-rate", 0.01, "--plan", "graph")
+
+
+@pytest.fixture
+def insects(tmp_path):
+    """A trained run on three classes of plain shades, and its data."""
+    root = tmp_path / "data"
+    for name, low in (("ant", 0), ("bee", 90), ("cat", 180)):
+        for i in range(12):
+            pixels = low + np.random.default_rng(i).integers(0, 70, (8, 8, 3))
+            painted.save(root / name / f"{i:02}.png", pixels.astype(np.uint8))
+    done = run("train_classifier.py", *TRAINED, "--data-dir", root, "--run-dir", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    return root, tmp_path / "run"
+
+
+def test_labels_keep_the_meaning_that_they_were_trained_with(insects, tmp_path, capsys):
+    root, folder = insects
+    config = json.loads((folder / "config.json").read_text())
+    assert config["classes"] == ["ant", "bee", "cat"] and config["inputs"]["image"] == ["uint8", 8, 8, 3]
+    whole = figures(capsys, folder, "--data-dir", root)["metrics"]["accuracy"]
+    assert whole > 0.8
+
+    (root / "ant").rename(root / "zebra")  # now the last of the alphabet
+    code, out, err = said(capsys, folder, "--data-dir", root)
+    assert (code, out) == (2, "")
+    assert "must be among those of the run, ant, bee, cat, but it has none called zebra" in err
+    again = run("train_classifier.py", *TRAINED, "--data-dir", root, "--run-dir", folder, cwd=tmp_path)
+    assert again.returncode == 2 and "classes was ['ant', 'bee', 'cat'] and is ['bee', 'cat', 'zebra']" in again.stderr
+
+    shutil.rmtree(root / "zebra")  # a part of the classes is enough to evaluate on, and is told
+    code, out, err = said(capsys, folder, "--dataset", "image-folder", "--data-dir", root, "--json")
+    assert code == 0 and err == "warning: the data have no examples of ant\n"
+    assert json.loads(out)["metrics"]["accuracy"] > 0.7
+
+    shutil.rmtree(root)  # what predicts needs no data
+    painted.save(tmp_path / "new.png", np.full([8, 8, 3], 30, np.uint8))
+    done = run("predict.py", folder, tmp_path / "new.png", cwd=tmp_path)
+    assert done.returncode == 0 and ",ant," in done.stdout, done.stderr

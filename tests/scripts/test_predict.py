@@ -1,6 +1,7 @@
 """predict.py: labels of pictures and texts that are plain to see, and reconstructions."""
 
 import csv
+import gzip
 
 import numpy as np
 import predict
@@ -40,9 +41,9 @@ def pictures(tmp_path):
     return tmp_path / "in"
 
 
-def test_as_a_person_runs_it_on_a_folder_with_a_broken_picture(classifier_run, shades, pictures, unchanged, tmp_path):
+def test_as_a_person_runs_it_on_a_folder_with_a_broken_picture(classifier_run, pictures, unchanged, tmp_path):
     with unchanged(classifier_run):
-        done = run_process("predict.py", classifier_run, "in", "--data-dir", shades, cwd=tmp_path)
+        done = run_process("predict.py", classifier_run, "in", cwd=tmp_path)
     assert done.returncode == 0
     rows = table(done.stdout)
     assert [row[:2] for row in rows] == [["in/a.png", "dark"], ["in/deep/b.jpg", "light"]]
@@ -51,10 +52,10 @@ def test_as_a_person_runs_it_on_a_folder_with_a_broken_picture(classifier_run, s
     assert done.stderr.count("\n") == 1
 
 
-def test_the_likeliest_come_first_and_add_up(classifier_run, shades, pictures, tmp_path, capsys):
+def test_the_likeliest_come_first_and_add_up(classifier_run, pictures, tmp_path, capsys):
     output = tmp_path / "new" / "labels.csv"
-    code, out, err = said(capsys, classifier_run, pictures / "a.png", pictures / "deep", "--data-dir", shades, "--top",
-                          5, "--output", output)
+    code, out, err = said(capsys, classifier_run, pictures / "a.png", pictures / "deep", "--top", 5,
+                          "--output", output)
     assert (code, out, err) == (0, "", "")
     rows = table(output.read_text())
     assert [row[1] for row in rows] == ["dark", "light", "light", "dark"]
@@ -68,7 +69,7 @@ def test_softmax_by_hand():
     assert rows == [("x", "b", "0.750000"), ("x", "a", "0.250000"), ("x", "c", "0.000000")]
 
 
-def test_nothing_good_and_bad_options_are_one_line(classifier_run, shades, pictures, wgan_run, capsys):
+def test_nothing_good_and_bad_options_are_one_line(classifier_run, pictures, wgan_run, capsys):
     for options, text in [
         ([pictures / "broken.png"], "`picture` ("),
         ([pictures / "note.md"], "must be a JPEG, PNG, GIF, BMP, WebP or TIFF"),
@@ -76,14 +77,14 @@ def test_nothing_good_and_bad_options_are_one_line(classifier_run, shades, pictu
         ([], "`FILE_OR_FOLDER` (none) must be at least one file or folder, or a --text"),
         (["--text", "hello"], "`--text` (hello) must be left out for a run of train_classifier"),
     ]:
-        code, out, err = said(capsys, classifier_run, *options, "--data-dir", shades)
+        code, out, err = said(capsys, classifier_run, *options)
         assert (code, out) == (2, ""), options
         assert err.startswith("error: ") and text in err and err.count("\n") == 1, err
     code, out, err = said(capsys, wgan_run, pictures)
     assert (code, out) == (2, "") and "one of train_wgan_gp is for sample.py" in err
 
 
-def test_texts_from_files_a_table_and_the_command_line(text_run, reviews, unchanged, tmp_path, capsys):
+def test_texts_from_files_a_table_and_the_command_line(text_run, unchanged, tmp_path, capsys):
     (tmp_path / "texts").mkdir()
     (tmp_path / "texts" / "one.txt").write_text("film 7 was lovely, I say")
     (tmp_path / "texts" / "two.txt").write_bytes(b"\xff\xfe")
@@ -91,8 +92,7 @@ def test_texts_from_files_a_table_and_the_command_line(text_run, reviews, unchan
     table_file = tmp_path / "table.csv"
     table_file.write_text('text,stars\n"film 8 was dull,\nI say",1\nfilm 9 was great,5\n')
     with unchanged(text_run):
-        code, out, err = said(capsys, text_run, tmp_path / "texts", table_file, "--text", "it was weak", "--data-dir",
-                              reviews)
+        code, out, err = said(capsys, text_run, tmp_path / "texts", table_file, "--text", "it was weak")
     assert code == 0
     rows = table(out)
     assert [row[:2] for row in rows] == [
@@ -101,7 +101,7 @@ def test_texts_from_files_a_table_and_the_command_line(text_run, reviews, unchan
     assert all(0.5 < float(row[2]) <= 1 for row in rows)
     assert "two.txt) must be UTF-8" in err and "three.txt) must be of at least one word" in err
     assert err.count("skipped: ") == err.count("\n") == 2
-    code, out, err = said(capsys, text_run, table_file, "--text-column", "review", "--data-dir", reviews)
+    code, out, err = said(capsys, text_run, table_file, "--text-column", "review")
     assert (code, out) == (2, "") and "`column` (review) must be there once" in err
 
 
@@ -131,3 +131,12 @@ def test_an_autoencoder_writes_reconstructions_of_the_training_size(autoencoder_
     code, _, err = said(capsys, autoencoder_run, out / "in", "--output", out / "in")
     assert code == 2 and f"must be another folder: {renamed} is to be read" in err
     assert renamed.read_bytes() == before
+
+
+def test_options_may_stand_before_files_and_a_packed_table_is_a_table(text_run, tmp_path, capsys):
+    table_file = tmp_path / "more.csv.gz"
+    table_file.write_bytes(gzip.compress(b"text\nfilm 8 was dull\nfilm 9 was great\n"))
+    chosen = predict.options().parse_intermixed_args([str(text_run), "--top", "1", str(table_file)])
+    assert reopen.answer(lambda: predict.main(chosen)) == 0
+    assert [row[:2] for row in table(capsys.readouterr().out)] == [
+        [f"{table_file}:2", "bad"], [f"{table_file}:3", "good"]]

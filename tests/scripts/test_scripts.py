@@ -107,11 +107,11 @@ def test_check_of_a_run_that_cannot_train_exits_with_2(tmp_path):
     (["--learning-rate", "nan"], r"`--learning-rate` \(nan\) must be a number above 0"),
     (["--plan", "fast"], r"`--plan` \(fast\) must be one of"),
     (["--lantent-dim", "3"], r"unrecognized arguments: --lantent-dim 3"),
-    (["--dataset", "mnst"], r"`dataset` \(mnst\) must be one of fashion-mnist-10k, fashion-mnist"),
-    (["--data-dir", "empty"], r"`data_dir` \(empty\) must be left out"),
-    (["--dataset", "fashion-mnist", "--data-dir", "missing"], r"`data_dir` \(missing\) must be a folder"),
-    (["--batch-size", "9001"], r"`batch_size` \(9001\) must be at most the number of examples, 9000"),
-    (["--run-dir", "taken"], r"`run_dir` \(taken\) must be new, empty, or the folder of a run"),
+    (["--dataset", "mnst"], r"`--dataset` \(mnst\) must be one of fashion-mnist-10k, fashion-mnist"),
+    (["--data-dir", "empty"], r"`--data-dir` \(empty\) must be left out"),
+    (["--dataset", "fashion-mnist", "--data-dir", "missing"], r"`--data-dir` \(missing\) must be a folder"),
+    (["--batch-size", "9001"], r"`--batch-size` \(9001\) must be at most the number of examples, 9000"),
+    (["--run-dir", "taken"], r"`--run-dir` \(taken\) must be new, empty, or the folder of a run"),
 ])
 def test_bad_input_is_one_line_and_exit_code_2_and_nothing_is_written(options, line, tmp_path):
     (tmp_path / "empty").mkdir()
