@@ -5,7 +5,7 @@ A ``LossStrategy`` lists its ``Phase``s; the engine compiles all of them into on
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import tensorflow as tf
 
@@ -121,7 +121,13 @@ class Phase:
 
 
 class LossStrategy:
-    """What a training minimises. Subclass it and write ``phases``; the rest is optional."""
+    """What a training minimises. Subclass it and write ``phases``; the rest is optional.
+
+    Attributes:
+      better: {metric or term: "lower" or "higher"}, for a ``Goal``; what is minimised need not be named.
+    """
+
+    better: ClassVar[Mapping[str, str]] = {}
 
     def phases(self) -> Sequence[Phase]:
         """The phases of one cycle, in order."""

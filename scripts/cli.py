@@ -148,8 +148,8 @@ def _add_watch(watch: Any) -> None:
                        "%(default)s)")
     watch.add_argument("--goal", metavar="METRIC", help="a column of metrics.csv, as eval/accuracy: the checkpoint "
                        "where it was best is kept")
-    watch.add_argument("--better", choices=("lower", "higher"), default="lower", help="values of --goal (default: "
-                       "%(default)s)")
+    watch.add_argument("--better", choices=("lower", "higher"), help="values of --goal (default: what the metric says "
+                       "of itself)")
     watch.add_argument("--patience", type=positive, help="epochs after which training ends if --goal got no better")
     watch.add_argument("--keep", type=number(int, "an integer of at least 2", lambda value: value >= 2), default=3,
                        help="newest checkpoints to keep (default: %(default)s)")

@@ -119,6 +119,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
 
 
 def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> int:
+    from engine import BadUpdate
     from engine.reporting.recorder import Recorder, strategy_pictures
 
     target = trainer.cycles_of(**_length(options))
@@ -129,12 +130,15 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
                                      every(seconds=options.checkpoint_every))
     if trainer.continued:
         trainer.say(f"continues {options.run_dir} at cycle {trainer.counters.cycles} of {target}")
-    finished = False
+    finished, stopped = False, ""
     try:
         trainer.train(cycles=target)
         finished = True
+    except BadUpdate as error:
+        stopped = str(error)
+        raise
     finally:
-        recorder.close(finished)
+        recorder.close(finished, stopped)
     figures = "  ".join(f"{name} {value:.4f}" for name, value in recorder.metrics.items())
     for line in job.tell(trainer, recorder.metrics):
         print(line)

@@ -65,8 +65,11 @@ class Recorder:
         return [Event(Every(seconds=0.2), self._advance), Event(log, self._log), Event(evaluate, self._evaluate),
                 Event(checkpoint, self._checkpoint)]
 
-    def close(self, finished: bool) -> None:
-        """Write what is open and report.html; of a finished run, summary.json too. Nothing if the folder is gone."""
+    def close(self, finished: bool, stopped: str = "") -> None:
+        """Write what is open, report.html, and summary.json of a run that is finished or that a fault has ``stopped``.
+
+        Nothing if the folder is gone.
+        """
         self._board.close()
         self._progress.close()
         if finished:
@@ -84,6 +87,9 @@ class Recorder:
                 found = self._trainer.evaluate(source)
                 self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
             self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary()})
+        elif stopped:
+            self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary(),
+                                                        "stopped": stopped})
         write_report(self._path)
 
     def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:

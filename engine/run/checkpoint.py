@@ -21,6 +21,7 @@ import tensorflow as tf
 from engine.errors import Invalid
 from engine.run.durable import digest_of, sync, sync_folder
 
+FORMAT, OTHER_FORMAT = 2, "it is of format"  # of what is written here; another one is refused
 KEEP = 3  # newest checkpoints kept; two survive a fault in the newest
 STATE, MANIFEST = "state.npz", "manifest.json"
 MANIFEST_BYTES = 2**26  # most that is read of a manifest
@@ -35,7 +36,8 @@ def copied(variables: Mapping[str, Any]) -> State:
 
 
 def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mapping[str, Any], keep: int = KEEP,
-         also: Collection[int] = ()) -> Path:
+         also: Collection[int] = (), is_good: Callable[[Path], object] = lambda path: not fault_of(path)
+         ) -> Path:
     """Write ``folder/<cycle>``: into a partial folder, synced to disk, then renamed.
 
     A kill between any two of its steps leaves the checkpoints that were there, or them and this one.
@@ -43,8 +45,9 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
     Args:
       state: {name: array}: the complete state.
       facts: JSON values that a continued run needs (position, seconds ...).
-      keep: Newest checkpoints to keep, at least 2.
+      keep: Newest good checkpoints to keep, at least 2.
       also: Cycles of others to keep.
+      is_good: Whether a checkpoint verifies; by default it is looked at. Those that do not never count.
     """
     before = [path for path in listed(folder) if cycle_of(path) == cycle]
     revision = max((_order(path)[1] for path in before), default=-1) + 1
@@ -57,7 +60,8 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
         sync(file)
     described = {name: [list(array.shape), str(array.dtype)] for name, array in state.items()}
     size = {"bytes": (partial / STATE).stat().st_size, "sha256": digest_of(partial / STATE)}
-    manifest = {**facts, "cycle": cycle, "revision": revision, "variables": described, "files": {STATE: size}}
+    manifest = {"format": FORMAT, **facts, "cycle": cycle, "revision": revision, "variables": described,
+                "files": {STATE: size}}
     with (partial / MANIFEST).open("w") as file:
         json.dump({**manifest, "sha256": _seal(manifest)}, file, indent=1)
         sync(file)
@@ -65,7 +69,11 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
     partial.rename(final)
     sync_folder(folder)
     others = [path for path in listed(folder) if path not in before]
-    for old in [*before, *(path for path in others[:-keep] if cycle_of(path) not in also)]:
+    kept = [path for path in others if path == final or is_good(path)][-keep:]
+    if len(kept) == keep:  # else nothing is too much yet
+        others = [path for path in others if _order(path) < _order(kept[0]) and cycle_of(path) not in also]
+        before += others
+    for old in before:
         old.rename(folder / f".removed-{old.name}")
     _sweep(folder)
     return final
@@ -93,9 +101,15 @@ def newest(folder: Path, say: Callable[[str], None], config: Mapping[str, Any] |
 
     Args:
       config: Of the run; a checkpoint of another one is rejected. None takes any.
+
+    Raises:
+      Invalid: for one of another format.
     """
     for path in reversed(listed(folder)):
         fault = fault_of(path)
+        if fault and fault.startswith(OTHER_FORMAT):
+            raise Invalid(f"`checkpoint` ({path}) must be of this version of phaseloop: {fault}; continue with the one "
+                          "that wrote it, or in another folder")
         if fault is None and config is not None and manifest_of(path).get("config") != config:
             fault = "it is of a run of another configuration"
         if fault is None:
@@ -120,6 +134,8 @@ def fault_of(path: Path) -> str | None:
     """Why a checkpoint cannot be loaded; None if it verifies."""
     try:
         manifest = manifest_of(path)
+        if manifest.get("format") != FORMAT:
+            return f"{OTHER_FORMAT} {manifest.get('format', 1)}, and this one reads {FORMAT}"
         if (manifest["cycle"], manifest["revision"]) != _order(path):
             return f"{MANIFEST} is of cycle {manifest['cycle']}.{manifest['revision']}"
         if set(manifest["files"]) != {STATE}:
@@ -180,7 +196,10 @@ def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
 def _sweep(folder: Path) -> None:
     """Remove what was removed, or what a kill or a full disk left of an earlier save."""
     for stale in [*folder.glob(".partial-*"), *folder.glob(".removed-*")]:
-        shutil.rmtree(stale)
+        if stale.is_dir() and not stale.is_symlink():
+            shutil.rmtree(stale)
+        else:  # of another's making
+            stale.unlink()
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

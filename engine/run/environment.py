@@ -1,9 +1,10 @@
 """The process around a run: determinism, memory, precision, seeds. Call ``prepare`` before nets are made."""
 
 import contextlib
+import hashlib
 import os
 import platform
-import resource
+import sys
 import time
 from pathlib import Path
 
@@ -15,6 +16,11 @@ from engine.data.dataset_source import DatasetSource
 from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 BEGAN = time.perf_counter()
 # --precision -> Keras policy
@@ -87,8 +93,29 @@ def versions() -> dict[str, str]:
 
 
 def peak_memory() -> int:
-    """The process's largest resident memory so far, bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    """The process's largest resident memory so far, bytes; 0 where the system does not tell."""
+    if resource is None:
+        return 0
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def surroundings() -> dict[str, str]:
+    """What the bits of a run depend on beside the run itself: a continuation elsewhere may have others."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = tf.config.threading
+    return {**versions(), "CPUs": str(cpus), "processor": _processor(), "device": device().name,
+            "oneDNN": os.environ.get("ONEDNN_MAX_CPU_ISA", "") + os.environ.get("TF_ENABLE_ONEDNN_OPTS", ""),
+            "threads": f"{threads.get_intra_op_parallelism_threads()} and {threads.get_inter_op_parallelism_threads()}"}
+
+
+def _processor() -> str:
+    """Its architecture, and a digest of the instruction sets that it has."""
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+        return f"{platform.machine()} {hashlib.sha256(' '.join(sorted(flags.split())).encode()).hexdigest()[:8]}"
+    return f"{platform.machine()} {platform.processor()}"
 
 
 def age() -> float:

@@ -19,6 +19,8 @@ class RunFacts:
       rejected: Updates that were not applied, per phase.
       best: By the goal; None without one.
       stopped: Why the training ended early.
+      faults: The bad updates that stopped it or took it back, the newest last.
+      elsewhere: What its bits depend on and has changed between its processes.
       trial: What was found, if a plan was chosen.
       restored: What the checkpoint held from which the run goes on, until the training begins; continued: whether
         there was one.
@@ -30,6 +32,8 @@ class RunFacts:
         self.rejected: dict[str, int] = {}
         self.best = Best(goal) if goal else None
         self.stopped = ""
+        self.faults: list[str] = []
+        self.elsewhere: list[str] = []
         self.trial: dict[str, Any] = {}
         self.restored: Facts = {}
         self.continued = False
@@ -40,31 +44,36 @@ class RunFacts:
         engine, counters = self._engine, Counters.of(self._engine)
         return {"place": {"slot": engine.place.slot, "updates": engine.updates, "batches": engine.batches},
                 "streak": engine.streak, "rollbacks": engine.rollbacks, "seconds": self.seconds,
-                "rejected": self.rejected, "events": events, "updates": dict(counters.updates),
+                "rejected": self.rejected, "faults": self.faults, "events": events, "updates": dict(counters.updates),
                 "batches": counters.batches, "plan": engine.plan.name, "trial": self.trial,
                 "best": self.best.facts if self.best else {},
-                "kept": {name: get() for name, (get, _) in self._kept.items()}, "versions": environment.versions()}
+                "kept": {name: get() for name, (get, _) in self._kept.items()},
+                "surroundings": environment.surroundings(), "elsewhere": self.elsewhere}
 
-    def put_back(self, facts: Facts) -> None:
-        """Go on from a checkpoint, whose tensors are in place."""
+    def put_back(self, facts: Facts, say: Callable[[str], None]) -> None:
+        """Go on from a checkpoint, whose tensors are in place; what may change its bits from here on is said."""
         self.restored, self.continued = facts, bool(facts)
         if not facts:
             return
         engine = self._engine
         engine.place, engine.streak, engine.rollbacks = place_of(facts), facts["streak"], facts["rollbacks"]
         self.seconds, self.rejected = facts["seconds"], facts["rejected"]
-        self.seconds_before, self.trial = self.seconds, facts["trial"]
+        self.seconds_before, self.trial, self.faults = self.seconds, facts["trial"], facts["faults"]
+        changed = _changed(facts["surroundings"], environment.surroundings())
+        self.elsewhere = list(dict.fromkeys([*facts["elsewhere"], *changed]))
+        if changed:
+            say(f"warning: continued elsewhere, the bits may be others from here on: {'; '.join(changed)}")
         if facts["plan"] != engine.plan.name:
             engine.program = engine.compiled(facts["plan"])
         if self.best:
-            self.best.facts = facts["best"]
+            self.best.put_back(facts["best"])
             self.stopped = self.best.exhausted(Counters.of(engine), self.seconds)
 
     def rolled_back(self, facts: Facts) -> None:
         """Go on from an earlier place of the same session, by a detour."""
         self._engine.detour(place_of(facts))
         if self.best:
-            self.best.facts = facts["best"]
+            self.best.put_back(facts["best"])
         for name, (_, put) in self._kept.items():
             put(facts["kept"].get(name))
 
@@ -88,6 +97,10 @@ class RunFacts:
     def worth_keeping(self) -> set[int]:
         """Cycles whose checkpoints are kept beside the newest."""
         return {self.best.facts["cycle"]} if self.best and self.best.facts else set()
+
+
+def _changed(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [f"{name} was {before.get(name)} and is {now[name]}" for name in now if before.get(name) != now[name]]
 
 
 def place_of(facts: Facts) -> Place:

@@ -1,12 +1,13 @@
 """What a run is to reach: the best checkpoint is kept, and training ends when nothing gets better."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.errors import require
 from engine.run.counters import Counters
 from engine.run.events import Every
+from engine.strategy import LossStrategy
 
 
 @dataclass(frozen=True)
@@ -15,32 +16,51 @@ class Goal:
 
     Attributes:
       metric: A column of metrics.csv: "eval/<metric>" or "<phase>/<term>".
-      better: "lower" or "higher".
+      better: "lower" or "higher"; None: as the strategy's ``better`` says, and lower of what is minimised.
       patience: Training stops when the figure has not got better for that long, on the counter that it names; None
         for never.
       least: How much better counts.
     """
 
     metric: str
-    better: str = "lower"
+    better: str | None = None
     patience: Every | None = None
     least: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.better in ("lower", "higher"), "better", self.better, "lower or higher")
+        require(self.better in ("lower", "higher", None), "better", self.better, "lower or higher")
         require(self.least >= 0, "least", self.least, "at least 0")
+
+    def directed(self, strategy: LossStrategy, minimised: Collection[str]) -> "Goal":
+        """The same with ``better`` given. Args: ``minimised``: names of the terms that are.
+
+        Raises:
+          Invalid: if nothing says it.
+        """
+        if self.better is not None:
+            return self
+        name = self.metric.rpartition("/")[2]
+        better = strategy.better.get(name, "lower" if name in minimised else "")
+        require(better, "better", None, f"lower or higher: nothing says which of them {self.metric} is to be")
+        return replace(self, better=better)
 
 
 class Best:
     """The best value so far, and when it was.
 
     Attributes:
-      facts: {"value", "cycle", "epoch", "seconds"}; empty before the first value. Saved with each checkpoint.
+      facts: {"metric", "better", "value", "cycle", "epoch", "seconds"}; empty before the first value. Saved with each
+        checkpoint.
     """
 
     def __init__(self, goal: Goal) -> None:
         self.goal = goal
         self.facts: dict[str, Any] = {}
+
+    def put_back(self, facts: dict[str, Any]) -> None:
+        """Go on from what was saved, if it is of the same goal."""
+        same = (facts.get("metric"), facts.get("better")) == (self.goal.metric, self.goal.better)
+        self.facts = facts if same else {}
 
     def note(self, figures: Mapping[str, float], counters: Counters, seconds: float) -> bool:
         """Whether ``figures`` hold the goal's metric, and it is the best so far."""
@@ -51,8 +71,8 @@ class Best:
         gain = -gain if self.goal.better == "higher" else gain
         if self.facts and not gain > self.goal.least:
             return False
-        self.facts = {"metric": self.goal.metric, "value": float(value), "cycle": counters.cycles,
-                      "epoch": counters.epoch, "seconds": seconds}
+        self.facts = {"metric": self.goal.metric, "better": self.goal.better, "value": float(value),
+                      "cycle": counters.cycles, "epoch": counters.epoch, "seconds": seconds}
         return True
 
     def exhausted(self, counters: Counters, seconds: float) -> str:

@@ -35,6 +35,7 @@ class Keeper:
         self._writer = Writer()
         self._saving = threading.Lock()  # a signal that is overdue is served by another thread
         self._lock = Lock(folder.path) if folder else None
+        self._good: dict[Path, bool] = {}  # whether a checkpoint verifies, looked at once
         self._read: list[Path] = []  # the checkpoints that were there when the run was restored
 
     @property
@@ -117,10 +118,19 @@ class Keeper:
         folder.check()
         facts = {**facts, "config": folder.config}
 
-        self._writer.start(lambda: checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also))
+        self._writer.start(lambda: self._written(checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also,
+                                                                 self._is_good)))
         if wait:
             self.wait()
         return folder.checkpoints / str(cycle)
+
+    def _written(self, path: Path) -> None:
+        self._good[path] = True
+
+    def _is_good(self, path: Path) -> bool:
+        if path not in self._good:
+            self._good[path] = checkpoint.fault_of(path) is None
+        return self._good[path]
 
     def restore(self) -> Facts | None:
         """Put the newest good checkpoint back; its facts, or None if there is none."""

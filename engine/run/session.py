@@ -75,7 +75,8 @@ class Session:
                 "cycles_per_second": self.pace.cycles_per_second,
                 "process_seconds": {"start": self.started, **self.pace.parts(facts.seconds - facts.seconds_before)},
                 "rollbacks": engine.rollbacks, "best": facts.best.facts if facts.best else {},
-                "stopped": facts.stopped, "deterministic": not doubts, "not_deterministic_because": doubts,
+                "stopped": facts.stopped, "faults": facts.faults, "deterministic": not doubts,
+                "not_deterministic_because": list(doubts),
                 "plan": engine.plan.name, "trial": facts.trial, "peak_memory_bytes": environment.peak_memory(),
                 "versions": environment.versions()}
 
@@ -106,6 +107,8 @@ class Session:
                 self._fire()
             if watch.caught:
                 break
+        if self._facts.stopped:
+            self._say(f"training ends: {self._facts.stopped}")
         self._keeper.wait()  # a signal now would lose the last checkpoint
         if watch.caught:
             self.save()
@@ -179,6 +182,7 @@ class Session:
 
     def _give_up_or_roll_back(self, fault: Fault) -> None:
         engine = self._engine
+        self._facts.faults.append(str(fault))
         facts = self._keeper.restore() if self._rolls_back and engine.rollbacks < ROLLBACKS else None
         if facts is None:
             self.save()

@@ -104,14 +104,14 @@ class Trainer(View):
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
-        self._facts = RunFacts(self.engine, goal)
+        self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised))
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
         self._keeper = Keeper(self.folder, variables_of(self.engine), keep, say)
         self._session = Session(
             self.engine, self._facts, self._agenda, self._keeper, self._figures, plan=plan,
             cycles_per_call=cycles_per_call, rolls_back=on_bad_update == "rollback", clock=clock,
             act=lambda event, means: event.what(self, dict(means)), say=lambda line: self.say(line))
-        self._facts.put_back(self._keeper.restore() or {})
+        self._facts.put_back(self._keeper.restore() or {}, say)
         self._controllers = list(controllers)
         for controller in self._controllers:
             controller.attach(self)
@@ -204,7 +204,7 @@ class Trainer(View):
 
     def summary(self) -> dict[str, Any]:
         """Counters, speed, plan, determinism and versions of the run, as JSON values."""
-        return self._session.summary(environment.doubts(self.data))
+        return self._session.summary([*environment.doubts(self.data), *self._facts.elsewhere])
 
     def check(self, *, cycles: int | None = None, epochs: float | None = None) -> Check:
         """What the run would do and cost, and what is wrong with it: every phase is tried, and nothing changed.

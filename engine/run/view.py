@@ -71,6 +71,11 @@ class View:
         """{phase: names of its terms}, as the logs show them."""
         return {name: step.names for name, step in self.engine.steps.items()}
 
+    @property
+    def minimised(self) -> set[str]:
+        """Names of the terms that some phase minimises, "objective" among them."""
+        return {"objective", *(name for part in self.engine.parts.values() for name in part.compute.counted)}
+
     def averaged(self, net: str) -> list[np.ndarray]:
         """The weights of ``net`` that evaluation uses, ordered as ``get_weights`` gives them.
 

@@ -1,5 +1,7 @@
 """Autoencoder: an image through a narrow code and back."""
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from engine.errors import require
@@ -19,6 +21,8 @@ class Autoencoder(LossStrategy):
       error: "squared", the mean over the pixels of the squared error (Hinton and Salakhutdinov 2006), or
         "bernoulli", the cross-entropy summed over the pixels, in nats (Vincent et al. 2010, section 2.2).
     """
+
+    better: ClassVar[dict[str, str]] = {"squared_error": "lower", "bernoulli_nll": "lower"}
 
     def __init__(self, error: str = "squared") -> None:
         require(error in TERMS, "error", error, f"one of {', '.join(TERMS)}")

@@ -1,5 +1,7 @@
 """Binary classification of sequences: sigmoid cross-entropy on one logit."""
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from engine.errors import require
@@ -15,6 +17,8 @@ class Binary(LossStrategy):
     Args:
       label_smoothing: How far each label moves towards 1/2 in training, in [0, 1).
     """
+
+    better: ClassVar[dict[str, str]] = {"accuracy": "higher"}
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "at least 0 and below 1")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -25,6 +26,8 @@ class Supervised(LossStrategy):
       class_weights: One positive number per class, the weight of its examples in training. Only the ratios count:
         they are scaled to a mean of 1 over the classes, see ``softmax_cross_entropy``.
     """
+
+    better: ClassVar[dict[str, str]] = {"accuracy": "higher", "top_5_accuracy": "higher"}
 
     def __init__(self, label_smoothing: float = 0.0, mixup: float = 0.0,
                  class_weights: Sequence[float] | None = None) -> None:

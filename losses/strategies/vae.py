@@ -1,6 +1,7 @@
 """Variational autoencoder: reconstruction + KL (Kingma and Welling 2014, equation 10)."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -21,6 +22,8 @@ class VAE(LossStrategy):
         1 is the bound itself; Higgins et al. 2017 take more.
       free_bits: Nats per latent dimension below which the KL is not pressed (Kingma et al. 2016).
     """
+
+    better: ClassVar[dict[str, str]] = {"negative_elbo": "lower"}
 
     def __init__(self, beta: float | Callable[[tf.Tensor], tf.Tensor] = 1.0, free_bits: float = 0.0) -> None:
         require(callable(beta) or beta >= 0, "beta", beta, "at least 0, or a schedule")

@@ -1,5 +1,7 @@
 """WGAN: Wasserstein critic with clipped weights (Arjovsky et al. 2017, algorithm 1)."""
 
+from typing import ClassVar
+
 from engine.errors import require
 from engine.strategy import Batch, LossStrategy, Nets, Noise, Phase, Terms
 from losses.adversarial import wasserstein_critic, wasserstein_generator
@@ -18,6 +20,8 @@ class WGAN(LossStrategy):
       latent_dim: Dimensions of the standard normal latent.
       critic_updates: Critic updates per generator update.
     """
+
+    better: ClassVar[dict[str, str]] = {"wasserstein_estimate": "lower"}
 
     def __init__(self, latent_dim: int = 64, critic_updates: int = 5) -> None:
         require(latent_dim >= 1, "latent_dim", latent_dim, "an integer of at least 1")

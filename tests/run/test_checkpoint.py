@@ -159,6 +159,9 @@ def test_a_second_save_at_one_cycle_replaces_the_first(saved):
     assert [path.name for path in checkpoint.listed(saved)] == ["5", "10.2"]
 
 
+EMPTY = {"format": 2, "cycle": 10, "revision": 0, "files": {}}  # a manifest
+
+
 def flip(path):
     """Change one bit in the middle of a file."""
     data = bytearray(path.read_bytes())
@@ -194,8 +197,7 @@ def swap(path, name):
     (lambda path: edit(path, sha256="0" * 64), "manifest.json is not what was written (SHA-256)"),
     (lambda path: (path / "manifest.json").write_text('{"a":' * 100_000), "RecursionError"),
     (lambda path: (path / "manifest.json").write_text(json.dumps(
-        {"cycle": 10, "revision": 0, "files": {}, "sha256": checkpoint._seal({"cycle": 10, "revision": 0, "files": {}})}
-    )), "manifest.json does not name state.npz alone"),
+        {**EMPTY, "sha256": checkpoint._seal(EMPTY)})), "manifest.json does not name state.npz alone"),
     (lambda path: os.truncate(path / "manifest.json", 2**27), "manifest.json has more than 67108864 bytes"),
 ])
 def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, named):
@@ -253,3 +255,37 @@ def test_the_newest_three_are_kept(tmp_path):
     state = variables()
     checkpoint.load(tmp_path / "9", state)
     assert numbers(state) == numbers(variables(9))
+
+
+@pytest.mark.parametrize("damaged", [(20, 30, 40), (10, 20), (5, 20, 40), (40,)])
+def test_damaged_ones_do_not_count_so_that_no_save_leaves_fewer_good_ones(tmp_path, damaged):
+    for cycle in (5, 10, 20, 30, 40):
+        checkpoint.save(tmp_path, cycle, copied(variables(cycle)), {}, keep=5)
+    for cycle in damaged:
+        (tmp_path / str(cycle) / "state.npz").write_bytes(b"damaged")
+    good = sorted({5, 10, 20, 30, 40} - {*damaged})
+    begun = good[-1]
+    for cycle in (begun + 2, begun + 3, begun + 4, 50, 60):
+        before = sum(checkpoint.fault_of(path) is None for path in checkpoint.listed(tmp_path))
+        written = checkpoint.save(tmp_path, cycle, copied(variables(cycle)), {})
+        assert checkpoint.fault_of(written) is None
+        assert sum(checkpoint.fault_of(path) is None for path in checkpoint.listed(tmp_path)) >= min(before, 3)
+    assert {50, 60} <= set(cycles(tmp_path))
+
+
+def test_a_checkpoint_of_another_format_is_named(saved, monkeypatch):
+    said = []
+    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    with pytest.raises(Invalid, match=r"`checkpoint` \(.*10\) must be of this version of phaseloop: it is of format 2, "
+                                      "and this one reads 3; continue with the one that wrote it, or in another folder"
+                       ):
+        checkpoint.newest(saved, said.append)
+
+
+def test_what_lies_among_them_does_not_disturb_a_save(saved):
+    (saved / ".partial-7").write_text("a file")
+    (saved / ".removed-3").symlink_to(saved / "5")
+    (saved / "notes.txt").write_text("mine")
+    checkpoint.save(saved, 15, copied(variables(15)), {})
+    assert cycles(saved) == [5, 10, 15] and (saved / "notes.txt").read_text() == "mine"
+    assert checkpoint.fault_of(saved / "5") is None

@@ -6,6 +6,7 @@ from engine import Event, Every, Goal, Invalid, Trainer
 from engine.run import checkpoint
 from engine.run.counters import Counters
 from engine.run.goal import Best
+from losses.strategies import Supervised
 from tests import toys
 
 
@@ -19,12 +20,12 @@ def at(cycle):
 def test_the_first_of_the_best_values_counts(better, values, best):
     kept = Best(Goal("eval/x", better))
     assert [i for i, value in enumerate(values) if kept.note({"eval/x": value}, at(i), 2.0 * i)] == best
-    assert kept.facts == {"metric": "eval/x", "value": values[best[-1]], "cycle": best[-1], "epoch": best[-1] / 10,
-                          "seconds": 2.0 * best[-1]}
+    assert kept.facts == {"metric": "eval/x", "better": better, "value": values[best[-1]], "cycle": best[-1],
+                          "epoch": best[-1] / 10, "seconds": 2.0 * best[-1]}
 
 
 def test_nan_other_metrics_and_small_gains_do_not_count():
-    kept = Best(Goal("eval/x", least=0.5))
+    kept = Best(Goal("eval/x", "lower", least=0.5))
     assert not kept.note({"eval/x": float("nan")}, at(1), 0.0) and not kept.note({"eval/y": 1.0}, at(1), 0.0)
     assert kept.note({"eval/x": 2.0}, at(2), 0.0)
     assert not kept.note({"eval/x": 1.5}, at(3), 0.0)
@@ -33,7 +34,7 @@ def test_nan_other_metrics_and_small_gains_do_not_count():
 
 @pytest.mark.parametrize("patience, last", [(Every(cycles=5), 9), (Every(epochs=0.5), 9), (Every(seconds=12), 10)])
 def test_patience_ends_on_the_counter_that_it_names(patience, last):
-    kept = Best(Goal("eval/x", patience=patience))
+    kept = Best(Goal("eval/x", "lower", patience=patience))
     assert kept.exhausted(at(99), 99.0) == ""  # there was no value yet
     kept.note({"eval/x": 0.25}, at(4), 8.0)
     lengths = [bool(kept.exhausted(at(cycle), 2.0 * cycle)) for cycle in range(4, 14)]
@@ -43,7 +44,7 @@ def test_patience_ends_on_the_counter_that_it_names(patience, last):
 
 
 def test_without_patience_training_goes_on():
-    kept = Best(Goal("eval/x"))
+    kept = Best(Goal("eval/x", "lower"))
     kept.note({"eval/x": 1.0}, at(1), 0.0)
     assert kept.exhausted(at(10**9), 1e9) == ""
 
@@ -55,15 +56,15 @@ def test_a_goal_that_is_none_is_refused(options, text):
         Goal("eval/x", **options)
 
 
-def trainer(folder, patience):
+def trainer(folder, patience, goal=None, said=None):
     """Notes a figure every 2 cycles that is best at cycle 6, and saves every 2."""
     def note(trainer, means):
         trainer.note({"eval/x": abs(trainer.counters.cycles - 6.0)})
 
     save = Event(Every(cycles=2), lambda trainer, means: trainer.save(), at_end=False)
     events = [Event(Every(cycles=2), note), save]
-    return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=folder, events=events,
-                   goal=Goal("eval/x", patience=patience), keep=2)
+    return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=folder, events=events, keep=2,
+                   goal=goal or Goal("eval/x", "lower", patience), say=[].append if said is None else said.append)
 
 
 def test_the_best_checkpoint_is_kept_beside_the_newest_and_the_run_ends_early(tmp_path):
@@ -82,3 +83,29 @@ def test_the_best_checkpoint_is_kept_beside_the_newest_and_the_run_ends_early(tm
     longer = trainer(tmp_path, Every(cycles=10))  # of more patience
     longer.train(cycles=100)
     assert longer.counters.cycles == 16
+
+
+def test_the_metric_says_which_way_is_better():
+    strategy = Supervised()
+    for metric, better in (("eval/accuracy", "higher"), ("classifier/accuracy", "higher"),
+                           ("eval/cross_entropy", "lower"), ("classifier/objective", "lower")):
+        assert Goal(metric).directed(strategy, {"objective", "cross_entropy"}).better == better
+    assert Goal("eval/accuracy", "lower").directed(strategy, set()).better == "lower"
+    with pytest.raises(Invalid, match=r"`better` \(None\) must be lower or higher: nothing says which .* eval/margin"):
+        Goal("eval/margin").directed(strategy, {"objective"})
+
+
+def test_the_best_of_another_goal_is_not_this_ones_best(tmp_path):
+    made = trainer(tmp_path, None)
+    made.train(cycles=10)
+    assert made.best.facts["cycle"] == 6
+    for goal in (Goal("eval/x", "higher"), Goal("fit/objective", "lower")):
+        assert trainer(tmp_path, None, goal).best.facts == {}
+    assert trainer(tmp_path, None).best.facts["cycle"] == 6
+
+
+def test_an_early_end_is_said(tmp_path):
+    said = []
+    made = trainer(tmp_path, Every(cycles=4), said=said)
+    made.train(cycles=100)
+    assert said == [f"training ends: {made.stopped}"] and "has not got better than 0 for 4 cycles" in made.stopped

@@ -186,6 +186,9 @@ def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
     line = done.stderr.strip().splitlines()[-1]
     assert re.search(r"error: stopped by the health watch at cycle \d+, phase elbo, update \d+: elbo/\w+ is (nan|inf)",
                      line), line
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["stopped"] == line.removeprefix("error: ") and len(summary["faults"]) == 1
+    assert "stopped by the health watch at cycle" in (folder / "report.html").read_text()
     state = state_of(folder)
     assert state["cycle"] >= 1
     with np.load(folder / "checkpoints" / str(state["cycle"]) / "state.npz") as arrays:
