@@ -119,17 +119,33 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
 
 
 def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> int:
-    from engine import BadUpdate
     from engine.reporting.recorder import Recorder, strategy_pictures
 
     target = trainer.cycles_of(**_length(options))
     recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
     trainer.open()
+    try:
+        _record(options, job, trainer, recorder, every, target)
+    finally:
+        trainer.close()
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in recorder.metrics.items())
+    for line in job.tell(trainer, recorder.metrics):
+        print(line)
+    print(f"{figures}\n{'smoke passed: nothing was kept' if options.smoke else options.run_dir / 'report.html'}")
+    return 0
+
+
+def _record(options: argparse.Namespace, job: Job, trainer: Any, recorder: Any, every: Any, target: int) -> None:
+    """Train to ``target``, all events on; the folder is locked until the last file is written."""
+    from engine import BadUpdate
+
     job.begin(trainer)
     trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
                                      every(seconds=options.checkpoint_every))
     if trainer.continued:
-        trainer.say(f"continues {options.run_dir} at cycle {trainer.counters.cycles} of {target}")
+        at = trainer.counters.cycles
+        trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
+                    f"continues {options.run_dir} at cycle {at} of {target}")
     finished, stopped = False, ""
     try:
         trainer.train(cycles=target)
@@ -139,11 +155,6 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
         raise
     finally:
         recorder.close(finished, stopped)
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in recorder.metrics.items())
-    for line in job.tell(trainer, recorder.metrics):
-        print(line)
-    print(f"{figures}\n{'smoke passed: nothing was kept' if options.smoke else options.run_dir / 'report.html'}")
-    return 0
 
 
 def _watches(options: argparse.Namespace) -> dict[str, Any]:

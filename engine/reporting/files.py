@@ -15,6 +15,7 @@ def write_whole(path: Path, data: bytes, parents: bool = True) -> None:
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # a link there would lead elsewhere
     with open(partial, "wb") as file:
         file.write(data)
         file.flush()

@@ -9,6 +9,8 @@ from pathlib import Path
 from engine.errors import require
 from engine.reporting.files import write_whole
 
+LONGEST_HEADER, LARGEST = 2**20, 2**28  # bytes
+
 
 class Table:
     """A run's table of figures. Nothing is written before the first row.
@@ -56,7 +58,7 @@ class Table:
         """
         if not self.path.exists():
             return
-        cycles = read(self.path)["cycle"]
+        cycles = read(self.path).get("cycle", [])
         if all(value <= cycle for value in cycles):
             return
         data = self.path.read_bytes()
@@ -66,6 +68,7 @@ class Table:
 
     def _open(self) -> None:
         """Check the columns; drop a last row, or a header, that was cut in the middle."""
+        _check_file(self.path)
         data = self.path.read_bytes()
         header, end, _ = data.partition(b"\n")
         cut = not end and _line(self.columns).startswith(header)
@@ -90,7 +93,7 @@ def read(path: Path | str) -> dict[str, list[float]]:
       Invalid: if a row does not fit the header or holds something else than numbers.
     """
     path = Path(path)
-    require(path.is_file(), path.name, path, "a file")
+    _check_file(path)
     lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
     if not lines:
         return {}
@@ -100,6 +103,16 @@ def read(path: Path | str) -> dict[str, list[float]]:
         require(fits, path.name, f"line {number}: {','.join(row)}", f"{len(header)} numbers: {path}")
     return {name: [float(row[i]) if row[i] else math.nan for row in rows]
             for i, name in enumerate(header)}
+
+
+def _check_file(path: Path) -> None:
+    """Raises ``Invalid`` for what is no table of a run, before more than its first line is read."""
+    require(path.is_file(), path.name, path, "a file")
+    with path.open("rb") as file:
+        header = file.readline(LONGEST_HEADER)
+    require(not header.endswith(b"\n") or b"cycle" in header.split(b","), path.name,
+            f"columns {header[:80].decode(errors='replace').strip()}", f"a table with the column cycle: {path}")
+    require(path.stat().st_size <= LARGEST, path.name, path, f"of at most {LARGEST} bytes")
 
 
 def _line(cells: Iterable[str]) -> bytes:

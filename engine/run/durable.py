@@ -1,7 +1,9 @@
 """Files that are on the disk when a function returns, and what tells that they are what was written."""
 
 import hashlib
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,36 @@ def _slow(file: Any) -> str:
     while block := file.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+JSON_BYTES = 2**26  # most that is read of a file
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object. Raises OSError or ValueError if the file cannot be read or is none."""
+    if not path.is_file():  # a folder, a pipe, a device
+        raise ValueError("it is no file")
+    if path.stat().st_size > JSON_BYTES:
+        raise ValueError(f"it has more than {JSON_BYTES} bytes")
+    try:
+        found = json.loads(path.read_bytes())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError("it is no JSON object")
+    return found
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Put a JSON object in the place of ``path``, whole or not at all, and on the disk."""
+    text = json.dumps(values, indent=2) + "\n"
+    partial = path.with_name(f".{path.name}.partial")
+    partial.unlink(missing_ok=True)  # a link there would lead elsewhere
+    with partial.open("x") as file:
+        file.write(text)
+        sync(file)
+    partial.replace(path)
+    sync_folder(path.parent)
 
 
 def sync(file: Any) -> None:

@@ -1,15 +1,25 @@
 """A run's folder: whose run it is, and where its files lie."""
 
 import json
+import os
+import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.errors import Invalid, require
+from engine.run import checkpoint
+from engine.run.durable import read_json, write_json
+
+# What a run leaves that was killed, or refused by the disk, before its config.json was there.
+TRACES = re.compile(r"\.lock|\..*\.(partial|part)")
 
 
 class RunFolder:
     """The folder of one run. Nothing is written before ``create``.
+
+    A config.json that is damaged or gone is made anew from a checkpoint, which holds it, too.
 
     Args:
       path: New, empty, or the folder of a run with the same configuration.
@@ -24,11 +34,9 @@ class RunFolder:
         self._made = False
         self.config = json.loads(json.dumps(dict(config)))
         require(not self.path.exists() or self.path.is_dir(), "run_dir", self.path, "a folder")
-        known = self._file.exists()
-        empty = not self.path.exists() or not any(self.path.iterdir())
-        require(known or empty, "run_dir", self.path, "new, empty, or the folder of a run (with its config.json)")
-        if known:
-            self._compare(json.loads(self._file.read_text()))
+        before = self._found()
+        if before is not None:
+            self._compare(before)
 
     @property
     def _file(self) -> Path:
@@ -47,8 +55,8 @@ class RunFolder:
         """
         self.check()
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self._file.exists():
-            self.write("config.json", self.config)
+        if not self._made and self._fault():
+            write_json(self._file, self.config)
         self._made = True
 
     def check(self) -> None:
@@ -58,14 +66,48 @@ class RunFolder:
 
     def write(self, name: str, values: Mapping[str, Any]) -> None:
         """Write one JSON file, whole or not at all."""
-        partial = self.path / f".{name}.partial"
-        partial.write_text(json.dumps(values, indent=2) + "\n")
-        partial.replace(self.path / name)
+        write_json(self.path / name, values)
 
     def read(self, name: str) -> dict[str, Any]:
-        """One JSON file; empty if there is none."""
-        file = self.path / name
-        return dict(json.loads(file.read_text())) if file.exists() else {}
+        """One JSON file; empty if there is none that is whole."""
+        try:
+            return read_json(self.path / name)
+        except (OSError, ValueError):
+            return {}
+
+    def _found(self) -> dict[str, Any] | None:
+        """The configuration of the run that is there; None if there is none. Raises ``Invalid``."""
+        if not os.path.isdir(self.path):
+            return None
+        fault = self._fault()
+        if not fault:
+            return read_json(self._file)
+        for path in reversed(checkpoint.listed(self.checkpoints)):
+            if not checkpoint.fault_of(path):
+                return dict(checkpoint.manifest_of(path)["config"])
+        mine = [each.name for each in self.path.iterdir() if not TRACES.fullmatch(each.name) and not _is_bare(each)]
+        others = [name for name in mine if name != "config.json"]
+        require(not others, "run_dir", self.path, "new, empty, or the folder of a run (with its config.json)"
+                + f", and its config.json is damaged: {fault}" * ("config.json" in mine))
+        require(not mine or self._file.is_file(), "run_dir", self.path, f"a run's folder, but of config.json {fault}")
+        return None
+
+    def _fault(self) -> str:
+        """Why config.json cannot be read; nothing if it can."""
+        try:
+            read_json(self._file)
+        except (OSError, ValueError) as error:
+            return getattr(error, "strerror", None) or str(error)
+        return ""
+
+    def sweep(self) -> None:
+        """Remove what an earlier process could not bring to its place. Of a folder that is locked."""
+        for each in self.path.iterdir():
+            if re.fullmatch(r"\..*\.(partial|part)", each.name):
+                if each.is_dir() and not each.is_symlink():
+                    shutil.rmtree(each)
+                else:
+                    each.unlink()
 
     def _compare(self, before: Mapping[str, Any]) -> None:
         names = sorted({*before, *self.config})
@@ -74,3 +116,9 @@ class RunFolder:
         if changed:
             raise Invalid(f"`run_dir` ({self.path}) must be another one: it holds a run of another configuration: "
                           + "; ".join(changed))
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether it is a folder of a run with nothing in it but what a kill left of a first save."""
+    return path.name in ("checkpoints", "pictures", "tensorboard") and path.is_dir() and all(
+        each.name.startswith(".") for each in path.iterdir())

@@ -61,6 +61,7 @@ class Keeper:
             return False
         require(checkpoint.listed(self._folder.checkpoints) == self._read, "run_dir", self._folder.path,
                 "left alone between reading and training: another process has trained in it; start again")
+        self._folder.sweep()
         return True
 
     def close(self) -> None:

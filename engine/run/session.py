@@ -48,12 +48,15 @@ class Session:
     def train(self, target: int) -> None:
         """To cycle ``target``. Raises ``BadUpdate``, ``Interrupted``."""
         self.started = self.started or environment.age()
-        self._keeper.open()
+        alone = self._keeper.open()
         try:
             with signals.Watch(self.overdue).watching() as watch:
                 self._train(target, watch)
         finally:
-            self._keeper.close()
+            if alone:
+                self._keeper.close()
+            else:
+                self._keeper.wait()
 
     def save(self, wait: bool = True) -> Path | None:
         """A checkpoint now; in an event one when all that are due have acted."""

@@ -116,15 +116,6 @@ class Trainer(View):
         for controller in self._controllers:
             controller.attach(self)
 
-    @property
-    def events(self) -> list[Event]:
-        """What happens along the way; may be set until the training begins."""
-        return self._agenda.events
-
-    @events.setter
-    def events(self, events: Sequence[Event]) -> None:
-        self._agenda.events = list(events)
-
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
         return self._figures.of(self.strategy.metrics, source).names
@@ -145,12 +136,16 @@ class Trainer(View):
         self._session.train(target)
 
     def open(self) -> None:
-        """Make the run's folder and lock it; ``train`` does, and gives it free at its end.
+        """Make the run's folder and lock it until ``close``; without it ``train`` does, as long as it lasts.
 
         Raises:
           Invalid: if another process trains in it.
         """
         self._keeper.open()
+
+    def close(self) -> None:
+        """Give the folder free that was opened."""
+        self._keeper.close()
 
     def evaluate(self, source: Source) -> dict[str, float]:
         """The strategy's metrics on ``source``, averaged over exactly its examples, with averaged weights."""

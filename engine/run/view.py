@@ -1,12 +1,16 @@
 """What a trainer shows of where its run stands."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.errors import require
+from engine.run.agenda import Agenda
 from engine.run.counters import Counters, cycles_of
+from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.goal import Best
 
@@ -22,6 +26,7 @@ class View:
     engine: StepEngine
     data: Source
     _facts: RunFacts
+    _agenda: Agenda
 
     @property
     def continued(self) -> bool:
@@ -75,6 +80,15 @@ class View:
     def minimised(self) -> set[str]:
         """Names of the terms that some phase minimises, "objective" among them."""
         return {"objective", *(name for part in self.engine.parts.values() for name in part.compute.counted)}
+
+    @property
+    def events(self) -> list[Event]:
+        """What happens along the way; may be set until the training begins."""
+        return self._agenda.events
+
+    @events.setter
+    def events(self, events: Sequence[Event]) -> None:
+        self._agenda.events = list(events)
 
     def averaged(self, net: str) -> list[np.ndarray]:
         """The weights of ``net`` that evaluation uses, ordered as ``get_weights`` gives them.

@@ -1,6 +1,7 @@
 """metrics.csv: exact numbers, whole rows, agreement of columns."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,32 @@ def test_a_spoilt_row_is_named(tmp_path: Path, row: str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match=r"`metrics.csv` \(.*\) must be a file"):
         read(tmp_path / "metrics.csv")
+
+
+@pytest.mark.parametrize("left", [b"", b"cycle,ba", b"cycle,batches\n", b"cycle,batches\n1,"])
+def test_what_a_kill_or_a_full_disk_leaves_of_the_first_row_is_gone_on_from(tmp_path, left):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(left)
+    made = Table(path, ["cycle", "batches"])
+    made.rewind(5)
+    made.write({"cycle": 6, "batches": 7})
+    assert read(path) == {"cycle": [6.0], "batches": [7.0]}
+
+
+def test_what_is_no_table_is_one_line_and_takes_no_memory(tmp_path):
+    path = tmp_path / "metrics.csv"
+    for content, line in ((b"\n" * 30_000_000, "must be a table with the column"),
+                          (b"\xff\x00 garbage\n1\n", "must be a table"), (None, "must be a file")):
+        if content is None:
+            path.unlink()
+            path.mkdir()
+        else:
+            path.write_bytes(content)
+        for opened in (read, lambda path: Table(path, ["cycle", "batches"])):
+            with pytest.raises(Invalid, match=line):
+                opened(path)
+    path.rmdir()
+    path.write_bytes(b"cycle,batches\n")
+    os.truncate(path, 2**28 + 1)
+    with pytest.raises(Invalid, match="must be of at most 268435456 bytes"):
+        Table(path, ["cycle", "batches"])

@@ -1,10 +1,12 @@
 """A run's folder: the same configuration continues, another one or a foreign folder is refused."""
 
 import json
+import os
 
 import pytest
 
 from engine import Invalid, Trainer
+from engine.run import checkpoint
 from engine.run.folder import RunFolder
 from tests import toys
 
@@ -82,3 +84,72 @@ def test_files_are_written_whole_or_not_at_all(run):
     with pytest.raises(TypeError):
         run.write("summary.json", {"cycles": object()})
     assert json.loads((run.path / "summary.json").read_text()) == {"cycles": 1}
+
+
+DAMAGES = {
+    "empty": lambda path: path.write_text(""),
+    "cut": lambda path: path.write_text('{"seed": 0, "ra'),
+    "garbage": lambda path: path.write_bytes(b"\xff\x00\x01"),
+    "a list": lambda path: path.write_text("[1]"),
+    "deep": lambda path: path.write_text("[" * 100_000),
+    "gone": lambda path: path.unlink(),
+    "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "large": lambda path: os.truncate(path, 2**28),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_config_is_made_anew_from_a_checkpoint(run, damage):
+    checkpoint.save(run.checkpoints, 3, {}, {"config": run.config})
+    before = (run.path / "config.json").read_bytes()
+    damage(run.path / "config.json")
+    with pytest.raises(Invalid, match=r"seed was 0 and is 1$"):  # it still says whose run it is
+        RunFolder(run.path, {**CONFIG, "seed": 1})
+    RunFolder(run.path, CONFIG).create()
+    assert (run.path / "config.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_without_a_checkpoint_what_a_beginning_leaves_is_taken_over_and_a_table_is_not(run, damage):
+    (run.path / ".lock").write_text("17\n")
+    (run.path / ".config.json.partial").write_text('{"se')
+    (run.path / "checkpoints").mkdir()
+    (run.path / "checkpoints" / ".partial-2").mkdir()
+    damage(run.path / "config.json")
+    if (run.path / "config.json").is_symlink():
+        with pytest.raises(Invalid, match="a run's folder, but of config"):
+            RunFolder(run.path, CONFIG)
+        return
+    (run.path / "metrics.csv").write_text("cycle\n1\n")
+    with pytest.raises(Invalid, match="must be new, empty, or the folder of a run"):
+        RunFolder(run.path, CONFIG)
+    (run.path / "metrics.csv").unlink()
+    taken = RunFolder(run.path, CONFIG)
+    taken.create()
+    assert json.loads((run.path / "config.json").read_text()) == {**CONFIG, "sizes": [1, 2]}
+    taken.sweep()
+    assert not (run.path / ".config.json.partial").exists()
+
+
+def test_a_link_in_the_place_of_a_partial_file_leads_nowhere(run, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (run.path / ".summary.json.partial").symlink_to(tmp_path / "mine")
+    run.write("summary.json", {"cycles": 1})
+    assert (tmp_path / "mine").read_text() == "mine" and run.read("summary.json") == {"cycles": 1}
+    (run.path / "summary.json").write_text('{"cyc')
+    assert run.read("summary.json") == {}
+
+
+def test_the_folder_stays_locked_until_it_is_closed(tmp_path):
+    def made():
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, plan="graph")
+
+    first, second = made(), made()
+    first.open()
+    first.train(cycles=2)
+    with pytest.raises(Invalid, match="must be free"):
+        second.train(cycles=3)
+    first.close()
+    third = made()
+    third.train(cycles=3)
+    assert third.counters.cycles == 3
