@@ -14,7 +14,8 @@ import remembered
 import wiring
 
 # In config.json beside the options.
-FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate", "classes", "inputs"}
+FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate", "classes", "inputs", "updates", "weights",
+         "strategy"}
 HERE = Path(__file__).parent
 
 

@@ -10,6 +10,7 @@ command again continues the run; with more --epochs it trains on.
 """
 
 import argparse
+import sys
 from typing import Any
 
 import cli
@@ -34,6 +35,8 @@ def add_training(parser: argparse.ArgumentParser) -> None:
                        "0.9 (default: %(default)s)")
     model.add_argument("--decay", choices=("none", "cosine"), default="none", help="of the learning rate, to 0 at the "
                        "end of --epochs or --cycles (default: %(default)s)")
+    model.add_argument("--decay-cycles", type=cli.whole, help="over which --decay goes (default: the length of the run "
+                       "when it was begun)")
     model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="decoupled, per unit of learning rate "
                        "(default: %(default)s)")
     model.add_argument("--label-smoothing", type=cli.share, default=0.0, help="(default: %(default)s)")
@@ -65,7 +68,8 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     def draw(trainer: Any) -> dict[str, Any]:
         return pictures(trainer, strategy, held_out, dataset.classes)
 
-    update = Update(_optimizer(chosen, wiring.cycles(chosen, train)), average=chosen.average or None)
+    _settle_decay(chosen, wiring.cycles(chosen, train))
+    update = Update(_optimizer(chosen), average=chosen.average or None)
     return wiring.Job(strategy, {"classifier": net}, update, train, held_out, draw,
                       at_end={"test": at_end[0]} if at_end else {})
 
@@ -75,12 +79,26 @@ def _stem(shape: Any) -> str | None:
     return "cifar" if min(shape[:2]) < 64 else "imagenet" if min(shape[:2]) >= 128 else None
 
 
-def _optimizer(chosen: argparse.Namespace, cycles: int) -> Any:
+def _settle_decay(chosen: argparse.Namespace, cycles: int) -> None:
+    """A schedule is part of the run: one that is continued keeps the length of its own."""
+    from engine.errors import require
+
+    require(chosen.decay != "none" or not chosen.decay_cycles, "--decay-cycles", chosen.decay_cycles,
+            "left out without --decay")
+    if chosen.decay == "none":
+        return
+    chosen.decay_cycles = chosen.decay_cycles or wiring.recorded(chosen.run_dir, "decay_cycles") or cycles
+    if chosen.decay_cycles < cycles:
+        print(f"warning: --decay {chosen.decay} ends at cycle {chosen.decay_cycles} of {cycles}, and from there on the "
+              "learning rate is 0: for a longer one begin another run", file=sys.stderr)
+
+
+def _optimizer(chosen: argparse.Namespace) -> Any:
     import keras
 
     rate: Any = chosen.learning_rate
     if chosen.decay == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, cycles)
+        rate = keras.optimizers.schedules.CosineDecay(rate, chosen.decay_cycles)
     decay = chosen.weight_decay or None
     if chosen.optimizer == "sgd":
         return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)

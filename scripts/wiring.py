@@ -60,6 +60,16 @@ def cycles(options: argparse.Namespace, source: Any, batches_per_cycle: int = 1)
     return options.cycles or math.ceil(epochs * source.batches_per_epoch / batches_per_cycle - 1e-6)
 
 
+def recorded(run_dir: Path, name: str) -> Any:
+    """A value of the configuration of the run that is to be continued; None if there is none."""
+    from engine.run.durable import read_json
+
+    try:
+        return read_json(run_dir / "config.json").get(name)
+    except (OSError, ValueError):
+        return None
+
+
 def run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], Job]) -> int:
     """Load the data, ``make`` the job, train it with all events. Returns the exit code (design, section 5)."""
     early.install()

@@ -16,13 +16,15 @@ class DatasetSource(Source):
     Batch ``k`` is what the dataset gives after ``k`` batches; a resume skips so many. So it must give the same
     examples in the same order whenever it is read from the start. A seeded ``shuffle`` does that only in a new
     dataset object (each iterator continues its sequence of seeds): give a function that makes one, and it is
-    called for every reading. Batching, repeating and prefetching are done here.
+    called for every reading. Batching, repeating and prefetching are done here. The remainder of an epoch that fills no
+    batch is dropped, and is another one each epoch only if the dataset's order is.
 
     Args:
       dataset: Finite and unbatched; or a function of no arguments that makes it. Its shapes are fully known, or
         unknown in the first axis alone and ``buckets`` given.
       batch_size: Examples per batch.
-      size: Number of examples; needed only where TensorFlow cannot tell it, and without ``buckets``.
+      size: Number of examples; needed only where TensorFlow cannot tell it, and without ``buckets``. It is counted
+        at the end of each epoch and of each evaluation, and a wrong one is an error.
       seed: Kept for the source's description; the dataset orders itself.
       transform: As in ``ArraySource``.
       buckets, pad, length: As in ``BucketedSource``, of what has an unknown first axis. The dataset is read once to
@@ -63,8 +65,10 @@ class DatasetSource(Source):
     def _batched(self) -> Any:
         """An epoch."""
         dataset = self._make()
-        return (dataset.batch(self.batch_size, drop_remainder=True) if self._ragged is None
-                else self._ragged.batches(dataset))
+        if self._ragged is not None:
+            return self._ragged.batches(dataset)
+        counted = dataset.apply(tf.data.experimental.assert_cardinality(self.size))  # at the end of each epoch
+        return counted.batch(self.batch_size, drop_remainder=True)
 
     def open(self, batch: int) -> Any:
         if self._place[0] != batch:
@@ -83,8 +87,13 @@ class DatasetSource(Source):
             return iter(self._ragged.in_order())
         examples = self._make().map(lambda example: (example, tf.ones([])))
         padding = self._make().take(1).map(lambda example: (example, tf.zeros([]))).repeat()
-        missing = self.batches_in_order * self.batch_size - self.size
-        return iter(examples.concatenate(padding.take(missing)).batch(self.batch_size, drop_remainder=True))
+        return iter(examples.concatenate(padding).batch(self.batch_size, drop_remainder=True))
+
+    def check_read(self, examples: int, reader: Any) -> None:
+        if self._ragged is None:  # more of them than ``size`` says may be left
+            while more := int(tf.reduce_sum(next(reader)[1])):
+                examples += more
+        super().check_read(examples, reader)
 
     def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
         return next(reader)

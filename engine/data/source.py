@@ -102,6 +102,10 @@ class Source:
         """What ``in_order`` is handed as ``reader``, at the first batch."""
         return ()
 
+    def check_read(self, examples: int, reader: Any) -> None:
+        """Raises ``Invalid`` unless the ``examples`` read in order, to the end, are as many as ``size`` says."""
+        require(examples == self.size, "size", self.size, f"the number of examples, {examples}")
+
 
 class ArraySource(Source):
     """Arrays in memory, as stored (uint8 stays uint8): one gather per batch, no shuffle buffer.

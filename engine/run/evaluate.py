@@ -56,15 +56,19 @@ class Evaluation:
             require(len(shape) == 1, f"metric {name}", f"shape {list(shape)}", "one number per example")
         if not self._survey.shapes:
             return {}
-        sums = self._loop(self.source.open_in_order())
-        return {name: float(total) / self.source.size for name, total in sums.items()}
+        reader = self.source.open_in_order()
+        sums, count = self._loop(reader)
+        self.source.check_read(int(count), reader)
+        return {name: float(total) / float(count) for name, total in sums.items()}
 
     def examples(self) -> dict[str, np.ndarray]:
         """The figures themselves, [N, ...] each, in stored order."""
-        reader, found = self.source.open_in_order(), []
+        reader, found, count = self.source.open_in_order(), [], 0
         for number in range(self.source.batches_in_order):
             values, weights = self._each(tf.constant(number, tf.int64), reader)
             found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
+            count += int(tf.reduce_sum(weights))
+        self.source.check_read(count, reader)
         whole = {name: np.concatenate([values[name] for values in found]) for name in found[0]}
         if self.source.stored_places is None:
             return whole
@@ -93,15 +97,17 @@ class Evaluation:
                                          (self._place, self._survey.requests))]
         return self._values(raw, *draws), weights
 
-    def _sums(self, reader: Any) -> dict[str, tf.Tensor]:
-        def one(number: tf.Tensor, sums: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def _sums(self, reader: Any) -> Any:
+        """Of each figure, and of the weights."""
+        def one(number: tf.Tensor, sums: dict[str, tf.Tensor], count: tf.Tensor) -> Any:
             values, weights = self._batch(number, reader)
             counted = {name: tf.where(weights > 0, tf.cast(value, tf.float64), 0.0) for name, value in values.items()}
-            return number + 1, {name: sums[name] + tf.reduce_sum(counted[name]) for name in sums}
+            return (number + 1, {name: sums[name] + tf.reduce_sum(counted[name]) for name in sums},
+                    count + tf.reduce_sum(tf.cast(weights, tf.float64)))
 
         zeros = {name: tf.zeros([], tf.float64) for name in self._survey.shapes}
-        return tf.while_loop(lambda number, _: number < self.source.batches_in_order, one,
-                             [tf.constant(0, tf.int64), zeros])[1]
+        return tf.while_loop(lambda number, *_: number < self.source.batches_in_order, one,
+                             [tf.constant(0, tf.int64), zeros, tf.zeros([], tf.float64)])[1:]
 
 
 def first_examples(source: Source, count: int) -> dict[str, tf.Tensor]:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from engine.errors import Invalid, require
 from engine.run import checkpoint
 from engine.run.durable import read_json, write_json
 
+# Of a configuration: what the counters of a run have their meaning from.
+FIXED = ("seed", "precision", "batch_size", "examples", "repeats", "accumulate", "every", "buckets")
 # What a run leaves that was killed, or refused by the disk, before its config.json was there.
 TRACES = re.compile(r"\.lock|\..*\.(partial|part)")
 
@@ -24,19 +26,27 @@ class RunFolder:
     Args:
       path: New, empty, or the folder of a run with the same configuration.
       config: What makes two runs the same run; plain JSON values.
+      resume: What of a run that is there: "same" continues one of the same configuration; "always" one that differs in
+        nothing of ``FIXED``; "never" refuses any.
+
+    Attributes:
+      changed: Whether the optimizers are others than those of the run that is continued.
 
     Raises:
-      Invalid: if the folder holds something else, or a run of another configuration.
+      Invalid: if the folder holds something else, or a run that is not to be continued.
     """
 
-    def __init__(self, path: Path | str, config: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path | str, config: Mapping[str, Any], resume: str = "same") -> None:
+        require(resume in ("same", "always", "never"), "resume", resume, "same, always or never")
         self.path = Path(path)
         self._made = False
         self.config = json.loads(json.dumps(dict(config)))
         require(not self.path.exists() or self.path.is_dir(), "run_dir", self.path, "a folder")
-        before = self._found()
+        before, self.resume = self._found(), resume
+        self.changed = before is not None and before.get("updates") != self.config.get("updates")
         if before is not None:
-            self._compare(before)
+            require(resume != "never", "run_dir", self.path, "new or empty, for resume=never: it holds a run")
+            self._compare(before, FIXED if resume == "always" else {*before, *self.config})
 
     @property
     def _file(self) -> Path:
@@ -55,7 +65,7 @@ class RunFolder:
         """
         self.check()
         self.path.mkdir(parents=True, exist_ok=True)
-        if not self._made and self._fault():
+        if not self._made and (self._fault() or read_json(self._file) != self.config):
             write_json(self._file, self.config)
         self._made = True
 
@@ -109,13 +119,19 @@ class RunFolder:
                 else:
                     each.unlink()
 
-    def _compare(self, before: Mapping[str, Any]) -> None:
-        names = sorted({*before, *self.config})
-        changed = [f"{name} was {before.get(name)!r} and is {self.config.get(name)!r}"
-                   for name in names if before.get(name) != self.config.get(name)]
-        if changed:
+    def _compare(self, before: Mapping[str, Any], names: Collection[str]) -> None:
+        was, now = ({name: value for name, value in each.items() if name in names} for each in (before, self.config))
+        if changed := _differences(was, now):
             raise Invalid(f"`run_dir` ({self.path}) must be another one: it holds a run of another configuration: "
                           + "; ".join(changed))
+
+
+def _differences(was: Any, now: Any, name: str = "") -> list[str]:
+    """A line for each value that differs, by the path to it."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        return [line for each in sorted({*was, *now})
+                for line in _differences(was.get(each), now.get(each), f"{name}.{each}".lstrip("."))]
+    return [] if was == now else [f"{name} was {was!r} and is {now!r}"]
 
 
 def _is_bare(path: Path) -> bool:

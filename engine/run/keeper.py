@@ -139,8 +139,15 @@ class Keeper:
             return None
         self.wait()
         self._read = checkpoint.listed(self._folder.checkpoints)
-        found = checkpoint.newest(self._folder.checkpoints, self._say, self._folder.config)
-        return checkpoint.load(found, self._variables) if found else None
+        any_config = self._folder.resume == "always"
+        found = checkpoint.newest(self._folder.checkpoints, self._say, None if any_config else self._folder.config)
+        given = [(variable, variable.numpy()) for name, variable in self._variables.items()
+                 if name.endswith(".learning_rate") and self._folder.changed]
+        facts = checkpoint.load(found, self._variables) if found else None
+        for variable, rate in given:  # what is given now goes before what was restored
+            variable.assign(rate)
+        self._folder.changed = False
+        return facts
 
     @contextmanager
     def _clearer(self) -> Iterator[None]:

@@ -5,10 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from engine.cycle.health import BadUpdate, Fault
+from engine.cycle.report import Report
 from engine.cycle.step_engine import StepEngine
+from engine.errors import Invalid
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
+from engine.run.check_phases import one_line
 from engine.run.counters import Counters
 from engine.run.events import Event
 from engine.run.facts import RunFacts
@@ -171,7 +176,7 @@ class Session:
         until = min(target, now + wanted, self._agenda.next_cycle())
         cycles = max(1, int(until) - now)
         began = self._clock()
-        report = self._engine.run(cycles)
+        report = self._ran(cycles)
         self.pace.ran(cycles, self._clock() - began, report.waited)
         self._unbegun = None
         self._agenda.count(report)
@@ -182,6 +187,22 @@ class Session:
             self._give_up_or_roll_back(report.fault)
         elif report.fault:
             self._say(f"skipped {sum(report.rejected.values())} update(s), the last at {report.fault}")
+
+    def _ran(self, cycles: int) -> Report:
+        """One call of the compiled loop. After a failure in it the state is that of the last checkpoint."""
+        try:
+            return self._engine.run(cycles)
+        except tf.errors.UnimplementedError:
+            raise
+        except tf.errors.OpError as error:
+            place, facts = f"after cycle {self._engine.cycles}", self._keeper.restore()
+            if facts:
+                self._facts.put_back(facts, self._say)
+            stands = f"that of cycle {self._engine.cycles} stands" if facts else "there is none"
+            full = isinstance(error, tf.errors.ResourceExhaustedError)
+            rule = "within the memory: take a smaller batch_size" if full else "free of errors of the data and the loss"
+            raise Invalid(f"`training` ({place}) must be {rule}: {one_line(error)}; of the checkpoints {stands}"
+                          ) from None
 
     def _give_up_or_roll_back(self, fault: Fault) -> None:
         engine = self._engine

@@ -50,6 +50,8 @@ class Trainer(View):
       data: Source of the training batches, or {name: source}: the first one's epochs are the run's.
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       run_dir: Where checkpoints and reports go; None for nowhere.
+      resume: A run that is in ``run_dir``: continue the "same" one, and refuse one of another configuration, optimizers
+        or strategy; "always", with what is given now; or "never".
       config: What else makes two runs the same run, as JSON values; kept in config.json.
       plan: How the cycle is compiled: "eager", "graph", "halves", "xla", one of the last three for each phase as
         "critic=graph generator=xla", or "auto": the fastest in a trial before the first update.
@@ -76,6 +78,7 @@ class Trainer(View):
                  config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
                  cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
                  goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
+                 resume: str = "same",
                  controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
                  say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
@@ -93,8 +96,8 @@ class Trainer(View):
         chosen = preflight.check_updates(updates, phases)
         preflight.check_precision(precision, self.nets)
         state = preflight.check_state(strategy)
-        identity = identity_of(phases, chosen, sources, seed=seed, plan=plan, precision=precision)
-        self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **identity})
+        identity = identity_of(strategy, phases, chosen, sources, seed=seed, plan=plan, precision=precision)
+        self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **identity}, resume)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)

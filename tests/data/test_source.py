@@ -266,3 +266,27 @@ def test_a_mask_says_which_examples_there_are_and_what_are_no_positions_is_refus
             ArraySource(arrays, 2, only=only)
     with pytest.raises(Invalid, match="at least one example"):
         ArraySource(arrays, 2, only=arrays["label"] == 7)
+
+
+def of_size(examples, size):
+    """A dataset whose number of examples TensorFlow cannot tell."""
+    def give():
+        for i in range(examples):
+            yield {"x": np.float32(i)}
+
+    dataset = tf.data.Dataset.from_generator(give, output_signature={"x": tf.TensorSpec([], tf.float32)})
+    return DatasetSource(dataset, 4, size=size)
+
+
+@pytest.mark.parametrize("examples, size", [(10, 9), (10, 11), (10, 8), (10, 12), (10, 20), (30, 10)])
+def test_a_size_that_is_wrong_is_an_error_with_both_numbers(examples, size):
+    from engine.run.evaluate import Evaluation
+
+    def evaluation(size):
+        return Evaluation(lambda nets, batch, noise: {"x": batch["x"]}, {}, of_size(examples, size), seed=0,
+                          plan="graph")
+
+    for read in (Evaluation.means, Evaluation.examples):
+        with pytest.raises(Invalid, match=rf"`size` \({size}\) must be the number of examples, {examples}"):
+            read(evaluation(size))
+    assert evaluation(examples).means() == {"x": (examples - 1) / 2}

@@ -38,9 +38,11 @@ def test_a_trainer_writes_nothing_before_its_first_save(tmp_path):
     trainer.check()
     assert list(tmp_path.iterdir()) == []
     trainer.save()
-    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config.pop("strategy")["class"], config.pop("updates")["fit"]["optimizer"]["class"]) == ("Fit", "Adam")
+    assert config == {
         "dataset": "points", "seed": 0, "plan": "auto", "precision": "float32", "batch_size": 8, "examples": 200,
-        "accumulate": {"fit": 1}, "repeats": {"fit": 1}}
+        "accumulate": {"fit": 1}, "repeats": {"fit": 1}, "weights": {}}
     with pytest.raises(Invalid, match="dataset was 'points' and is 'lines'; seed was 0 and is 1"):
         Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path / "run", seed=1,
                 config={"dataset": "lines"})

@@ -453,3 +453,46 @@ def test_training_on_in_one_process_copies_the_state_no_second_time(tmp_path, mo
     assert len(copies) == 1  # for a signal while the first call is compiled
     trainer.train(cycles=2)
     assert len(copies) == 1
+
+
+@pytest.mark.parametrize("examples, line", [(37, "must be free of errors .*37"), (43, "must be free of errors .*40")])
+def test_a_wrong_size_ends_the_training_in_one_line(examples, line):
+    def give():
+        for i in range(examples):
+            yield {"x": toys.POINTS[i], "index": np.int32(i)}
+
+    spec = {"x": tf.TensorSpec([6], tf.float32), "index": tf.TensorSpec([], tf.int32)}
+    data = DatasetSource(tf.data.Dataset.from_generator(give, output_signature=spec), 8, size=40)
+    trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data, plan="graph", say=[].append)
+    with pytest.raises(Invalid, match=rf"`training` \(after cycle \d\) {line}") as error:
+        trainer.train(cycles=12)
+    assert "\n" not in str(error.value)
+
+
+def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoint_stands(tmp_path):
+    bad = {"at": 100}
+
+    def give():
+        for i in range(40):
+            if i == bad["at"]:
+                raise RuntimeError(f"example {i} is broken")
+            yield {"x": toys.POINTS[i], "index": np.int32(i)}
+
+    def made():
+        spec = {"x": tf.TensorSpec([6], tf.float32), "index": tf.TensorSpec([], tf.int32)}
+        data = DatasetSource(tf.data.Dataset.from_generator(give, output_signature=spec), 8, size=40)
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data, plan="graph", say=[].append,
+                       run_dir=tmp_path, cycles_per_call=1,
+                       events=[Event(Every(cycles=5), lambda trainer, means: trainer.save())])
+
+    made().train(cycles=5)
+    bad["at"] = 20
+    trainer = made()
+    with pytest.raises(Invalid, match=r"`training` \(after cycle \d+\) must be free of errors of the data and the loss"
+                                      r": .*example 20 is broken.*; of the checkpoints that of cycle 5 stands"):
+        trainer.train(cycles=20)
+    assert trainer.counters.cycles == 5
+    bad["at"] = 100
+    again = made()
+    again.train(cycles=10)
+    assert again.counters.cycles == 10

@@ -1,5 +1,6 @@
 """The training scripts as a person runs them."""
 
+import io
 import json
 import re
 import signal
@@ -219,3 +220,21 @@ def test_a_folder_of_one_class_is_not_to_be_classified(tmp_path):
     assert done.stderr == ("error: `--dataset` (image-folder, 1 class) must be of 2 classes or more: a class is a "
                            "subfolder\n")
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_schedule_is_part_of_the_run_that_is_continued(tmp_path):
+    command = ("train_classifier.py", "--net", "mlp", "--net-option", "hidden=[8]", "--decay", "cosine", "--batch-size",
+               "500", "--plan", "graph", "--log-every", "5", "--run-dir", tmp_path / "run")
+    first = run(*command, "--cycles", "10", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    kept = (tmp_path / "run" / "checkpoints" / "10" / "state.npz").read_bytes()
+    longer = run(*command, "--cycles", "14", cwd=tmp_path)
+    assert longer.returncode == 0, longer.stderr
+    assert "warning: --decay cosine ends at cycle 10 of 14, and from there on the learning rate is 0" in longer.stderr
+    with np.load(tmp_path / "run" / "checkpoints" / "14" / "state.npz") as after, np.load(io.BytesIO(kept)) as before:
+        weights = [name for name in before.files if name.startswith("nets/") and name.endswith("kernel")]
+        assert weights and all((after[name] == before[name]).all() for name in weights)
+    again = run(*command, "--cycles", "14", cwd=tmp_path)
+    assert "already at cycle 14 of 14: nothing to do" in again.stderr
+    other = run(*command, "--cycles", "14", "--decay-cycles", "14", cwd=tmp_path)
+    assert other.returncode == 2 and "decay_cycles was 10 and is 14" in other.stderr
