@@ -125,9 +125,12 @@ class LossStrategy:
 
     Attributes:
       better: {metric or term: "lower" or "higher"}, for a ``Goal``; what is minimised need not be named.
+      ranges: {key of a batch, as the loss sees it: (least, largest)}: where its mathematics holds. Data outside are
+        refused.
     """
 
     better: ClassVar[Mapping[str, str]] = {}
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
 
     def phases(self) -> Sequence[Phase]:
         """The phases of one cycle, in order."""

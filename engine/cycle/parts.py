@@ -13,6 +13,7 @@ from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
 from engine.cycle.health import Spike
 from engine.cycle.inputs import PhaseInputs
+from engine.cycle.lookups import check_ranges
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.replicas import Replicas
@@ -46,6 +47,8 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
             teacher.build()
     traced = [trace_each(phase, nets, each, specs, every_term=updates[phase.name].gradient is not None)
               for phase, each in zip(phases, reads, strict=True)]
+    for phase, mine, each in zip(phases, traced, reads, strict=True):
+        check_ranges(mine.lookups, each, f"phase {phase.name}")
     groups = [_reached(updates[phase.name].groups(phase, nets), each)
               for phase, each in zip(phases, traced, strict=True)]
     found: dict[str, Parts] = {}

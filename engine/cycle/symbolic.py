@@ -72,32 +72,39 @@ def building(scope: Scope, place: str) -> Iterator[None]:
 
 
 class Called(NamedTuple):
-    """What a function gave and asked for. ``examples``: the tensors of the batches that it was handed."""
+    """What a function gave and asked for.
+
+    ``examples``: the tensors of the batches that it was handed. ``raw``: those of the batches as stored, by source and
+    key.
+    """
 
     results: Mapping[str, Any]
     requests: dict[str, Request]
     data_requests: dict[str, dict[str, Request]]
     examples: list[tf.Tensor]
+    raw: dict[tuple[str, str], tf.Tensor]
 
 
 def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, specs: Specs) -> Called:
     """``function`` of placeholders. Raises ``Invalid`` if it gives no dict."""
-    batches, data_requests = {}, {}
+    batches, data_requests, raw = {}, {}, {}
     for name, source in reads.sources.items():
-        batches[name], data_requests[name] = _batch(source, reads.specs(name))
+        stored = {key: placeholder(spec) for key, spec in reads.specs(name).items()}
+        raw.update({(name, key): tensor for key, tensor in stored.items()})
+        batches[name], data_requests[name] = _batch(source, stored)
     update = placeholder(tf.TensorSpec([], tf.int64))
     noise = Noise(phase=place, update=update, examples=reads.examples, sizes=reads.sizes)
     state = {name: placeholder(spec) for name, spec in specs.items()}
     results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
     require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
     return Called(results, noise.requests, data_requests,
-                  [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()])
+                  [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()], raw)
 
 
-def _batch(source: Source, specs: Specs) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
+def _batch(source: Source, stored: Mapping[str, tf.Tensor]) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
     """A transformed batch of placeholders, and the draws of the transform."""
     noise = Noise(examples=source.batch_size)
-    batch = converted(source.transform)({name: placeholder(spec) for name, spec in specs.items()}, noise)
+    batch = converted(source.transform)(dict(stored), noise)
     for name, value in batch.items():
         shape = tuple(tf.convert_to_tensor(value).shape)
         require(shape[:1] == (source.batch_size,), f"batch[{name!r}]", f"shape {list(shape)}",

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle import keras_internals
+from engine.cycle.lookups import limits_of
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_foreign_variables, refuse_hidden_state
 from engine.cycle.scope import Scope
@@ -41,6 +42,7 @@ class Traced:
       single: Whether a normalisation has a single value to take its mean of, so that nothing is left of it.
       inner_gradient: Whether the loss takes a gradient itself, as a gradient penalty does.
       loops: Whether it holds a loop, as a recurrent net's does.
+      lookups: How many classes or rows there are, of integers that are looked up as stored. See ``lookups``.
       draws: Requests in each bucket, of the loss and by source; ``requests`` hold the largest. See ``buckets``.
     """
 
@@ -57,6 +59,7 @@ class Traced:
     single: bool = False
     inner_gradient: bool = False
     loops: bool = False
+    lookups: dict[tuple[str, str], int] = field(default_factory=dict)
     draws: Sequence[tuple[dict[str, Request], dict[str, dict[str, Request]]]] = ()
 
     @property
@@ -72,7 +75,8 @@ def survey(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
         values = {name: tf.convert_to_tensor(value) for name, value in asked.results.items()}
     refuse_foreign_variables([*scope.read, *scope.assigned], nets, place)
     refuse_hidden_state(traced, nets, place)
-    return Traced(*_forms(values), asked.requests, asked.data_requests)
+    return Traced(*_forms(values), asked.requests, asked.data_requests,
+                  lookups=limits_of(keras_internals.every_operation(traced), asked.raw))
 
 
 def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, every_term: bool = False) -> Traced:
@@ -115,6 +119,7 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, ev
     return Traced(
         *_forms(values), asked.requests, asked.data_requests, terms=forms, assigned=assigned, without_gradient=lost,
         regularized=bool(penalties), whole=whole, weights_move=moving, single=any(map(_is_single, operations)),
+        lookups=limits_of(operations, asked.raw),
         inner_gradient=any("gradient_tape/" in each.name for each in operations),
         loops=any(each.type in ("While", "StatelessWhile") for each in operations))
 

@@ -60,6 +60,9 @@ class FileSource(Source):
     def left_at(self, batch: int) -> None:
         self._next = batch
 
+    def range_of(self, key: str) -> tuple[int, int] | None:
+        return self._order.range_of(key) if key == "label" else None
+
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
         return next(reader)
 

@@ -98,6 +98,10 @@ class Source:
         """
         raise NotImplementedError
 
+    def range_of(self, key: str) -> tuple[int, int] | None:
+        """Least and largest of an array of integers, over all examples; None if that is not known."""
+        return None
+
     def open_in_order(self) -> Any:
         """What ``in_order`` is handed as ``reader``, at the first batch."""
         return ()
@@ -175,6 +179,10 @@ class ArraySource(Source):
         positions = tf.cast(number, tf.int64) * self.batch_size + tf.range(self.batch_size, dtype=tf.int64)
         weights = tf.cast(positions < self.size, tf.float32)
         return self._take(tf.minimum(positions, self.size - 1)), weights
+
+    def range_of(self, key: str) -> tuple[int, int] | None:
+        array = self.arrays[key] if self._only is None else tf.gather(self.arrays[key], self._only)
+        return int(tf.reduce_min(array)), int(tf.reduce_max(array))
 
     def _take(self, positions: tf.Tensor) -> Batch:
         positions = positions if self._only is None else tf.gather(self._only, positions)

@@ -10,6 +10,7 @@ from engine.cycle.agreement import survey_each
 from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
 from engine.cycle.inputs import Inputs
+from engine.cycle.lookups import check_ranges
 from engine.cycle.plan import Plan
 from engine.cycle.reads import Reads
 from engine.cycle.scope import Scope
@@ -36,6 +37,7 @@ class Evaluation:
         self._seed, self._place = seed, place
         specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in self._state.items()}
         self._survey = survey_each(function, nets, Reads.one(source), place, specs)
+        check_ranges(self._survey.lookups, Reads.one(source), place)
         self._buckets = Buckets(Reads.one(source), self._survey)
         for name, shape in self._survey.shapes.items():
             require(shape[:1] == (source.batch_size,), f"{place} {name}", f"shape {list(shape)}",

@@ -15,6 +15,7 @@ from engine.cycle.trace import survey
 from engine.cycle.update import Update, as_update
 from engine.data.source import Source
 from engine.errors import require
+from engine.run.check_data import ROUNDING, first_batch
 from engine.run.environment import POLICIES
 from engine.strategy import SAME, LossStrategy, NamedNets, Phase
 
@@ -96,6 +97,20 @@ def check_shown(strategy: LossStrategy, engine: StepEngine) -> None:
     survey(strategy.pictures, engine.nets, reads, "pictures", specs)
     for name, net in engine.nets.items():
         require(net.variables or isinstance(net, Teacher), f"net {name}", "no variables", "used by a loss, or left out")
+
+
+def check_ranges(strategy: LossStrategy, engine: StepEngine) -> None:
+    """Raises ``Invalid`` for data outside of what the strategy declares: the next batch, and whole keys of integers."""
+    if not any(key in strategy.ranges for key in engine.source.spec):
+        return
+    for key, values in first_batch(engine).items():
+        low, high = strategy.ranges.get(key, (-np.inf, np.inf))
+        held = [values.min(), values.max()]
+        if values.dtype.kind in "iu" and key in engine.source.spec:
+            held += engine.source.range_of(key) or ()
+        for value in held:
+            rule = f"from {low:g} to {high:g}, where {type(strategy).__name__} holds: scale it in the transform"
+            require(low - ROUNDING <= value <= high + ROUNDING, f"{key} of a batch", value, rule)
 
 
 def check_precision(precision: str, nets: Mapping[str, Any]) -> None:

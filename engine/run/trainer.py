@@ -102,6 +102,7 @@ class Trainer(View):
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)
         preflight.check_shown(strategy, self.engine)
+        preflight.check_ranges(strategy, self.engine)
         self._unchanged = Unchanged(strategy, self.engine)
         self._figures = Figures(strategy, self.nets, self.engine, seed)
         self.warnings = preflight.check_traces(self.engine)

@@ -23,6 +23,7 @@ class Autoencoder(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"squared_error": "lower", "bernoulli_nll": "lower"}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
 
     def __init__(self, error: str = "squared") -> None:
         require(error in TERMS, "error", error, f"one of {', '.join(TERMS)}")

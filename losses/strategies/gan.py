@@ -1,5 +1,7 @@
 """GAN: a generator against a discriminator (Goodfellow et al. 2014, algorithm 1), with four pairs of losses."""
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from engine.errors import require
@@ -26,6 +28,8 @@ class GAN(LossStrategy):
       latent_dim: Dimensions of the standard normal latent.
       discriminator_updates: Discriminator updates per generator update (k in the paper).
     """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
 
     def __init__(self, kind: str = "non-saturating", latent_dim: int = 64, discriminator_updates: int = 1) -> None:
         require(kind in PAIRS, "kind", kind, f"one of {', '.join(PAIRS)}")

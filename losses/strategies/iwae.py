@@ -1,5 +1,7 @@
 """Importance-weighted autoencoder: a VAE under a tighter bound (Burda et al. 2016, equation 8)."""
 
+from typing import ClassVar
+
 import tensorflow as tf
 
 from engine.errors import require
@@ -16,6 +18,8 @@ class IWAE(LossStrategy):
     Args:
       samples: Draws of the posterior per example (k in the paper). The decoder runs on all of them.
     """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
 
     def __init__(self, samples: int = 5) -> None:
         require(samples >= 1, "samples", samples, "an integer of at least 1")

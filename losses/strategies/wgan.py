@@ -22,6 +22,7 @@ class WGAN(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"wasserstein_estimate": "lower"}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
 
     def __init__(self, latent_dim: int = 64, critic_updates: int = 5) -> None:
         require(latent_dim >= 1, "latent_dim", latent_dim, "an integer of at least 1")

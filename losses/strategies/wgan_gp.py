@@ -1,6 +1,7 @@
 """WGAN-GP: Wasserstein critic with gradient penalty (Gulrajani et al. 2017, algorithm 1)."""
 
 from functools import partial
+from typing import ClassVar
 
 from engine.errors import require
 from engine.strategy import Batch, Nets, Noise, Phase, Terms
@@ -21,6 +22,8 @@ class WGANGP(WGAN):
       target: The slope that costs nothing, in units of the score per unit of the image; 1 in the paper.
       one_sided: Whether slopes below ``target`` are free (section 4 of the paper; Petzka et al. 2018).
     """
+
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
 
     def __init__(self, latent_dim: int = 64, penalty_weight: float = 10.0, critic_updates: int = 5,
                  target: float = 1.0, one_sided: bool = False) -> None:

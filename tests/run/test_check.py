@@ -207,7 +207,8 @@ def test_a_gradient_that_is_not_finite_is_a_fault_of_its_variable():
     ("graph", "phase fit cannot run: Received a label value of 3 which is outside the valid range of [0, 3)."),
     ("xla", "phase fit: error is not finite at the first update"),
 ])
-def test_a_label_out_of_range_is_a_fault_that_tells_the_labels_range(plan, said):
+def test_a_label_out_of_range_is_a_fault_that_tells_the_labels_range(plan, said, monkeypatch):
+    monkeypatch.setattr(ArraySource, "range_of", lambda *_: None)  # as of a dataset, which does not know
     found = classes(np.arange(400) % 3 + 1, plan=plan).check()
     (fault,) = found.faults
     assert fault.startswith(said)

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from engine import ArraySource, Invalid, LossStrategy, Phase, Trainer, Update, prepare
+from losses.strategies import VAE, Binary
+from nets import DenseVAE
 from tests import toys
 
 
@@ -210,3 +212,33 @@ def test_variables_out_of_reach_of_the_loss_are_warned_of():
     assert warning.startswith("phase fit: no gradient reaches ")
     assert warning.endswith(" of net net: let the loss use them, or set their trainable to False")
     assert warning.count("idle/") == 2 and "idle/kernel" in warning and "idle/bias" in warning
+
+
+@pytest.mark.parametrize("low, high, line", [
+    (0.0, 1.0, ""), (-1.0, 1.0, r"`image of a batch` \(-\d.*\) must be from 0 to 1, where VAE holds: scale it by the"),
+    (0.0, 255.0, r"`image of a batch` \(2\d\d.*\) must be from 0 to 1"),
+])
+def test_pictures_outside_of_what_a_vae_is_of_are_refused(low, high, line):
+    images = np.random.default_rng(0).uniform(low, high, [16, 8, 8, 1]).astype(np.float32)
+    source = ArraySource({"image": images}, 8)
+
+    def made():
+        return Trainer(VAE(), {"vae": DenseVAE(latent_dim=2, image_shape=(8, 8, 1))}, keras.optimizers.SGD(0.1), source,
+                       say=[].append)
+
+    if not line:
+        made()
+        return
+    with pytest.raises(Invalid, match=line):
+        made()
+
+
+@pytest.mark.parametrize("labels", [(1, 2), (0, 255)])
+def test_labels_of_a_binary_loss_are_0_and_1_in_all_the_data(labels):
+    label = np.full(64, labels[0] if labels[0] == 0 else 1, np.int32)
+    label[40] = labels[1]  # in no first batch
+    source = ArraySource({"tokens": np.zeros([64, 3], np.int32), "label": label}, 4)
+    words = keras.Sequential([keras.layers.Embedding(2, 4), keras.layers.Flatten(), keras.layers.Dense(1),
+                              keras.layers.Reshape([])])
+    with pytest.raises(Invalid, match=rf"`label of a batch` \({labels[1]}\) must be from 0 to 1, where Binary holds"):
+        Trainer(Binary(), {"classifier": words}, keras.optimizers.SGD(0.1), source, say=[].append)
