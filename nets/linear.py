@@ -16,18 +16,20 @@ class LinearRegression(keras.Model):
 
     Args:
       outputs: numbers predicted per example.
+      l2: a, for the penalty a/2 |w|^2, without b, among the net's losses: ridge regression.
       name: the Keras name.
 
     Raises:
       ValueError: for an argument out of its range, or features that are not [B, n].
     """
 
-    def __init__(self, outputs: int = 1, *, name: str | None = None) -> None:
+    def __init__(self, outputs: int = 1, l2: float = 0.0, *, name: str | None = None) -> None:
         super().__init__(name=name)
         self.outputs_per_example = arguments.whole("outputs", outputs)
         start = keras.initializers.RandomNormal(stddev=0.01)
         self.linear = keras.layers.Dense(
-            self.outputs_per_example, kernel_initializer=start, dtype=output_dtype()
+            self.outputs_per_example, kernel_initializer=start, dtype=output_dtype(),
+            kernel_regularizer=keras.regularizers.L2(arguments.not_negative("l2", l2) / 2) if l2 else None
         )
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:

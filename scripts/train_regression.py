@@ -29,15 +29,19 @@ def options() -> cli.Parser:
     model.add_argument("--error", choices=("squared", "huber"), default="squared", help="what is minimised (default: "
                        "%(default)s)")
     model.add_argument("--momentum", type=cli.share, default=0.0, help="of SGD (default: %(default)s)")
-    model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="a: adds a/2 |w|^2 to the error, without b "
-                       "(default: %(default)s)")
+    model.add_argument("--l2", type=cli.weight, default=0.0, help="a: adds a/2 |w|^2 to what is minimised, without "
+                       "b: ridge regression (default: %(default)s)")
+    model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="decoupled: each update shrinks w, "
+                       "not b, by so much of the learning rate; with --momentum that is not --l2 (default: %(default)s)")
     return parser
 
 
 def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     import keras
 
+    import nets
     from engine import Update
+    from engine.errors import require
     from losses.strategies import Regression
 
     strategy, part = Regression(chosen.error), "validation" if chosen.validation or chosen.fold else "test"
@@ -52,7 +56,10 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
                  for name, source in (("train", train), (part, held_out))}
         return {"fit": fit(dataset.name == "polynomial", {"train": dataset.train, part: dataset.test}, found)}
 
-    return wiring.Job(strategy, {"regressor": wiring.make_net(chosen)}, Update(optimizer), train, held_out, draw,
+    net = wiring.make_net(chosen, l2=chosen.l2 or None)
+    require(not chosen.l2 or "l2" in nets.options_of(chosen.net), "--l2", chosen.l2,
+            f"left out for {chosen.net}, which does not take it: let its layers have a kernel_regularizer")
+    return wiring.Job(strategy, {"regressor": net}, Update(optimizer), train, held_out, draw,
                       at_end={"train": train}, tell=tells(chosen.dataset, part))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data import synthetic
+from engine.data import catalog, synthetic
 from engine.reporting.chart import COLOURS
 from tests.scripts.running import run, run_process
 
@@ -64,3 +64,18 @@ def test_smoke_with_a_fold_and_bad_options(tmp_path):
     done = run("train_regression.py", "--degree", "3", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "error: `--degree` (3) must be left out for linear\n")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("momentum", [0, 0.9])
+def test_l2_is_ridge_regression_whatever_the_momentum(momentum, tmp_path):
+    command = ("train_regression.py", "--dataset", "polynomial", "--degree", 3, "--examples", 40, "--batch-size", 40,
+               "--l2", 0.5, "--momentum", momentum, "--learning-rate", 0.02, "--cycles", 1500, "--log-every", 500,
+               "--evaluate-every", 1000, "--plan", "graph", "--run-dir", tmp_path / "run")
+    done = run(*command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    learned = [now for _, now in weights(done.stdout).values()]
+    train = catalog.load("polynomial", degree=3, examples=40, seed=0).train
+    x, y = train["x"].astype(np.float64), train["y"][:, 0].astype(np.float64)
+    centred, target = x - x.mean(axis=0), y - y.mean()
+    w = np.linalg.solve(centred.T @ centred / 40 + 0.25 * np.eye(3), centred.T @ target / 40)
+    np.testing.assert_allclose(learned, [*w, y.mean() - x.mean(axis=0) @ w], atol=2e-3)
