@@ -32,7 +32,7 @@ def options() -> cli.Parser:
     model.add_argument("--l2", type=cli.weight, default=0.0, help="a: adds a/2 |w|^2 to what is minimised, without "
                        "b: ridge regression (default: %(default)s)")
     model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="decoupled: each update shrinks w, "
-                       "not b, by so much of the learning rate; with --momentum that is not --l2 (default: %(default)s)")
+                       "not b, by so much of the learning rate; not --l2 with --momentum (default: %(default)s)")
     return parser
 
 

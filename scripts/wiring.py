@@ -124,7 +124,8 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         print(f"error: {error}", file=sys.stderr)
         return 3
     except Interrupted as stop:
-        print(stop, file=sys.stderr)
+        with contextlib.suppress(OSError):  # the terminal may be closed
+            print(stop, file=sys.stderr)
         return 128 + stop.signum
 
 

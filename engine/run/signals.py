@@ -1,7 +1,8 @@
-"""SIGINT and SIGTERM: served between two calls of the compiled loop, and in time."""
+"""Ctrl-C, SIGTERM, a closed connection (SIGHUP), a cluster's warning (SIGUSR1): served between two calls, in time."""
 
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import sys
@@ -10,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 PATIENCE = 4.0  # seconds that the main thread has to serve a signal by itself
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP is left alone where it is ignored, as under nohup.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
 
 
 class Interrupted(Exception):
@@ -23,7 +25,8 @@ class Interrupted(Exception):
 
 def farewell(signum: int, what: str) -> str:
     """The line that a person reads: what happened, and the command that goes on."""
-    return f"{signal.Signals(signum).name}: {what}; continue with: {' '.join(['python', *sys.argv])}"
+    command = "train again" if "ipykernel" in sys.modules else shlex.join(["python", *sys.argv])
+    return f"{signal.Signals(signum).name}: {what}; continue with: {command}"
 
 
 def leave(signum: int, what: str) -> NoReturn:
@@ -31,7 +34,8 @@ def leave(signum: int, what: str) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    os.write(2, f"\n{farewell(signum, what)}\n".encode())
+    with contextlib.suppress(OSError):  # of a closed terminal
+        os.write(2, f"\n{farewell(signum, what)}\n".encode())
     os._exit(128 + signum)
 
 
@@ -57,7 +61,8 @@ class Watch:
     def watching(self) -> Iterator["Watch"]:
         """Signals are collected inside; outside they do what they did before."""
         try:
-            before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS}
+            before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS
+                      if signal.getsignal(signum) != signal.SIG_IGN or signum in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not the main thread: signals are not ours
             yield self
             return

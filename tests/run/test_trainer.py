@@ -1,5 +1,6 @@
 """The outer loop: lengths, events, kills and continuations, signals, the health watch, the clock."""
 
+import functools
 import json
 import os
 import signal
@@ -271,8 +272,10 @@ def handlers():
     return [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_training_after_a_checkpoint(tmp_path, signum):
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+def test_a_signal_ends_training_after_a_checkpoint(tmp_path, signum, request):
+    if signum == signal.SIGHUP:  # the tests themselves may run under nohup
+        request.addfinalizer(functools.partial(signal.signal, signum, signal.signal(signum, signal.SIG_DFL)))
     before, log = handlers(), Log()
     made = fit(tmp_path, [Event(Every(cycles=3), send(signum), at_end=False), Event(Every(cycles=3), log)],
                cycles_per_call=2)
@@ -287,6 +290,13 @@ def test_a_signal_ends_training_after_a_checkpoint(tmp_path, signum):
     for trainer in (continued, never):
         trainer.train(cycles=9)
     np.testing.assert_array_equal(bits(continued), bits(never))
+
+
+def test_a_hang_up_that_is_ignored_stays_ignored(request):
+    request.addfinalizer(functools.partial(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_IGN)))
+    made = fit(events=[Event(Every(cycles=2), send(signal.SIGHUP))])
+    made.train(cycles=4)
+    assert made.counters.cycles == 4
 
 
 def test_a_second_signal_leaves_at_once(tmp_path):

@@ -162,7 +162,7 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     assert state_of(folder)["cycle"] == 36
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
 def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, ROOT / "scripts" / "train_vae.py", "--plan", "graph", "--epochs", "10000",
