@@ -152,6 +152,13 @@ class LossStrategy:
         return {}
 
 
+class NamedBatch(dict[str, Any]):
+    """A batch; an unknown key is answered with the known ones."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Invalid(f"`key of a batch` ({name}) must be one of {', '.join(self)}")
+
+
 class NamedNets(dict[str, Any]):
     """The nets by name; an unknown name is answered with the known ones."""
 

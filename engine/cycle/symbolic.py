@@ -13,7 +13,7 @@ from engine.cycle.scope import Scope
 from engine.data.source import Source
 from engine.errors import Invalid, require
 from engine.noise import Noise, Request
-from engine.strategy import Nets
+from engine.strategy import NamedBatch, Nets
 
 Specs = Mapping[str, tf.TensorSpec]
 INSIDE = ("without layers that keep something, as dropout or batch normalisation, and without assignments, inside an "
@@ -104,7 +104,7 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
 def _batch(source: Source, stored: Mapping[str, tf.Tensor]) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
     """A transformed batch of placeholders, and the draws of the transform."""
     noise = Noise(examples=source.batch_size)
-    batch = converted(source.transform)(dict(stored), noise)
+    batch = NamedBatch(converted(source.transform)(NamedBatch(stored), noise))
     for name, value in batch.items():
         shape = tuple(tf.convert_to_tensor(value).shape)
         require(shape[:1] == (source.batch_size,), f"batch[{name!r}]", f"shape {list(shape)}",

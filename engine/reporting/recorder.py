@@ -11,11 +11,12 @@ from engine.errors import require
 from engine.reporting import pictures
 from engine.reporting.progress import Progress, describe
 from engine.reporting.report import write_report
-from engine.reporting.table import Table
+from engine.reporting.table import Table, read
 from engine.reporting.tensorboard import TensorBoard
 from engine.run.events import Event, Every
 from engine.run.trainer import Trainer
 
+DIVERGED = 1000.0  # times the first objective, or 1
 Drawing = Callable[[Trainer], Mapping[str, Image.Image]]
 
 
@@ -90,7 +91,17 @@ class Recorder:
         elif stopped:
             self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary(),
                                                         "stopped": stopped})
+        self._tell_divergence()
         write_report(self._path)
+
+    def _tell_divergence(self) -> None:
+        """Numbers that stay finite may have lost all sense."""
+        path = self._path / "metrics.csv"
+        for name, values in (read(path) if path.is_file() else {}).items():
+            there = [value for value in values if np.isfinite(value)] if name.endswith("/objective") else []
+            if there and abs(there[-1]) > min(DIVERGED * max(1.0, abs(there[0])), DIVERGED**3):
+                self._trainer.say(f"warning: {name} is {there[-1]:.4g}, and was {there[0]:.4g} at first: the training "
+                                  "has diverged; take a smaller learning rate")
 
     def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:
         self._progress.update(trainer.counters.cycles, trainer.counters.epoch, means)

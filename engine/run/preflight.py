@@ -19,6 +19,9 @@ from engine.run.check_data import ROUNDING, first_batch
 from engine.run.environment import POLICIES
 from engine.strategy import SAME, LossStrategy, NamedNets, Phase
 
+KINDS = ("a Source: ArraySource({name: array}, batch_size) makes one of arrays, DatasetSource(dataset, batch_size) one "
+         "of a tf.data.Dataset of single examples")
+
 
 def named_nets(nets: Mapping[str, Any]) -> NamedNets:
     """The nets, with a ``Teacher`` for each ``average_of``."""
@@ -39,7 +42,8 @@ def named_sources(data: Any) -> dict[str, Source]:
     sources = dict(data) if isinstance(data, Mapping) else {"data": data}
     require(sources, "data", data, "at least one source")
     for name, source in sources.items():
-        require(isinstance(source, Source), f"data {name}" if len(sources) > 1 else "data", source, "a Source")
+        title = f"data {name}" if len(sources) > 1 else "data"
+        require(isinstance(source, Source), title, type(source).__name__, KINDS)
         require(name and "/" not in name and name != SAME, "data", repr(name), f'a name without "/", and not "{SAME}"')
     return sources
 

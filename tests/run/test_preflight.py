@@ -215,7 +215,7 @@ def test_variables_out_of_reach_of_the_loss_are_warned_of():
 
 
 @pytest.mark.parametrize("low, high, line", [
-    (0.0, 1.0, ""), (-1.0, 1.0, r"`image of a batch` \(-\d.*\) must be from 0 to 1, where VAE holds: scale it by the"),
+    (0.0, 1.0, ""), (-1.0, 1.0, r"`image of a batch` \(-\d.*\) must be from 0 to 1, where VAE holds: scale it in the"),
     (0.0, 255.0, r"`image of a batch` \(2\d\d.*\) must be from 0 to 1"),
 ])
 def test_pictures_outside_of_what_a_vae_is_of_are_refused(low, high, line):
@@ -242,3 +242,20 @@ def test_labels_of_a_binary_loss_are_0_and_1_in_all_the_data(labels):
                               keras.layers.Reshape([])])
     with pytest.raises(Invalid, match=rf"`label of a batch` \({labels[1]}\) must be from 0 to 1, where Binary holds"):
         Trainer(Binary(), {"classifier": words}, keras.optimizers.SGD(0.1), source, say=[].append)
+
+
+@pytest.mark.parametrize("data, said", [
+    ([1, 2], "list"), ({"x": np.zeros([8, 6])}, "ndarray"), (tf.data.Dataset.range(3), r"\w+"), (iter([]), r"\w+"),
+])
+def test_data_that_are_no_source_are_one_line_that_says_what_makes_one(data, said):
+    with pytest.raises(Invalid, match=rf"^`data` \({said}\) must be a Source: ArraySource\(.* makes one of arrays, "
+                                      r"DatasetSource\(.*\) one of a tf.data.Dataset of single examples$"):
+        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data)
+
+
+def test_a_missing_key_names_the_keys_that_there_are():
+    def loss(nets, batch, noise):
+        return {"error": nets["net"](batch["image"])[:, 0]}
+
+    with pytest.raises(Invalid, match=r"`key of a batch` \(image\) must be one of x, index"):
+        Trainer(One(loss), {"net": toys.net(1)}, toys.adam(), toys.points())

@@ -238,3 +238,11 @@ def test_a_schedule_is_part_of_the_run_that_is_continued(tmp_path):
     assert "already at cycle 14 of 14: nothing to do" in again.stderr
     other = run(*command, "--cycles", "14", "--decay-cycles", "14", cwd=tmp_path)
     assert other.returncode == 2 and "decay_cycles was 10 and is 14" in other.stderr
+
+
+def test_a_run_that_diverges_and_stays_finite_is_told(tmp_path):
+    done = run("train_regression.py", "--learning-rate", "0.9", "--momentum", "0.9", "--cycles", "60", "--log-every",
+               "10", "--plan", "graph", "--run-dir", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 0 and "the training has diverged; take a smaller learning rate" in done.stderr
+    done = run("train_regression.py", "--cycles", "60", "--plan", "graph", "--run-dir", tmp_path / "good", cwd=tmp_path)
+    assert done.returncode == 0 and "diverged" not in done.stderr
