@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -40,6 +41,8 @@ def of_value(value: Any, depth: int = 3) -> Any:
     if isinstance(value, np.ndarray | np.generic | tf.Tensor | tf.Variable):
         array = np.asarray(value)
         return array.item() if array.ndim == 0 else f"{array.dtype}{list(array.shape)} {_digest(array.tobytes())}"
+    if isinstance(value, keras.layers.Layer):  # its configuration has names that count what else was made
+        return {"class": type(value).__name__}
     if hasattr(value, "get_config"):  # of Keras
         with contextlib.suppress(NotImplementedError):  # a model without one
             settings = {name: of_value(each, depth) for name, each in value.get_config().items() if name not in NAMES}

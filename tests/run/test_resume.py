@@ -63,6 +63,15 @@ def test_always_goes_on_with_what_is_given_now(begun):
         Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), seed=1, run_dir=begun, resume="always")
 
 
+def test_a_net_that_a_strategy_holds_is_the_same_whatever_else_was_made():
+    def held():
+        strategy = toys.Fit()
+        strategy.teacher = keras.Sequential([keras.Input([6]), keras.layers.Dense(3)])
+        return of_strategy(strategy)
+
+    assert held() == held()
+
+
 def test_never_refuses_a_run_and_other_words_are_none(begun, tmp_path):
     with pytest.raises(Invalid, match="must be new or empty, for resume=never: it holds a run"):
         made(begun, resume="never")
