@@ -21,7 +21,7 @@ import cli
 import reopen
 
 RUN = ("script", "plan", "precision", "seed", "examples")  # of config.json: said first
-SHOWN = ("cycle", "epoch", "batches", "updates", "rejected", "rollbacks", "best", "seconds", "versions")
+SHOWN = ("cycle", "epoch", "batches", "updates", "rejected", "rollbacks", "best", "seconds", "surroundings")
 
 
 def options() -> cli.Parser:
@@ -102,7 +102,7 @@ def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {"cycle": manifest["cycle"], "epoch": f"{batches / (examples // manifest['config']['batch_size']):.4g}",
             "batches": batches, "updates": manifest["updates"], "rejected": manifest["rejected"] or "none",
             "rollbacks": manifest.get("salt", 0), "best": best, "seconds": f"{manifest['seconds']:.1f} of training",
-            "versions": manifest["versions"]}
+            "surroundings": manifest["surroundings"]}
 
 
 def _good(run_dir: Path, name: str) -> Path:
@@ -132,7 +132,7 @@ def _compare(first: Path, second: Path) -> int:
     manifests = [checkpoint.manifest_of(path) for path in (first, second)]
     states = [checkpoint.state_of(path, manifest) for path, manifest in zip((first, second), manifests, strict=True)]
     print(f"from {first}\nto   {second}")
-    for name in ("cycle", "seconds", "seed", "versions", "config"):
+    for name in ("cycle", "seconds", "seed", "surroundings", "config"):
         before, after = (manifest.get(name) for manifest in manifests)
         if isinstance(before, dict) and isinstance(after, dict):
             pairs = {key: (before.get(key), after.get(key)) for key in sorted({*before, *after})}

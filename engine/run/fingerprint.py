@@ -4,6 +4,7 @@ import ast
 import contextlib
 import hashlib
 import inspect
+import math
 import textwrap
 from collections.abc import Mapping
 from typing import Any
@@ -36,11 +37,16 @@ def of_strategy(strategy: LossStrategy) -> dict[str, Any]:
 
 def of_value(value: Any, depth: int = 3) -> Any:
     """A value as JSON: numbers and texts themselves, arrays and functions by a digest, objects by their settings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has none, and NaN is not equal to itself
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.ndarray | np.generic | tf.Tensor | tf.Variable):
+    if isinstance(value, tf.Variable):  # made to be changed
+        return f"variable {value.dtype.name}{value.shape.as_list()}"
+    if isinstance(value, np.ndarray | np.generic | tf.Tensor):
         array = np.asarray(value)
-        return array.item() if array.ndim == 0 else f"{array.dtype}{list(array.shape)} {_digest(array.tobytes())}"
+        return (of_value(array.item()) if array.ndim == 0
+                else f"{array.dtype}{list(array.shape)} {_digest(array.tobytes())}")
     if isinstance(value, keras.layers.Layer):  # its configuration has names that count what else was made
         return {"class": type(value).__name__}
     if hasattr(value, "get_config"):  # of Keras

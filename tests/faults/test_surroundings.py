@@ -178,7 +178,8 @@ def test_a_second_process_is_refused_a_stale_lock_is_taken_over_and_a_lost_folde
     wait_for(lambda: newest_cycle(folder) > 0, first)
     refused = run_process("train_regression.py", *OPTIONS, "--run-dir", folder, "--cycles", 10**7, cwd=tmp_path)
     assert refused.returncode == 2
-    assert one_line(refused.stderr) == (f"error: `run_dir` ({folder}) must be free: process {first.pid} is training in "
+    free = f"error: `--run-dir` ({folder}) must be free"
+    assert one_line(refused.stderr) == (f"{free}: process {first.pid} is training in "
                                         "it")
     first.send_signal(signal.SIGKILL)
     first.communicate()
@@ -190,7 +191,8 @@ def test_a_second_process_is_refused_a_stale_lock_is_taken_over_and_a_lost_folde
     folder.rename(tmp_path / "elsewhere")
     _, error = second.communicate(timeout=60)
     assert second.returncode == 2 and f"continues {folder} at cycle {left} of" in error
-    assert one_line(error).startswith(f"error: `run_dir` ({folder}) must be left in place while a process trains in it")
+    assert one_line(error).startswith(
+        f"error: `--run-dir` ({folder}) must be left in place while a process trains in it")
     assert not folder.exists()
 
 

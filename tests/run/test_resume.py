@@ -95,7 +95,7 @@ class Mine(LossStrategy):
 
 @pytest.mark.parametrize("one, other", [
     (np.zeros(3), np.ones(3)), (lambda x: x, lambda x: 2 * x), ([1, 2], [2, 1]), ({"a": 1.0}, {"a": 2.0}),
-    (keras.optimizers.Adam(1e-3, beta_1=0.5), keras.optimizers.Adam(1e-3)),
+    (float("nan"), float("inf")), (keras.optimizers.Adam(1e-3, beta_1=0.5), keras.optimizers.Adam(1e-3)),
 ])
 def test_values_that_differ_have_other_fingerprints(one, other):
     assert of_value(one) == of_value(one) != of_value(other)

@@ -17,7 +17,7 @@ CONFIG = {"script": "train_regression", "plan": "graph", "seed": 3, "batch_size"
 def facts(cycle):
     return {"position": cycle, "batches": 2 * cycle, "updates": {"fit": cycle}, "rejected": {"fit": 1}, "salt": 0,
             "seconds": cycle / 4, "best": {"metric": "eval/x", "value": 0.5, "cycle": 10}, "config": CONFIG,
-            "versions": {"numpy": "9.9"}}
+            "surroundings": {"numpy": "9.9"}}
 
 
 def state(cycle):
@@ -62,7 +62,7 @@ def test_the_newest_good_checkpoint_tells_the_figures(folder, unchanged, capsys)
     lines = dict(line.strip().split(maxsplit=1) for line in out.splitlines()[1:])
     assert (lines["cycle"], lines["epoch"], lines["batches"], lines["updates"]) == ("20", "4", "40", "fit 20")
     assert lines["best"] == "metric eval/x, value 0.5, cycle 10" and lines["rejected"] == "fit 1"
-    assert lines["seconds"] == "5.0 of training" and lines["versions"] == "numpy 9.9"
+    assert lines["seconds"] == "5.0 of training" and lines["surroundings"] == "numpy 9.9"
     size = sum(file.stat().st_size for file in (folder / "checkpoints" / "20").iterdir())
     assert lines["20"] == f"{size:,} bytes, 3 variables, 8 numbers in nets, verifies"
     assert lines["30"].startswith("does not verify: state.npz has 100 bytes and not the ")
