@@ -13,7 +13,8 @@ def install() -> None:
     """Until the Trainer collects signals, and after it: one line, and the exit code of the signal."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         signum = getattr(signal, name, None)
-        if signum is not None and signal.getsignal(signum) != signal.SIG_IGN:
+        ignored = signum is not None and signal.getsignal(signum) == signal.SIG_IGN  # as SIGHUP is under nohup
+        if signum is not None and (not ignored or name in ("SIGINT", "SIGTERM")):
             signal.signal(signum, _leave)
 
 

@@ -14,6 +14,7 @@ from engine.run.durable import read_json, write_json
 
 # Of a configuration: what the counters of a run have their meaning from.
 FIXED = ("seed", "precision", "batch_size", "examples", "repeats", "accumulate", "every", "buckets")
+GIVEN = ("updates.", "weights.", "strategy.")  # what a person may have meant to change
 # What a run leaves that was killed, or refused by the disk, before its config.json was there.
 TRACES = re.compile(r"\.lock|\..*\.(partial|part)")
 
@@ -123,7 +124,8 @@ class RunFolder:
         was, now = ({name: value for name, value in each.items() if name in names} for each in (before, self.config))
         if changed := _differences(was, now):
             raise Invalid(f"`run_dir` ({self.path}) must be another one: it holds a run of another configuration: "
-                          + "; ".join(changed))
+                          + "; ".join(changed) + ("" if any(not each.startswith(GIVEN) for each in changed) else
+                                                  '; resume="always" continues it with what is given now'))
 
 
 def _differences(was: Any, now: Any, name: str = "") -> list[str]:

@@ -235,7 +235,7 @@ def test_a_bad_update_stops_with_a_checkpoint_of_the_last_good_state(tmp_path):
         assert made.counters.cycles == hit
     healthy = Poisoned()
     healthy.switch = 0.0
-    mended, good = fit(tmp_path, strategy=healthy), fit(strategy=healthy)
+    mended, good = fit(tmp_path, strategy=healthy, resume="always"), fit(strategy=healthy)
     good.train(cycles=hit)
     np.testing.assert_array_equal(bits(mended), bits(good))
     mended.train(cycles=hit + 3)
