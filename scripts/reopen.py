@@ -3,7 +3,6 @@
 import argparse
 import dataclasses
 import importlib
-import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -98,19 +97,20 @@ def reopen(run_dir: Path, part: str | None = None, data: bool = True, **override
 def _recorded(run_dir: Path) -> dict[str, Any]:
     """What config.json says."""
     from engine.errors import require
+    from engine.run.durable import read_json
 
     file = run_dir / "config.json"
     require(run_dir.is_dir(), "run_dir", run_dir, "the folder of a run: there is no such folder")
     require(file.is_file(), "run_dir", run_dir, "the folder of a run: it has no config.json")
     try:
-        recorded = json.loads(file.read_text())
+        recorded = read_json(file)
     except ValueError:
-        recorded = None
-    require(isinstance(recorded, dict) and "examples" in recorded, "run_dir", run_dir,
+        recorded = {}
+    require("examples" in recorded, "run_dir", run_dir,
             "the folder of a run: its config.json is not what a run writes (of several runs, name the folder of one)")
     require("inputs" in recorded, "run_dir", run_dir, "a run that records what its labels and inputs are: this one is "
             "of an older version")
-    return dict(recorded)
+    return recorded
 
 
 def _script(run_dir: Path, recorded: Mapping[str, Any]) -> Any:

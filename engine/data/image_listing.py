@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.data.image_file import SUFFIXES
-from engine.data.parts import check_classes, parts_of
+from engine.data.parts import check_classes, is_shown, parts_of
 from engine.errors import require
 
 KINDS = ", ".join(SUFFIXES)
-SYSTEMS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")  # thumbnails and the like
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _shown(folder: Path) -> Iterator[Path]:
-    return (folder / name for name in sorted(os.listdir(folder)) if not name.startswith(".") and name not in SYSTEMS)
+    return (folder / name for name in sorted(os.listdir(folder)) if is_shown(name))
 
 
 def _is_picture(path: Path) -> bool:

@@ -8,6 +8,13 @@ from engine.errors import require
 KINDS = {"train": "train", "training": "train", "val": "validation", "valid": "validation", "validation": "validation",
          "test": "test", "testing": "test"}
 
+SYSTEMS = ("@eaDir", "__MACOSX", "$RECYCLE.BIN", "System Volume Information", "lost+found")  # thumbnails and the like
+
+
+def is_shown(name: str) -> bool:
+    """Whether an entry of a folder is neither hidden nor another system's."""
+    return not name.startswith(".") and name not in SYSTEMS
+
 
 def parts_of(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     """{"train" | "validation" | "test": folder} among the ``folders`` of ``root``; empty if it is not split.

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.data import utf8
-from engine.data.parts import check_classes, parts_of
+from engine.data.parts import check_classes, is_shown, parts_of
 from engine.errors import Invalid, require
 
 LONGEST_FIELD = 1 << 20  # characters; more is a quotation mark left open
@@ -168,7 +168,7 @@ def text_folder(path: str | Path) -> Corpus:
 
 def _folders(path: Path) -> list[Path]:
     return sorted(each for each in path.iterdir()
-                  if each.is_dir() and each.name != UNLABELLED and not each.name.startswith((".", "@", "__")))
+                  if each.is_dir() and each.name != UNLABELLED and is_shown(each.name))
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

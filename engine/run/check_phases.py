@@ -83,6 +83,13 @@ def one_line(error: tf.errors.OpError) -> str:
     return text if len(text) <= 200 else text[:199] + "…"
 
 
+def rule_of(error: tf.errors.OpError) -> str:
+    """What an update that failed must be, and what went wrong."""
+    full = isinstance(error, tf.errors.ResourceExhaustedError)
+    rule = "within the memory: take a smaller batch_size" if full else "free of errors of the data and the loss"
+    return f"{rule}: {one_line(error)}"
+
+
 def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
     """``run(update, batches, updates, weights, context)``: so many updates, one after another, all at ``weights``."""
     plan, alone = engine.plan.of(step.phase.name), engine.replicas.count == 1

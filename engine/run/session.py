@@ -10,10 +10,10 @@ import tensorflow as tf
 from engine.cycle.health import BadUpdate, Fault
 from engine.cycle.report import Report
 from engine.cycle.step_engine import StepEngine
-from engine.errors import Invalid
+from engine.errors import Invalid, require
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
-from engine.run.check_phases import one_line
+from engine.run.check_phases import rule_of
 from engine.run.counters import Counters
 from engine.run.events import Event
 from engine.run.facts import RunFacts
@@ -46,12 +46,14 @@ class Session:
         self._act, self._clock, self._say = act, clock, say
         self.pace = Pace()
         self.started = 0.0  # seconds from the process's start to the training
+        self._torn = False  # a call failed half-way, and there was no checkpoint to go back to
         self._save_wanted = False  # by an event that acted
         self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run before its first call
         self._training = threading.Lock()  # held while the compiled loop changes the state
 
     def train(self, target: int) -> None:
         """To cycle ``target``. Raises ``BadUpdate``, ``Interrupted``."""
+        require(not self._torn, "Trainer", f"after cycle {self._engine.cycles}", "made anew: an update failed half-way")
         self.started = self.started or environment.age()
         alone = self._keeper.open()
         try:
@@ -196,13 +198,13 @@ class Session:
             raise
         except tf.errors.OpError as error:
             place, facts = f"after cycle {self._engine.cycles}", self._keeper.restore()
+            for source in self._engine.sources.values():
+                source.left_at(-1)  # nowhere: a reader that is open has gone on
+            self._torn = not facts
             if facts:
                 self._facts.put_back(facts, self._say)
             stands = f"that of cycle {self._engine.cycles} stands" if facts else "there is none"
-            full = isinstance(error, tf.errors.ResourceExhaustedError)
-            rule = "within the memory: take a smaller batch_size" if full else "free of errors of the data and the loss"
-            raise Invalid(f"`training` ({place}) must be {rule}: {one_line(error)}; of the checkpoints {stands}"
-                          ) from None
+            raise Invalid(f"`training` ({place}) must be {rule_of(error)}; of the checkpoints {stands}") from None
 
     def _give_up_or_roll_back(self, fault: Fault) -> None:
         engine = self._engine

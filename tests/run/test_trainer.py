@@ -479,7 +479,28 @@ def test_a_wrong_size_ends_the_training_in_one_line(examples, line):
     assert "\n" not in str(error.value)
 
 
-def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoint_stands(tmp_path):
+def made_alone(give, **options):
+    """On what ``give`` yields, without a folder unless it is among the options."""
+    keras.utils.set_random_seed(0)
+    spec = {"x": tf.TensorSpec([6], tf.float32), "index": tf.TensorSpec([], tf.int32)}
+    data = DatasetSource(tf.data.Dataset.from_generator(give, output_signature=spec), 8, size=40)
+    return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data, plan="graph", say=[].append, **options)
+
+
+def test_without_a_checkpoint_a_trainer_whose_data_failed_trains_no_further():
+    def give():
+        yield {"x": toys.POINTS[0], "index": np.int32(0)}
+        raise RuntimeError("broken")
+
+    trainer = made_alone(give)
+    with pytest.raises(Invalid, match="there is none"):
+        trainer.train(cycles=2)
+    with pytest.raises(Invalid, match=r"`Trainer` \(after cycle 0\) must be made anew: an update failed half-way"):
+        trainer.train(cycles=2)
+
+
+@pytest.mark.parametrize("call", [1, 5])  # 5: the call that fails begins at the checkpoint, its reader has gone on
+def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoint_stands(tmp_path, call):
     bad = {"at": 100}
 
     def give():
@@ -489,20 +510,18 @@ def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoin
             yield {"x": toys.POINTS[i], "index": np.int32(i)}
 
     def made():
-        spec = {"x": tf.TensorSpec([6], tf.float32), "index": tf.TensorSpec([], tf.int32)}
-        data = DatasetSource(tf.data.Dataset.from_generator(give, output_signature=spec), 8, size=40)
-        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data, plan="graph", say=[].append,
-                       run_dir=tmp_path, cycles_per_call=1,
-                       events=[Event(Every(cycles=5), lambda trainer, means: trainer.save())])
+        return made_alone(give, run_dir=tmp_path, cycles_per_call=call, events=[
+            Event(Every(cycles=5), lambda trainer, _: trainer.save())])
 
-    made().train(cycles=5)
-    bad["at"] = 20
     trainer = made()
+    trainer.train(cycles=5)
+    bad["at"] = 36
     with pytest.raises(Invalid, match=r"`training` \(after cycle \d+\) must be free of errors of the data and the loss"
-                                      r": .*example 20 is broken.*; of the checkpoints that of cycle 5 stands"):
+                                      r": .*example 36 is broken.*; of the checkpoints that of cycle 5 stands"):
         trainer.train(cycles=20)
     assert trainer.counters.cycles == 5
     bad["at"] = 100
-    again = made()
-    again.train(cycles=10)
-    assert again.counters.cycles == 10
+    trainer.train(cycles=10)  # the same one goes on, with the batches that it would have read
+    whole = made_alone(give)
+    whole.train(cycles=10)
+    np.testing.assert_array_equal(bits(trainer), bits(whole))
