@@ -1,6 +1,6 @@
 """What is done otherwise on a CPU than on a GPU: one table, by measurement (README, docs/gpu.md).
 
-``nets`` and ``losses`` may not import it: their four places ask TensorFlow for a GPU themselves.
+``nets`` and ``losses`` may not import it: their five places ask TensorFlow for a GPU themselves.
 """
 
 from typing import NamedTuple

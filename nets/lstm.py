@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._embedding import Embedding
 from nets._lstm import LSTM
 from nets._parts import output_dtype
 
@@ -44,7 +45,7 @@ class LSTMClassifier(keras.Model):
         super().__init__(name=name)
         vocabulary, embedding = arguments.whole("vocabulary", vocabulary, 2), arguments.whole("embedding", embedding)
         sizes, dropout = arguments.wholes("units", units), arguments.rate("dropout", dropout)
-        self.embedding = keras.layers.Embedding(vocabulary, embedding)
+        self.embedding = Embedding(vocabulary, embedding)
         self.depth = len(sizes)
         for i, size in enumerate(sizes):  # not a list: see MLP
             last = i + 1 == self.depth

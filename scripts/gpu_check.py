@@ -17,6 +17,7 @@ Ctrl-C ends all processes and leaves the results so far. Exit code 1: something 
 
 import argparse
 import importlib
+import importlib.metadata
 import os
 import shutil
 import signal
@@ -70,6 +71,8 @@ def main(chosen: argparse.Namespace) -> int:
         return _refused(f"`--output` ({chosen.output}) must be a folder to write to: {error.strerror}")
     try:
         return _all(chosen, logs, until)
+    except importlib.metadata.PackageNotFoundError as error:
+        return _refused(f"the package {error.name} must be installed (docs/gpu.md)")
     except KeyboardInterrupt:
         print(f"interrupted: results so far are in {chosen.output}", file=sys.stderr)
         return 130

@@ -4,13 +4,16 @@ import pytest
 
 from engine.run import environment
 
+GRAPHS, PRODUCTS = "--xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL", "--xla_gpu_enable_triton_gemm=false"
+
 
 @pytest.mark.parametrize("given, expected", [
-    ("", "--xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL"),
-    ("--xla_dump_to=x", "--xla_dump_to=x --xla_gpu_enable_command_buffer=+WHILE,+CONDITIONAL"),
-    ("--xla_gpu_enable_command_buffer=", "--xla_gpu_enable_command_buffer="),  # the user's own word
+    ("", f"{GRAPHS} {PRODUCTS}"),
+    ("--xla_dump_to=x", f"--xla_dump_to=x {GRAPHS} {PRODUCTS}"),
+    ("--xla_gpu_enable_command_buffer=", f"--xla_gpu_enable_command_buffer= {PRODUCTS}"),  # the user's own word
+    ("--xla_gpu_enable_triton_gemm=true", f"--xla_gpu_enable_triton_gemm=true {GRAPHS}"),
 ])
-def test_loops_are_part_of_cuda_graphs_unless_the_user_says_otherwise(given, expected):
+def test_what_xla_is_told_unless_the_user_says_otherwise(given, expected):
     assert environment.xla_flags(given) == expected
 
 
