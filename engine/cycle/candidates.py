@@ -1,6 +1,7 @@
 """An update that is computed and not yet applied."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -64,7 +65,8 @@ class Candidates:
 
     def __init__(self, compute: Compute, commit: Commit, plan: Plan, replicas: Replicas, whole: bool) -> None:
         self._compute, self._commit, accumulate = compute, commit, commit.update.accumulate
-        self._compile: Callable[[Function], Function] = (lambda function: function) if whole else plan.part
+        self._compile: Callable[[Function], Function] = (
+            (lambda function: function) if whole else partial(plan.part, apart=compute.traced.pools))
         halves = plan.halves and can_be_halved(compute, replicas, loops=plan.name != "xla")
         self._part = Halves(compute) if halves else compute
         self._batch = (GlobalBatch(compute, self._part, replicas, accumulate, self._compile)

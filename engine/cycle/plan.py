@@ -46,11 +46,19 @@ class Plan:
                 f"with {phase}=graph, {phase}=halves or {phase}=xla")
         return Plan(self.phases.get(phase, self.name))
 
-    def part(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A part of an update: a unit of XLA."""
+    def part(self, function: Callable[..., Any], apart: bool = False) -> Callable[..., Any]:
+        """A part of an update: a unit of XLA.
+
+        Args:
+          apart: Never put into the graph around it. In a loop's graph it is chance whether TensorFlow gives the
+            gradient of max pooling to oneDNN, which adds in another order where windows overlap: it looks for the
+            pooling's operation, which the loop's back edges let it reach before or after. Without them there is one
+            order.
+        """
         if self.name == "eager":
             return function
-        return tf.function(function, jit_compile=True if self.name == "xla" else None, autograph=False)
+        return tf.function(function, jit_compile=True if self.name == "xla" else None, autograph=False,
+                           experimental_attributes={"_noinline": True} if apart else None)
 
     @property
     def halves(self) -> bool:

@@ -42,6 +42,7 @@ class Traced:
       single: Whether a normalisation has a single value to take its mean of, so that nothing is left of it.
       inner_gradient: Whether the loss takes a gradient itself, as a gradient penalty does.
       loops: Whether it holds a loop, as a recurrent net's does.
+      pools: Whether it holds max pooling. See ``Plan.part``.
       lookups: How many classes or rows there are, of integers that are looked up as stored. See ``lookups``.
       draws: Requests in each bucket, of the loss and by source; ``requests`` hold the largest. See ``buckets``.
     """
@@ -59,6 +60,7 @@ class Traced:
     single: bool = False
     inner_gradient: bool = False
     loops: bool = False
+    pools: bool = False
     lookups: dict[tuple[str, str], int] = field(default_factory=dict)
     draws: Sequence[tuple[dict[str, Request], dict[str, dict[str, Request]]]] = ()
 
@@ -121,7 +123,8 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, ev
         regularized=bool(penalties), whole=whole, weights_move=moving, single=any(map(_is_single, operations)),
         lookups=limits_of(operations, asked.raw),
         inner_gradient=any("gradient_tape/" in each.name for each in operations),
-        loops=any(each.type in ("While", "StatelessWhile") for each in operations))
+        loops=any(each.type in ("While", "StatelessWhile") for each in operations),
+        pools=any(each.type.startswith("MaxPool") for each in operations))
 
 
 def _is_single(operation: Any) -> bool:

@@ -1,6 +1,7 @@
 """Ten repeats with one seed: the same bits; and what determinism and the health watch cost.
 
   python -m tests.faults.repeats            ten repeats of four workloads, graph and xla: about ten minutes
+  python -m tests.faults.repeats --nets     five repeats of every net, by graph, halves and xla, 1 and 2 threads: an hour
   python -m tests.faults.repeats --cost     cycles per second with and without, side by side: about ten minutes
 
 The cost is of real sizes: a dense VAE (784-128-20, batch 128) under xla, a small convolutional classifier and an LSTM
@@ -8,6 +9,8 @@ The cost is of real sizes: a dense VAE (784-128-20, batch 128) under xla, a smal
 """
 
 import argparse
+import hashlib
+import itertools
 import statistics
 import tempfile
 import time
@@ -18,11 +21,12 @@ import numpy as np
 import tensorflow as tf
 
 import nets
-from engine import ArraySource, Trainer, Update, prepare
+from engine import ArraySource, LossStrategy, Phase, StepEngine, Trainer, Update, prepare
 from engine.cycle.step import Step
 from engine.data.augment import scale
 from losses.strategies import VAE, WGANGP, Binary, Supervised
 from tests.faults import workloads
+from tests.nets.test_conformance import CASES
 
 
 def once(name, plan, folder, out):
@@ -41,6 +45,62 @@ def repeats(name, plan, times):
             assert workloads.wait(workloads.fork(once, name, plan, Path(folder) / str(number), out)) == 0
             found.add(out.read_text())
     return found
+
+
+class Apart(LossStrategy):
+    """For any net: how far its outputs are from a draw."""
+
+    def phases(self):
+        """One."""
+        return [Phase("net", self.loss, updates=["net"])]
+
+    def loss(self, nets, batch, noise):
+        """{apart: [B]}."""
+        outputs = tf.cast(nets["net"](batch["x"], training=True), tf.float32)
+        flat = tf.reshape(outputs, [len(batch["x"]), -1])
+        return {"apart": tf.reduce_mean((flat - noise.normal("target", [flat.shape[1]])) ** 2, axis=1)}
+
+
+def traced_anew(case, plan, times, cycles=2, size=32):
+    """The different results of ``times`` engines of one net of ``test_conformance``, each compiled by itself."""
+    found, count, rng = set(), 4 * size, np.random.default_rng(0)
+    inputs = case.batch(count).numpy()
+    if len(case.outputs) == 1:
+        strategy, name = Supervised(), "classifier"
+        data = {"image": inputs, "label": rng.integers(0, case.outputs[0], count).astype(np.int32)}
+    else:
+        strategy, name, data = Apart(), "net", {"x": inputs}
+    for _ in range(times):
+        prepare(7)
+        net = case.build()
+        engine = StepEngine(strategy.phases(), {name: net}, {name: Update(keras.optimizers.SGD(0.1))},
+                            ArraySource(data, size, seed=1), plan=plan)
+        engine.run(cycles)
+        found.add(hashlib.sha256(b"".join(v.numpy().tobytes() for v in net.variables)).hexdigest())
+    return found
+
+
+def net_in_process(index, plan, threads, times, out):
+    """``traced_anew`` on so many threads, in a process of its own."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    Path(out).write_text(str(len(traced_anew(CASES[index], plan, times))))
+
+
+def every_net(times, names):
+    """Prints a line for each; whether all had one result."""
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for (index, case), plan, threads in itertools.product(enumerate(CASES), ("graph", "halves", "xla"), (1, 2)):
+            if case.light or (names and case.net not in names):
+                continue
+            out = Path(folder) / "out"
+            out.unlink(missing_ok=True)
+            ended = workloads.wait(workloads.fork(net_in_process, index, plan, threads, times, out))
+            results = out.read_text() if ended == 0 else "no"
+            bad += results != "1"
+            print(f"{case!s:60.60} {plan:7}{threads} thread(s)  {times} repeats, {results} result(s)", flush=True)
+    return bad
 
 
 def _images(count=4096):
@@ -115,6 +175,8 @@ def cost(name, pairs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cost", action="store_true")
+    parser.add_argument("--nets", action="store_true")
+    parser.add_argument("--net", nargs="+", default=[], help="of --nets (default: all)")
     parser.add_argument("--times", type=int, default=10)
     parser.add_argument("--workload", nargs="+", choices=tuple(COSTS), default=list(COSTS), help="of --cost")
     chosen = parser.parse_args()
@@ -123,6 +185,8 @@ def main():
             median, low, high = cost(name, 5)
             print(f"{name:12}determinism and health watch cost {median:.1f} % ({low:.1f} to {high:.1f})", flush=True)
         return 0
+    if chosen.nets:
+        return int(every_net(min(chosen.times, 5), chosen.net) > 0)
     bad = 0
     for name in workloads.NAMES:
         for plan in ("graph", "xla"):
