@@ -1,7 +1,7 @@
 """Ten repeats with one seed: the same bits; and what determinism and the health watch cost.
 
   python -m tests.faults.repeats            ten repeats of four workloads, graph and xla: about ten minutes
-  python -m tests.faults.repeats --nets     five repeats of every net, by graph, halves and xla, 1 and 2 threads: an hour
+  python -m tests.faults.repeats --nets     five repeats of every net, by three plans, on 1 and 2 threads: an hour
   python -m tests.faults.repeats --cost     cycles per second with and without, side by side: about ten minutes
 
 The cost is of real sizes: a dense VAE (784-128-20, batch 128) under xla, a small convolutional classifier and an LSTM
