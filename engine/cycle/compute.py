@@ -13,7 +13,7 @@ from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.reads import Reads
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
-from engine.cycle.terms import mean_of, regularization, sums_of
+from engine.cycle.terms import Form, mean_of, regularization, sums_of
 from engine.cycle.trace import Traced
 from engine.cycle.variables import seed_states, trainable
 from engine.noise import Noise
@@ -21,11 +21,7 @@ from engine.strategy import Nets, Phase
 
 
 class Compute:
-    """One phase's loss and its gradients, of one part of a batch.
-
-    Args:
-      variables: Those that the phase moves.
-    """
+    """One phase's loss and its gradients, of one part of a batch. ``variables``: those that the phase moves."""
 
     count = 1  # of the parts that it computes at once
 
@@ -70,8 +66,7 @@ class Compute:
           cut: The inputs have the form of their bucket.
         """
         if self.buckets.declared and not cut:
-            found: Measured = self.buckets.choose(
-                inputs, lambda part: self.gradients(given, part, objectives, cut=True))
+            found: Measured = self.buckets.choose(inputs, lambda p: self.gradients(given, p, objectives, cut=True))
             return found
         values = self._values(given, inputs)
         weights = [value for _, value in values[:len(self.variables)]]
@@ -102,12 +97,17 @@ class Compute:
             # If no gradient comes by the weights, the sum of values is not needed, nor then the nets to get it.
             return tf.stack([tf.stack(each if self.traced.weights_move else [0.0, each[1]]) for each in sums])
 
+    def rows(self, given: Given, inputs: Inputs) -> dict[str, tf.Tensor]:
+        """The numbers of each term, and what is passed on, before any mean."""
+        with Scope(self._values(given, inputs)):
+            results = self._results(given, inputs)
+        return {name: self.traced.terms.get(name, Form.EXAMPLES).values(each) for name, each in results.items()}
+
     def assigned(self, given: Given, inputs: Inputs, others: Sequence[tuple[Any, Any]], cut: bool = False
                  ) -> list[tf.Tensor]:
         """What the forward pass assigns, with ``others`` (variable, value) in place of what the nets hold."""
         if self.buckets.declared and not cut:
-            found: list[tf.Tensor] = self.buckets.choose(
-                inputs, lambda part: self.assigned(given, part, others, cut=True))
+            found: list[tf.Tensor] = self.buckets.choose(inputs, lambda p: self.assigned(given, p, others, cut=True))
             return found
         started = {id(v) for v in self.traced.assigned}
         kept = [(v, tf.convert_to_tensor(value)) for v, value in others if id(v) not in started]

@@ -2,7 +2,8 @@
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -62,18 +63,29 @@ class TensorBoard:
 
     def close(self) -> None:
         """Finish the event file; a later value opens another one."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            with self._said():
+                file.close()
 
     def _write(self, cycle: int, values: list[Any]) -> None:
         self._put(step=cycle, summary=tf.compat.v1.Summary(value=values))
 
     def _put(self, **event: Any) -> None:
-        if self._file is None:
-            self._file = self._open()
-        self._file.write(tf.compat.v1.Event(wall_time=time.time(), **event).SerializeToString())
-        self._file.flush()
+        with self._said():
+            if self._file is None:
+                self._file = self._open()
+            self._file.write(tf.compat.v1.Event(wall_time=time.time(), **event).SerializeToString())
+            self._file.flush()
+
+    @contextmanager
+    def _said(self) -> Iterator[None]:
+        """TensorFlow's errors of its files, as those of other files."""
+        try:
+            yield
+        except tf.errors.OpError as error:
+            self._file = None  # a line of it may be cut: what follows goes to another
+            raise OSError(error.message.rpartition("; ")[2] or "cannot be written", str(self.folder)) from None
 
     def _open(self) -> Any:
         # TensorFlow's own writer makes a folder anew that was removed; this file goes where its folder goes.

@@ -24,6 +24,7 @@ class RunFacts:
       trial: What was found, if a plan was chosen.
       restored: What the checkpoint held from which the run goes on, until the training begins; continued: whether
         there was one.
+      torn: Whether the tensors are those of no cycle: a call failed half-way, and there was no checkpoint.
     """
 
     def __init__(self, engine: StepEngine, goal: Goal | None) -> None:
@@ -36,7 +37,7 @@ class RunFacts:
         self.elsewhere: list[str] = []
         self.trial: dict[str, Any] = {}
         self.restored: Facts = {}
-        self.continued = False
+        self.continued = self.torn = False
         self._kept: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {}
 
     def now(self, events: Any) -> Facts:
@@ -74,6 +75,10 @@ class RunFacts:
         self._engine.detour(place_of(facts))
         if self.best:
             self.best.put_back(facts["best"])
+        self.tell_kept(facts)
+
+    def tell_kept(self, facts: Facts) -> None:
+        """Hand what ``facts`` hold to those who keep it."""
         for name, (_, put) in self._kept.items():
             put(facts["kept"].get(name))
 

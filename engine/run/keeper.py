@@ -43,6 +43,11 @@ class Keeper:
         """Whether anything is kept."""
         return self._folder is not None
 
+    @property
+    def newest(self) -> int:
+        """The cycle of the newest checkpoint that this process has saved or found good; -1 if there is none."""
+        return max((int(path.name.partition(".")[0]) for path, good in self._good.items() if good), default=-1)
+
     def path_of(self, cycle: int) -> Path | None:
         """Where the checkpoint of a cycle stands; None without a folder."""
         return None if self._folder is None else self._folder.checkpoints / str(cycle)
@@ -111,6 +116,11 @@ class Keeper:
     def copied(self) -> checkpoint.State:
         """The tensors of the state now, in memory of their own."""
         return checkpoint.copied(self._variables)
+
+    def put(self, state: checkpoint.State) -> None:
+        """Make ``state``, which was copied before, the state again."""
+        for name, variable in self._variables.items():
+            variable.assign(state[name])
 
     def write(self, cycle: int, state: checkpoint.State, facts: Facts, also: set[int], wait: bool = True) -> Path:
         """The same of a ``state`` that was copied before."""

@@ -5,21 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from engine.cycle.health import BadUpdate, Fault
-from engine.cycle.report import Report
 from engine.cycle.step_engine import StepEngine
-from engine.errors import Invalid, require
+from engine.errors import require
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
-from engine.run.check_phases import rule_of
 from engine.run.counters import Counters
 from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.figures import Figures
 from engine.run.keeper import Facts, Keeper
 from engine.run.pace import Pace
+from engine.run.recovery import Calls
 from engine.run.signals import Interrupted
 from engine.run.trial import Trial
 
@@ -45,15 +42,16 @@ class Session:
         self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
         self._act, self._clock, self._say = act, clock, say
         self.pace = Pace()
+        self._calls = Calls(engine, keeper, facts, self._now, self._save_beginning, say)
         self.started = 0.0  # seconds from the process's start to the training
-        self._torn = False  # a call failed half-way, and there was no checkpoint to go back to
         self._save_wanted = False  # by an event that acted
-        self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run before its first call
+        self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run, until a checkpoint is there
         self._training = threading.Lock()  # held while the compiled loop changes the state
 
     def train(self, target: int) -> None:
         """To cycle ``target``. Raises ``BadUpdate``, ``Interrupted``."""
-        require(not self._torn, "Trainer", f"after cycle {self._engine.cycles}", "made anew: an update failed half-way")
+        require(not self._facts.torn, "Trainer", f"after cycle {self._engine.cycles}",
+                "made anew: an update failed half-way")
         self.started = self.started or environment.age()
         alone = self._keeper.open()
         try:
@@ -178,9 +176,10 @@ class Session:
         until = min(target, now + wanted, self._agenda.next_cycle())
         cycles = max(1, int(until) - now)
         began = self._clock()
-        report = self._ran(cycles)
+        report = self._calls.run(cycles)
         self.pace.ran(cycles, self._clock() - began, report.waited)
-        self._unbegun = None
+        if self._keeper.newest >= 0:
+            self._unbegun = None
         self._agenda.count(report)
         rejected = self._facts.rejected
         for phase, count in report.rejected.items():
@@ -189,22 +188,6 @@ class Session:
             self._give_up_or_roll_back(report.fault)
         elif report.fault:
             self._say(f"skipped {sum(report.rejected.values())} update(s), the last at {report.fault}")
-
-    def _ran(self, cycles: int) -> Report:
-        """One call of the compiled loop. After a failure in it the state is that of the last checkpoint."""
-        try:
-            return self._engine.run(cycles)
-        except tf.errors.UnimplementedError:
-            raise
-        except tf.errors.OpError as error:
-            place, facts = f"after cycle {self._engine.cycles}", self._keeper.restore()
-            for source in self._engine.sources.values():
-                source.left_at(-1)  # nowhere: a reader that is open has gone on
-            self._torn = not facts
-            if facts:
-                self._facts.put_back(facts, self._say)
-            stands = f"that of cycle {self._engine.cycles} stands" if facts else "there is none"
-            raise Invalid(f"`training` ({place}) must be {rule_of(error)}; of the checkpoints {stands}") from None
 
     def _give_up_or_roll_back(self, fault: Fault) -> None:
         engine = self._engine

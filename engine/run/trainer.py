@@ -17,6 +17,7 @@ from engine.run import environment, preflight
 from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
 from engine.run.check import Check, check
+from engine.run.check_separable import check_separable
 from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.figures import Figures
@@ -78,8 +79,7 @@ class Trainer(View):
                  config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
                  cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
                  goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
-                 resume: str = "same",
-                 controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
+                 resume: str = "same", controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
                  say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
@@ -103,6 +103,7 @@ class Trainer(View):
                                  half=precision == "float16", spike=spike)
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
+        check_separable(self.engine, plan)
         self._unchanged = Unchanged(strategy, self.engine)
         self._figures = Figures(strategy, self.nets, self.engine, seed)
         self.warnings = preflight.check_traces(self.engine)

@@ -111,3 +111,23 @@ def test_a_folder_that_was_removed_is_not_made_anew(tmp_path: Path) -> None:
     board.close()
     assert not (tmp_path / "run").exists()
     assert values(tmp_path / "elsewhere" / "tensorboard") == {("loss", 1): 0.5, ("loss", 2): 0.25}
+
+
+def test_a_full_disk_is_an_error_of_the_folder_and_a_later_value_goes_to_another_file(tmp_path, monkeypatch):
+    board = TensorBoard(tmp_path / "tensorboard")
+    board.scalars(1, {"a": 1.0})
+
+    class Full:
+        def write(self, event):
+            raise tf.errors.ResourceExhaustedError(None, None, "/x/events.out; No space left on device")
+
+        def close(self):
+            raise tf.errors.ResourceExhaustedError(None, None, "/x/events.out; No space left on device")
+
+    for act in (lambda: board.scalars(2, {"a": 2.0}), board.close):
+        board._file = Full()
+        with pytest.raises(OSError, match=r"No space left on device.*tensorboard"):
+            act()
+    board.scalars(3, {"a": 3.0})
+    board.close()
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 2

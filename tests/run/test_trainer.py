@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from engine import BadUpdate, DatasetSource, Event, Every, Interrupted, Invalid, Trainer, Update
+from engine import ArraySource, BadUpdate, DatasetSource, Event, Every, Interrupted, Invalid, Phase, Trainer, Update
 from engine.run import checkpoint
 from engine.run.pace import Pace
 from tests import toys
@@ -487,20 +487,56 @@ def made_alone(give, **options):
     return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data, plan="graph", say=[].append, **options)
 
 
-def test_without_a_checkpoint_a_trainer_whose_data_failed_trains_no_further():
+def test_without_a_folder_a_trainer_whose_data_failed_stands_where_it_was():
     def give():
         yield {"x": toys.POINTS[0], "index": np.int32(0)}
         raise RuntimeError("broken")
 
     trainer = made_alone(give)
-    with pytest.raises(Invalid, match="there is none"):
-        trainer.train(cycles=2)
-    with pytest.raises(Invalid, match=r"`Trainer` \(after cycle 0\) must be made anew: an update failed half-way"):
-        trainer.train(cycles=2)
+    for _ in range(2):
+        with pytest.raises(Invalid, match="broken; it stands at cycle 0, and has no folder to be saved in"):
+            trainer.train(cycles=2)
 
 
-@pytest.mark.parametrize("call", [1, 5])  # 5: the call that fails begins at the checkpoint, its reader has gone on
-def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoint_stands(tmp_path, call):
+class Asserts(toys.Fit):
+    def phases(self):
+        return [Phase("net", self.asserted, updates=["net"])]
+
+    def asserted(self, nets, batch, noise):
+        with tf.control_dependencies([tf.debugging.assert_less(noise.update, tf.constant(self.until, tf.int64))]):
+            return {"loss": tf.reduce_sum(tf.square(nets["net"](batch["x"])), axis=1)}
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_an_error_of_the_loss_over_arrays_is_gone_back_from_by_the_checkpoint(tmp_path, folder):
+    def made(until, **options):
+        keras.utils.set_random_seed(7)
+        strategy = Asserts()
+        strategy.until = until
+        source = ArraySource({"x": toys.POINTS}, 8)
+        return Trainer(strategy, {"net": toys.net(1)}, toys.adam(), source, plan="graph", say=[].append,
+                       resume="always", **options)
+
+    options = {"run_dir": tmp_path} if folder else {}
+    trainer = made(7, cycles_per_call=2, **options)
+    with pytest.raises(Invalid, match="; cycle 6 was saved$" if folder else "nothing is saved: there is no checkpoint"):
+        trainer.train(cycles=20)
+    if not folder:
+        with pytest.raises(Invalid, match=r"`Trainer` \(after cycle 6\) must be made anew: an update failed half-way"):
+            trainer.train(cycles=20)
+        return
+    trainer, whole = made(100, **options), made(100)
+    assert trainer.counters.cycles == 6
+    for each in (trainer, whole):
+        each.train(cycles=9)
+    np.testing.assert_array_equal(bits(trainer), bits(whole))
+
+
+# The example is broken from then on: what was read of it before cannot be read again. The call that fails begins at a
+# checkpoint (5), whose reader has gone on, or after updates that are in none (1, 3).
+@pytest.mark.parametrize("every", [5, 100])  # a checkpoint; 100: none but of the beginning
+@pytest.mark.parametrize("call, other", [(1, False), (3, True), (5, False), (5, True)])
+def test_an_error_of_the_data_in_mid_training_is_one_line_and_what_was_before_is_saved(tmp_path, call, every, other):
     bad = {"at": 100}
 
     def give():
@@ -511,17 +547,22 @@ def test_an_error_of_the_data_in_mid_training_is_one_line_and_the_last_checkpoin
 
     def made():
         return made_alone(give, run_dir=tmp_path, cycles_per_call=call, events=[
-            Event(Every(cycles=5), lambda trainer, _: trainer.save())])
+            Event(Every(cycles=every), lambda trainer, _: trainer.save(), at_end=False)])
 
     trainer = made()
-    trainer.train(cycles=5)
-    bad["at"] = 36
+    trainer.train(cycles=6)
+    bad["at"] = 36  # in the fifth batch, which cycles 5, 10, ... read
     with pytest.raises(Invalid, match=r"`training` \(after cycle \d+\) must be free of errors of the data and the loss"
-                                      r": .*example 36 is broken.*; of the checkpoints that of cycle 5 stands"):
+                                      r": .*example 36 is broken; cycle \d+ was saved$") as told:
         trainer.train(cycles=20)
-    assert trainer.counters.cycles == 5
+    cycle = trainer.counters.cycles
+    assert str(told.value).endswith(f"cycle {cycle} was saved")
+    assert (5 if every == 5 else 0) <= cycle < 10
     bad["at"] = 100
-    trainer.train(cycles=10)  # the same one goes on, with the batches that it would have read
+    if other:
+        trainer = made()
+        assert trainer.counters.cycles == cycle
+    trainer.train(cycles=12)  # with the batches that it would have read
     whole = made_alone(give)
-    whole.train(cycles=10)
+    whole.train(cycles=12)
     np.testing.assert_array_equal(bits(trainer), bits(whole))

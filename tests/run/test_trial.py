@@ -56,7 +56,7 @@ class Machine:
 def _graphs_alone(monkeypatch):
     """What XLA would compile is compiled as a graph: its speed is the test's own anyway."""
     monkeypatch.setattr("engine.cycle.plan.Plan.block", None)
-    monkeypatch.setattr("engine.cycle.plan.Plan.part", lambda plan, function: tf.function(function))
+    monkeypatch.setattr("engine.cycle.plan.Plan.part", lambda plan, function, apart=False: tf.function(function))
 
 
 def chosen(machine, cycles=1000, **options):

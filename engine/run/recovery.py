@@ -1,0 +1,99 @@
+"""Calls of the compiled loop. What one that fails half-way had done is not known, so the state is made again."""
+
+import copy
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from engine.cycle.report import Report
+from engine.cycle.step_engine import StepEngine
+from engine.errors import Invalid
+from engine.run import checkpoint
+from engine.run.check_phases import rule_of
+from engine.run.facts import RunFacts
+from engine.run.keeper import Facts, Keeper
+
+SHARE = 0.01  # of the time goes into copies
+
+
+class Copy(NamedTuple):
+    """The state of a run in memory."""
+
+    cycle: int
+    state: checkpoint.State
+    facts: Facts
+
+
+class Calls:
+    """Runs the engine. A call that fails loses nothing that was before it, or at least no more than a second or so.
+
+    Data that are read along the way, as pictures from files, may break at any time, those of earlier epochs too: of
+    runs on them a copy of the state is in memory, as new as a hundredth of the time allows. From it, or else from the
+    last checkpoint, the updates up to the call are made again, which gives the same bits.
+
+    Args:
+      now: What a checkpoint holds beside tensors.
+      begin: Saves the state in which the process began, if there is no checkpoint yet.
+    """
+
+    def __init__(self, engine: StepEngine, keeper: Keeper, facts: RunFacts, now: Callable[[], Facts],
+                 begin: Callable[[], None], say: Callable[[str], None]) -> None:
+        self._engine, self._keeper, self._facts, self._say = engine, keeper, facts, say
+        self._now, self._begin = now, begin
+        self._copies = any(source.in_sequence for source in engine.sources.values())
+        self._copy: Copy | None = None
+        self._next = 0.0  # when the next copy is due, by the process's clock
+
+    def run(self, cycles: int) -> Report:
+        """Run ``cycles`` cycles. Raises ``Invalid`` for an error of data or loss, in one line."""
+        if self._copies and (began := time.monotonic()) >= self._next:
+            self._copy = Copy(self._engine.cycles, self._keeper.copied(), copy.deepcopy(self._now()))
+            ended = time.monotonic()
+            self._next = ended + (ended - began) / SHARE
+        try:
+            return self._engine.run(cycles)
+        except tf.errors.UnimplementedError:
+            raise
+        except tf.errors.OpError as error:
+            place, rule = f"after cycle {self._engine.cycles}", rule_of(error)
+        raise Invalid(f"`training` ({place}) must be {rule}; {self._made_again()}") from None
+
+    def _made_again(self) -> str:
+        cycle, before = self._engine.cycles, self._now()
+        self._begin()
+        if not self._go_back():
+            self._facts.torn = True
+            return "nothing is saved: there is no checkpoint"
+        if self._engine.cycles < cycle:
+            try:
+                self._engine.run(cycle - self._engine.cycles)
+            except tf.errors.OpError:
+                self._go_back()
+        if self._engine.cycles == cycle:
+            self._put_back(before)
+        if not self._keeper.has_folder:
+            return f"it stands at cycle {self._engine.cycles}, and has no folder to be saved in"
+        self._keeper.save(self._engine.cycles, self._now_restored(), self._facts.worth_keeping)
+        return f"cycle {self._engine.cycles} was saved"
+
+    def _now_restored(self) -> Facts:
+        return {**self._now(), "events": self._facts.restored["events"]}
+
+    def _go_back(self) -> bool:
+        found: Facts | None
+        if self._copy is None or self._keeper.newest > self._copy.cycle:
+            found = self._keeper.restore()
+        else:
+            self._keeper.put(self._copy.state)
+            found = self._copy.facts
+        for source in self._engine.sources.values():
+            source.left_at(-1)  # nowhere: a reader that is open has gone on
+        if found:
+            self._put_back(found)
+        return found is not None
+
+    def _put_back(self, facts: Facts) -> None:
+        self._facts.put_back(facts, self._say)
+        self._facts.tell_kept(facts)
