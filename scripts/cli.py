@@ -1,6 +1,8 @@
 """The options of the training scripts, and the data sets that they name."""
 
 import argparse
+import codecs
+import io
 import json
 import re
 import sys
@@ -23,8 +25,28 @@ FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkp
         "smoke", "keep", "goal", "better", "patience", "measure"}
 
 
+def _as_stored(error: UnicodeError) -> tuple[bytes | str, int]:
+    """For text that a stream cannot print: a byte of a file's name that is no UTF-8 as it is, else an escape."""
+    assert isinstance(error, UnicodeEncodeError)
+    code = ord(error.object[error.start])
+    if 0xDC80 <= code <= 0xDCFF:
+        return bytes([code - 0xDC00]), error.start + 1
+    one = UnicodeEncodeError(error.encoding, error.object, error.start, error.start + 1, error.reason)
+    return codecs.backslashreplace_errors(one)
+
+
+AS_STORED = "as stored"
+codecs.register_error(AS_STORED, _as_stored)
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` whose errors are one line in the house's words."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # of all ways to parse
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors=AS_STORED)  # or a name that the terminal lacks ends the script
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         message = re.sub(r"^argument (\S+): \(", r"`\1` (", message)

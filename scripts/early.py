@@ -21,5 +21,6 @@ def install() -> None:
 def _leave(signum: int, frame: Any) -> None:
     sys.stdout.flush()
     name, command = signal.Signals(signum).name, shlex.join(["python", *sys.argv])
-    os.write(STDERR, f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n".encode())
+    line = f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n"
+    os.write(STDERR, line.encode(errors="surrogateescape"))
     os._exit(128 + signum)  # not an exception: those that pass through an import or a C++ callback may be swallowed

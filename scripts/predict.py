@@ -171,7 +171,7 @@ def _write(rows: Iterator[Row], output: Path | None) -> None:
     if output is None:
         print(text.getvalue(), end="")
     else:
-        write_whole(output, text.getvalue().encode())
+        write_whole(output, text.getvalue().encode(errors=cli.AS_STORED))
 
 
 if __name__ == "__main__":

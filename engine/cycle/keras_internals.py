@@ -3,16 +3,19 @@
 tests/cycle/test_keras_internals.py fails where a later version has another.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras.src.backend.common.stateless_scope import get_stateless_scope as current_scope
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
 __all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "every_operation", "graph", "handles",
-           "layers_of", "outermost", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for",
-           "weights_of_layer"]
+           "layers_of", "layers_that_fail", "outermost", "rate_of", "slots_of_adam", "stored_dtype",
+           "variables_built_for", "weights_of_layer"]
 
 
 def graph(name: str) -> Any:
@@ -102,3 +105,25 @@ def called_by(operation: Any) -> Iterator[tuple[str, Any]]:
                 graph = getattr(graph, "outer_graph", None)
             if found:
                 yield tf.compat.as_str(function.name), found.graph
+
+
+@contextmanager
+def layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]]:
+    """Meanwhile, notes which layer was given which shapes when it raised what; the innermost first."""
+    found: list[tuple[Any, list[list[int]], Exception]] = []
+    call = keras.Layer.__call__
+
+    @functools.wraps(call)
+    def noting(layer: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return call(layer, *args, **options)
+        except Exception as error:
+            found.append((layer, [list(each.shape) for each in tf.nest.flatten((args, options))
+                                  if hasattr(each, "shape")], error))
+            raise
+
+    keras.Layer.__call__ = noting
+    try:
+        yield found
+    finally:
+        keras.Layer.__call__ = call

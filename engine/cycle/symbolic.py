@@ -1,5 +1,6 @@
 """How a user's function is traced without running it: every variable and every batch is a placeholder."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -86,7 +87,7 @@ class Called(NamedTuple):
 
 
 def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, specs: Specs) -> Called:
-    """``function`` of placeholders. Raises ``Invalid`` if it gives no dict."""
+    """``function`` of placeholders. Raises ``Invalid`` if it gives no dict, or a net cannot take what it is given."""
     batches, data_requests, raw = {}, {}, {}
     for name, source in reads.sources.items():
         stored = {key: placeholder(spec) for key, spec in reads.specs(name).items()}
@@ -95,10 +96,30 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
     update = placeholder(tf.TensorSpec([], tf.int64))
     noise = Noise(phase=place, update=update, examples=reads.examples, sizes=reads.sizes)
     state = {name: placeholder(spec) for name, spec in specs.items()}
-    results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
+    with _told_by_layer(nets, place):
+        results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
     require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
     return Called(results, noise.requests, data_requests,
                   [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()], raw)
+
+
+@contextmanager
+def _told_by_layer(nets: Nets, place: str) -> Iterator[None]:
+    """A net's error in one line, with the layer and the shapes that it was given."""
+    with keras_internals.layers_that_fail() as failed:
+        try:
+            yield
+        except (ValueError, tf.errors.InvalidArgumentError) as error:
+            if not failed:
+                raise
+            layer, shapes, first = failed[0]
+            if isinstance(first, Invalid):
+                raise first from None
+            name = next((name for name, net in nets.items() if any(net is each for each, *_ in failed)), layer.name)
+            text = re.sub("\x1b[^m]*m", "", (str(first).split("\x1b[1m")[1:] or [str(first)])[0]).strip()
+            given = " and ".join(map(str, shapes))
+            raise Invalid(f"`net {name}` (layer {layer.name} given {given}, in {place}) must be one for such inputs: "
+                          f"{text.splitlines()[0]}") from error
 
 
 def _batch(source: Source, stored: Mapping[str, tf.Tensor]) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:

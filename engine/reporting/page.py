@@ -34,7 +34,7 @@ def page(title: str, body: Iterable[str]) -> bytes:
     return ('<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{escape(title)}</title><style>{STYLE}</style></head>\n<body>\n"
-            + "\n".join(body) + "\n</body></html>\n").encode()
+            + "\n".join(body) + "\n</body></html>\n").encode(errors="backslashreplace")
 
 
 def heading(level: int, text: str) -> str:

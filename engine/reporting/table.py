@@ -116,7 +116,7 @@ def _check_file(path: Path) -> None:
 
 
 def _line(cells: Iterable[str]) -> bytes:
-    return (",".join(cells) + "\n").encode()
+    return (",".join(cells) + "\n").encode(errors="backslashreplace")
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,7 @@
 """TensorBoard: scalars and pictures of a run as event files."""
 
 import io
+import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ class TensorBoard:
         self.folder.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
         moments = [path.name.split(".")[3] for path in self.folder.glob("events.out.tfevents.*")]
         moment = max([*moments, str(int(time.time()))])  # files are read in the order of their names
-        file = tf.io.TFRecordWriter(str(self.folder / f"events.out.tfevents.{moment}.~{time.time_ns()}"))
+        file = tf.io.TFRecordWriter(os.fsencode(self.folder / f"events.out.tfevents.{moment}.~{time.time_ns()}"))
         file.write(tf.compat.v1.Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         return file
 

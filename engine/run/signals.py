@@ -35,7 +35,7 @@ def leave(signum: int, what: str) -> NoReturn:
         with contextlib.suppress(Exception):
             stream.flush()
     with contextlib.suppress(OSError):  # of a closed terminal
-        os.write(2, f"\n{farewell(signum, what)}\n".encode())
+        os.write(2, f"\n{farewell(signum, what)}\n".encode(errors="surrogateescape"))
     os._exit(128 + signum)
 
 

@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import io
+import os
 
 import numpy as np
 import predict
@@ -140,3 +142,21 @@ def test_options_may_stand_before_files_and_a_packed_table_is_a_table(text_run, 
     assert reopen.answer(lambda: predict.main(chosen)) == 0
     assert [row[:2] for row in table(capsys.readouterr().out)] == [
         [f"{table_file}:2", "bad"], [f"{table_file}:3", "good"]]
+
+
+def test_names_that_are_no_utf_8_are_kept_byte_for_byte(classifier_run, tmp_path):
+    name = os.fsdecode(b"sh\xffade.png")
+    shade(tmp_path / name, 30)
+    assert predict.main(predict.options().parse_args([str(classifier_run), str(tmp_path / name), "--output",
+                                                      str(tmp_path / "out.csv")])) == 0
+    assert b"sh\xffade.png," in (tmp_path / "out.csv").read_bytes()
+
+
+def test_what_a_stream_cannot_print_is_escaped(monkeypatch):
+    for encoding, expected in (("ascii", b"\\xe9t\xff\\u4e2d"), ("utf-8", "ét".encode() + b"\xff" + "中".encode())):
+        buffer = io.BytesIO()
+        stream = io.TextIOWrapper(buffer, encoding, "strict")
+        monkeypatch.setattr("sys.stdout", stream)
+        predict.options().parse_args(["run"])
+        print("ét\udcff中", end="", flush=True)
+        assert buffer.getvalue() == expected
