@@ -73,7 +73,9 @@ def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = Fals
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-    except (OSError, http.client.HTTPException) as fault:
+    except Invalid:
+        raise
+    except (OSError, ValueError, http.client.HTTPException) as fault:  # ValueError: of a proxy's address, say
         raise Invalid(f"`{what}` ({url}) must be downloadable to {path.parent}: {_reason(fault)}") from None
     return path
 
@@ -95,7 +97,8 @@ def _reason(fault: Exception) -> str:
 
 def _copy(answer: http.client.HTTPResponse, path: Path, what: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    length = int(answer.headers.get("Content-Length") or 0)
+    told = {each.strip() for each in (answer.headers.get("Content-Length") or "").split(",")}  # twice, by some servers
+    length = int(told.pop()) if len(told) == 1 and all(map(str.isdecimal, told)) else 0  # not known
     bar = tqdm(total=length or None, desc=what, unit="B", unit_scale=True, disable=None, leave=False)
     with open(path, "wb") as file, bar:
         while chunk := answer.read(CHUNK):

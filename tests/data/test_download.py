@@ -23,7 +23,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_error(404)
         body = gzip.compress(CONTENT) if self.path.endswith(".gz") else CONTENT
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        length = {"/twice": f"{len(body)}, {len(body)}", "/nonsense": "-41x", "/two": "41, 42"}
+        self.send_header("Content-Length", length.get(self.path, str(len(body))))
         self.end_headers()
         self.wfile.write(body[:1000] if self.path == "/short" else body)
 
@@ -126,3 +127,39 @@ def test_silence_ends_by_the_timeout(tmp_path, monkeypatch):
     monkeypatch.setattr(download, "TIMEOUT", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         assert "timed out" in refusal(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+
+
+@pytest.mark.parametrize("name", ["twice", "nonsense", "two"])
+def test_a_length_that_is_told_twice_or_makes_no_sense_is_not_relied_on(tmp_path, server, name):
+    path = download.fetch(f"{server.address}/{name}", tmp_path / "file", SUM, "the file")
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("proxy", ["http:/proxy", "http://proxy:port", "://", "ftp//[", "http://[::1"])
+def test_a_proxy_that_is_no_address_is_one_line(tmp_path, monkeypatch, proxy):
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("http_proxy", proxy)
+    refusal(tmp_path, "http://127.0.0.1:1/file")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "nonsense", "http://a b/c", "http://127.0.0.1:port/x", "foo://x"])
+def test_an_address_that_is_none_is_one_line(tmp_path, url):
+    refusal(tmp_path, url)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HELLO\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 302 Found\r\n\r\n",
+                                    b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
+                                    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+                                    b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n", b"\x00" * 70000])
+def test_a_server_that_answers_nonsense_is_one_line(tmp_path, answer):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def serve():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(10000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        refusal(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/file")
+        thread.join()
