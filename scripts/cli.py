@@ -2,11 +2,12 @@
 
 import argparse
 import codecs
+import difflib
 import io
 import json
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -52,8 +53,37 @@ class Parser(argparse.ArgumentParser):
         message = re.sub(r"^argument (\S+): \(", r"`\1` (", message)
         message = re.sub(r"^argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)$",
                          r"`\1` (\2) must be one of \3", message)
+        unknown = re.match(r"^unrecognized arguments: (--[\w-]+)", message)
+        if unknown:
+            meant = OFTEN_MEANT.get(unknown[1], "") or nearest(unknown[1], self._option_string_actions, cutoff=0.6)
+            known = meant if meant in self._option_string_actions else ""
+            message = f"`{unknown[1]}` must be an option of this script" + (f"; nearest: {known}" if known else "")
         print(f"error: {message} (see --help)", file=sys.stderr)
         raise SystemExit(2)
+
+
+# What other projects call options of ours.
+OFTEN_MEANT = {"--lr": "--learning-rate", "--bs": "--batch-size", "--batch": "--batch-size", "--model": "--net",
+               "--arch": "--net", "--steps": "--cycles", "--iterations": "--cycles", "--max-steps": "--cycles",
+               "--max-epochs": "--epochs", "--num-epochs": "--epochs", "--out": "--run-dir", "--output": "--run-dir",
+               "--output-dir": "--run-dir", "--logdir": "--run-dir", "--save-dir": "--run-dir",
+               "--data": "--data-dir", "--root": "--data-dir", "--dtype": "--precision", "--amp": "--precision"}
+
+
+def nearest(word: str, words: Iterable[str], cutoff: float = 0.0) -> str:
+    """The most similar of ``words``; none if no two letters in ``cutoff`` of all agree."""
+    return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=cutoff)), "")
+
+
+def one_of(names: Sequence[str], or_class: bool = False) -> Callable[[str], str]:
+    """A type for ``add_argument``: one of ``names``; with ``or_class`` also module:Class."""
+    def known(text: str) -> str:
+        if text in names or (or_class and ":" in text):
+            return text
+        also = ", or module:Class" if or_class else ""
+        raise argparse.ArgumentTypeError(
+            f"({text}) must be one of {', '.join(names)}{also}; nearest: {nearest(text, names)}")
+    return known
 
 
 def number(kind: Callable[[str], Any], rule: str, holds: Callable[[Any], bool]) -> Callable[[str], Any]:
@@ -180,7 +210,8 @@ def _add_watch(watch: Any) -> None:
 def add_data(made: argparse.ArgumentParser, kind: str) -> None:
     """The options of one kind of data."""
     data, names = made.add_argument_group("data"), DATASETS[kind]
-    data.add_argument("--dataset", default=names[0], help=f"one of {', '.join(names)} (default: %(default)s)")
+    data.add_argument("--dataset", type=one_of(names), default=names[0],
+                      help=f"one of {', '.join(names)} (default: %(default)s)")
     data.add_argument("--data-dir", type=Path, default=None, help="where the data set's files are: a folder, or a file "
                       "for npz and text-csv (default: the usual places)")
     if kind == "images":
@@ -219,8 +250,8 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
 def add_net(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
     """Which net; the first of ``names`` is the default."""
     model = made.add_argument_group("net")
-    model.add_argument("--net", default=names[0], metavar="NAME", help=f"{', '.join(names)}, or a Keras model of "
-                       "yours, module:Class (default: %(default)s)")
+    model.add_argument("--net", type=one_of(names, or_class=True), default=names[0], metavar="NAME",
+                       help=f"{', '.join(names)}, or a Keras model of yours, module:Class (default: %(default)s)")
     model.add_argument("--net-option", action="append", type=net_option, default=None, metavar="NAME=VALUE",
                        help="an argument of the net's class, as width=32 or blocks=[2,2]; may be repeated")
 

@@ -26,6 +26,7 @@ def options() -> cli.Parser:
     parser = cli.parser(__doc__ or "", run_dir="runs/compare", epochs=4, batch_size=128, learning_rate=1e-3)
     model = parser.add_argument_group("nets")
     model.add_argument("--nets", nargs="+", default=["mlp", "convnet"], metavar="NET",
+                       type=cli.one_of(train_classifier.NETS, or_class=True),
                        help=f"some of {', '.join(train_classifier.NETS)}, or Keras models of yours, module:Class "
                        "(default: mlp convnet)")
     model.add_argument("--net-option", action="append", type=_of_net, default=[], dest="of_net",

@@ -35,11 +35,8 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
 
     from engine import Update
     from engine.data.augment import scale
-    from engine.errors import require
     from losses.strategies import Autoencoder
 
-    known = chosen.net in NETS or ":" in chosen.net
-    require(known, "--net", chosen.net, f"one of {', '.join(NETS)}, or module:Class")
     train = dataset.source("train", chosen.batch_size, chosen.seed, scale, names=("image",))
     held_out = dataset.source("test", 500, transform=scale, names=("image",))
     net = wiring.make_net(chosen, latent_dim=chosen.latent_dim, image_shape=dataset.image_shape)

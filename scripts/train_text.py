@@ -45,7 +45,7 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     from losses.strategies import Binary
 
     require(len(dataset.classes) == 2, "dataset", chosen.dataset,
-            f"of two classes, which one logit tells apart, but has {len(dataset.classes)}")
+            f"of two classes, which one logit tells apart, but has {', '.join(map(str, dataset.classes))}")
     train, test = dataset.source("train", chosen.batch_size, chosen.seed), dataset.source("test", 500)
     validation = dataset.validation and dataclasses.replace(dataset, test=dataset.validation).source("test", 500)
     strategy, held_out = Binary(chosen.label_smoothing), validation or test

@@ -41,10 +41,7 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
 
     from engine import Update
     from engine.data.augment import scale
-    from engine.errors import require
 
-    known = chosen.net in NETS or ":" in chosen.net
-    require(known, "--net", chosen.net, f"one of {', '.join(NETS)}, or module:Class")
     net = wiring.make_net(chosen, latent_dim=chosen.latent_dim, image_shape=dataset.image_shape)
     return wiring.Job(
         _strategy(chosen), {"vae": net},

@@ -2,7 +2,6 @@
 
 import hashlib
 import http.client
-import os
 import urllib.error
 import urllib.request
 import zlib
@@ -11,6 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from engine.data.idx import CHUNK, unpacked
+from engine.data.whole import whole
 from engine.errors import Invalid, require
 
 TIMEOUT = 20  # seconds without an answer or a byte
@@ -64,15 +64,11 @@ def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = Fals
     path = Path(path)
     if _is_right(path, sha256, what, as_is):
         return path
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
+        with whole(path) as part:
             with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
                 _copy(answer, part, what)
             verify(part, sha256, f"{what} from {url}", as_is)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
     except Invalid:
         raise
     except (OSError, ValueError, http.client.HTTPException) as fault:  # ValueError: of a proxy's address, say

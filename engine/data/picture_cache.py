@@ -1,11 +1,13 @@
 """Decoded pictures in one file: later epochs and runs read them at the speed of memory.
 
-It is a plain ``.npy`` file, a row per picture file with two fields. ``good``: whether the file could be decoded. The
-other is the picture, uint8 [h, w, c]; its name holds a sum of everything that the decoded pictures depend on.
+It is a plain ``.npy`` file, a row per picture file with three fields. ``good``: whether the file could be decoded.
+``crc``: the picture's CRC-32, by which a byte that has flipped on the disk is noticed when it is read. The first is the
+picture, uint8 [h, w, c]; its name holds a sum of everything that the decoded pictures depend on.
 """
 
 import hashlib
 import os
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +15,7 @@ import numpy as np
 import PIL
 
 from engine.data.picture_files import PictureFiles, survey, tolerate
+from engine.data.whole import whole
 from engine.errors import Invalid, require
 
 MARK = "phaseloop pictures "
@@ -38,7 +41,7 @@ class CachedPictures:
         path = Path(path)
         require(path.absolute().parent.is_dir(), "cache", path, "a file in a folder that exists")
         require(not path.is_dir() and _ours(path), "cache", path, "a new file or a cache of pictures: this is neither")
-        row = np.dtype([(MARK + _sum(pictures), "u1", pictures.form.shape), ("good", "?")])
+        row = np.dtype([(MARK + _sum(pictures), "u1", pictures.form.shape), ("good", "?"), ("crc", "<u4")])
         found = _open(path, row, pictures, strict)
         if found is None:
             _write(path, row, pictures, strict)
@@ -46,10 +49,21 @@ class CachedPictures:
         if found is None:
             raise Invalid(f"`cache` ({path}) must be as it was just written: a picture has changed meanwhile")
         self._rows, self.bad = found
+        self._path, self._files = path, pictures.files
 
     def read(self, numbers: np.ndarray) -> np.ndarray:
-        """The pictures ``numbers``, uint8 [n, h, w, c]; zeros for bad ones."""
-        return self._rows[numbers]
+        """The pictures ``numbers``, uint8 [n, h, w, c]; zeros for bad ones.
+
+        Raises:
+          Invalid: for one that is not as it was written: a disk's error, say.
+        """
+        rows = self._rows[numbers]
+        found = rows[rows.dtype.names[0]]
+        for number, picture, good, crc in zip(numbers, found, rows["good"], rows["crc"], strict=True):
+            if good and zlib.crc32(picture.tobytes()) != crc:
+                raise Invalid(f"`cache` ({self._path}) must be as it was written, but the picture of "
+                              f"{self._files[number]} has changed: remove the cache, it is made anew")
+        return found
 
 
 def _sum(pictures: PictureFiles) -> str:
@@ -88,20 +102,15 @@ def _open(path: Path, row: np.dtype, pictures: PictureFiles, strict: bool
     if len(bad) < len(suspects):  # one has become readable
         return None
     tolerate(bad, len(pictures), strict)
-    return rows[row.descr[0][0]], bad
+    return rows, bad
 
 
 def _write(path: Path, row: np.dtype, pictures: PictureFiles, strict: bool) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        try:
-            with open(part, "wb") as file:
-                _fill(file, row, pictures, strict)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(path) as part, open(part, "wb") as file:
+            _fill(file, row, pictures, strict)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as fault:
         size = len(pictures) * row.itemsize
         raise Invalid(f"`cache` ({path}) must be writable with {size / 2**20:.1f} MiB: {fault.strerror or fault}"
@@ -114,6 +123,9 @@ def _fill(file: BinaryIO, row: np.dtype, pictures: PictureFiles, strict: bool) -
     np.lib.format.write_array_header_1_0(file, header)
 
     def keep(picture: np.ndarray | None) -> None:
-        file.write(bytes(row.itemsize) if picture is None else picture.tobytes() + b"\1")
+        if picture is None:
+            file.write(bytes(row.itemsize))
+        else:
+            file.write(picture.tobytes() + b"\1" + zlib.crc32(picture.tobytes()).to_bytes(4, "little"))
 
     survey(pictures, strict, keep)

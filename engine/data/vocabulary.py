@@ -1,6 +1,6 @@
 """Words to numbers and back: the vocabulary of the most frequent words."""
 
-import os
+
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.data import tokeniser, utf8
 from engine.data.tokeniser import is_word, tokenise
+from engine.data.whole import whole
 from engine.errors import Invalid, require
 
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # ids: after the last word, of a word outside the vocabulary, of the first word
@@ -106,14 +107,10 @@ class Vocabulary:
           Invalid: for a place that cannot be written.
         """
         path = Path(path)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            try:
+            with whole(path) as part:
                 part.write_bytes("".join(f"{word}\n" for word in self.words).encode())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
         except OSError as fault:
             raise Invalid(f"`vocabulary` ({path}) must be writable: {fault.strerror or fault}") from None
 

@@ -1,5 +1,6 @@
 """Downloads, from a server on this machine: whole and verified, or nothing."""
 
+import gc
 import gzip
 import hashlib
 import http.server
@@ -147,6 +148,7 @@ def test_an_address_that_is_none_is_one_line(tmp_path, url):
     refusal(tmp_path, url)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # http.client leaves a socket to gc
 @pytest.mark.parametrize("answer", [b"", b"HELLO\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 302 Found\r\n\r\n",
                                     b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
                                     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
@@ -163,3 +165,4 @@ def test_a_server_that_answers_nonsense_is_one_line(tmp_path, answer):
         thread.start()
         refusal(tmp_path, f"http://127.0.0.1:{server.getsockname()[1]}/file")
         thread.join()
+    gc.collect()

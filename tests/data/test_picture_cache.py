@@ -162,3 +162,31 @@ def test_too_many_bad_files_leave_no_cache(root, cache):
         with pytest.raises(Invalid, match=r"000\.png"):
             image_folder(root, (4, 4), cache=cache, strict=strict)
     assert os.listdir(cache.parent) == ["root"]
+
+
+def test_a_byte_that_has_flipped_is_noticed_when_its_picture_is_read(root, cache):
+    made = image_folder(root, (4, 3), cache=cache)
+    size = cache.stat().st_size
+    with open(cache, "r+b") as file:
+        file.seek(size - 20)  # in the last picture
+        value = file.read(1)[0]
+        file.seek(size - 20)
+        file.write(bytes([value ^ 4]))
+    for folder in (made, image_folder(root, (4, 3), cache=cache)):
+        with pytest.raises(Invalid, match=rf"^`cache` \({cache}\) must be as it was written, but the picture of .*png "
+                                          r"has changed: remove the cache, it is made anew$"):
+            content(folder)
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(root, cache):
+    import socket
+    import subprocess
+
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    dead, alive, elsewhere = (cache.with_name(f".{cache.name}.{name}.part") for name in (
+        f"{socket.gethostname()}-{gone.pid}", f"{socket.gethostname()}-1", f"other-host-{gone.pid}"))
+    for each in (dead, alive, elsewhere):
+        each.write_bytes(b"half")
+    image_folder(root, (4, 3), cache=cache)
+    assert not dead.exists() and alive.exists() and elsewhere.exists() and cache.exists()
