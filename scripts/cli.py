@@ -36,6 +36,12 @@ def _as_stored(error: UnicodeError) -> tuple[bytes | str, int]:
     return codecs.backslashreplace_errors(one)
 
 
+def printable(text: str) -> str:
+    """``text`` with escapes for control characters, which files may hold and a terminal would obey."""
+    return "".join(each if each.isprintable() or each in "\n\t" or "\udc80" <= each <= "\udcff"
+                   else each.encode("unicode_escape").decode() for each in text)
+
+
 AS_STORED = "as stored"
 codecs.register_error(AS_STORED, _as_stored)
 
@@ -104,7 +110,7 @@ def as_typed(error: Exception, options: argparse.Namespace) -> str:
     def option(found: re.Match[str]) -> str:
         return f"`--{found[1].replace('_', '-')}`" if hasattr(options, found[1]) else found[0]
 
-    return re.sub(r"^`(\w+)`", option, str(error))
+    return re.sub(r"^`(\w+)`", option, printable(str(error)))
 
 
 COMPILED = ("graph", "halves", "xla")  # plans of the engine, which would import TensorFlow here

@@ -11,7 +11,6 @@ where the run has them; the run's folder stays as it is.
 
 import argparse
 import json
-from pathlib import Path
 
 import cli
 import reopen
@@ -19,7 +18,7 @@ import reopen
 
 def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    reopen.add_run(parser)
     parser.add_argument("--part", choices=("train", "test"), default=None, help="of the data (default: what the run "
                         "evaluates on, which is the test part, or under --validation a share of the other)")
     reopen.add_data(parser, other=True)
@@ -28,7 +27,7 @@ def options() -> cli.Parser:
 
 
 def main(chosen: argparse.Namespace) -> int:
-    run = reopen.reopen(chosen.run_dir, chosen.part, **reopen.data_options(chosen))
+    run = reopen.reopen(chosen.run_dir, chosen.net, chosen.part, **reopen.data_options(chosen))
     metrics = run.trainer.evaluate(run.job.held_out)
     for name, source in ({} if chosen.part else run.job.at_end).items():
         metrics |= {f"{name}/{metric}": value for metric, value in run.trainer.evaluate(source).items()}

@@ -59,6 +59,11 @@ def _config(run_dir: Path) -> dict[str, Any]:
     return dict(found)
 
 
+def show(text: Any) -> None:
+    """Print what a file of the run says: what would move the cursor or colour the terminal is escaped."""
+    print(*map(cli.printable, str(text).splitlines()), sep="\n")
+
+
 def _describe(run_dir: Path, config: Mapping[str, Any]) -> int:
     """Print what the run is, and its checkpoints, the newest last."""
     from engine.run import checkpoint
@@ -68,14 +73,15 @@ def _describe(run_dir: Path, config: Mapping[str, Any]) -> int:
         text, manifest = _line(path, config)
         lines.append(text)
         newest = manifest or newest
-    print(run_dir)
-    print(f"  run          {_pairs({name: config[name] for name in RUN if name in config})}")
-    print(f"  options      {_pairs({name: value for name, value in config.items() if name not in RUN})}")
+    show(run_dir)
+    show(f"  run          {_pairs({name: config[name] for name in RUN if name in config})}")
+    show(f"  options      {_pairs({name: value for name, value in config.items() if name not in RUN})}")
     for name in SHOWN if newest else ():
         value = _facts(newest)[name]
-        print(f"  {name:13}{_pairs(value) if isinstance(value, dict) else value}")
-    print(f"checkpoints in {run_dir / 'checkpoints'}: {len(lines) or 'none'}")
-    print(*lines, sep="\n", end="\n" if lines else "")
+        show(f"  {name:13}{_pairs(value) if isinstance(value, dict) else value}")
+    show(f"checkpoints in {run_dir / 'checkpoints'}: {len(lines) or 'none'}")
+    for line in lines:
+        show(line)
     return 0
 
 
@@ -131,7 +137,7 @@ def _compare(first: Path, second: Path) -> int:
 
     manifests = [checkpoint.manifest_of(path) for path in (first, second)]
     states = [checkpoint.state_of(path, manifest) for path, manifest in zip((first, second), manifests, strict=True)]
-    print(f"from {first}\nto   {second}")
+    show(f"from {first}\nto   {second}")
     for name in ("cycle", "seconds", "seed", "surroundings", "config"):
         before, after = (manifest.get(name) for manifest in manifests)
         if isinstance(before, dict) and isinstance(after, dict):
@@ -140,11 +146,12 @@ def _compare(first: Path, second: Path) -> int:
             pairs = {"": (before, after)}
         for key, (old, new) in pairs.items():
             if old != new:
-                print(f"  {f'{name} {key}'.strip()}: {old} and {new}")
+                show(f"  {f'{name} {key}'.strip()}: {old} and {new}")
     lines = list(_differences(*states))
-    print(*lines, sep="\n", end="\n" if lines else "")
+    for line in lines:
+        show(line)
     same = len({*states[0], *states[1]}) - len(lines)
-    print(f"{len(lines)} variables differ, {same} have the same bits")
+    show(f"{len(lines)} variables differ, {same} have the same bits")
     return 0
 
 

@@ -29,7 +29,7 @@ Row = tuple[str, str, str]  # file, label, probability
 
 def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    reopen.add_run(parser)
     parser.add_argument("paths", type=Path, nargs="*", metavar="FILE_OR_FOLDER", help="pictures (JPEG, PNG, GIF, BMP, "
                         "WebP, TIFF); for a text run .txt files, and CSV files with a column of texts")
     parser.add_argument("--text", action="append", default=[], help="a text itself; may be repeated")
@@ -50,7 +50,7 @@ def main(chosen: argparse.Namespace) -> int:
     for path in chosen.paths:
         require(path.exists(), "path", path, "a file or folder that exists")
     require(chosen.paths or chosen.text, "FILE_OR_FOLDER", "none", "at least one file or folder, or a --text")
-    run = reopen.reopen(chosen.run_dir, data=False)
+    run = reopen.reopen(chosen.run_dir, chosen.net, data=False)
     if "tokens" in run.job.train.spec:
         names, logits = texts(run, chosen)
     else:

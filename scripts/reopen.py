@@ -41,18 +41,27 @@ def answer(act: Callable[[], int]) -> int:
     try:
         return act()
     except (Invalid, OSError) as error:
-        print(f"error: {str(error).replace('`data_dir`', '`--data-dir`')}", file=sys.stderr)
+        print(f"error: {cli.printable(str(error)).replace('`data_dir`', '`--data-dir`')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
 
 
-def reopen(run_dir: Path, part: str | None = None, data: bool = True, **overrides: Any) -> Reopened:
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Which run, and leave to run its net's code."""
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    parser.add_argument("--net", metavar="MODULE:CLASS", help="of a run with a net of your own, its name again: its "
+                        "code is run")
+
+
+def reopen(run_dir: Path, net: str | None = None, part: str | None = None, data: bool = True, **overrides: Any
+           ) -> Reopened:
     """The run in ``run_dir``, with its newest good checkpoint. Nothing in the folder is changed.
 
     Args:
       run_dir: Of a train script.
+      net: module:Class, if that is what the run has: no code is run that only a file names.
       data: Whether its data are needed: else zeros of their form stand for them.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
         --validation or --fold is a share of the part to train on.
@@ -71,6 +80,9 @@ def reopen(run_dir: Path, part: str | None = None, data: bool = True, **override
 
     recorded = _recorded(run_dir)
     module = _script(run_dir, recorded)
+    own = str(recorded.get("net", ""))
+    require(":" not in own or own == net, "--net", net or "not given",
+            f"{own}, as in training: opening the run runs its code")
     found = checkpoint.newest(run_dir / "checkpoints", lambda line: print(f"warning: {line}", file=sys.stderr))
     require(found, "run_dir", run_dir, "a run with a good checkpoint: there is none in its folder checkpoints")
     given = {name: value for name, value in overrides.items() if value is not None}

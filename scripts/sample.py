@@ -23,7 +23,7 @@ AT_ONCE = 256  # pictures decoded together
 
 def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    reopen.add_run(parser)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--interpolate", type=cli.number(int, "an integer of at least 2", lambda value: value >= 2),
                       metavar="N", help="ways of N pictures between two latents; on a sphere between Gaussian ones")
@@ -40,9 +40,9 @@ def main(chosen: argparse.Namespace) -> int:
     from engine.reporting.pictures import grid, save
 
     what = "interpolations" if chosen.interpolate else "reconstructions" if chosen.reconstruct else "samples"
-    run = reopen.reopen(chosen.run_dir, data=False)
+    run = reopen.reopen(chosen.run_dir, chosen.net, data=False)
     if what == "reconstructions" or (what == "interpolations" and "autoencoder" in run.job.nets):
-        run = reopen.reopen(chosen.run_dir, **reopen.data_options(chosen))
+        run = reopen.reopen(chosen.run_dir, chosen.net, **reopen.data_options(chosen))
     count = chosen.count or COUNTS[what]
     draw = {"samples": samples, "interpolations": interpolations, "reconstructions": reconstructions}[what]
     columns = {"samples": None, "interpolations": chosen.interpolate, "reconstructions": 8}[what]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import evaluate
 import numpy as np
@@ -167,3 +168,15 @@ def test_labels_keep_the_meaning_that_they_were_trained_with(insects, tmp_path, 
     painted.save(tmp_path / "new.png", np.full([8, 8, 3], 30, np.uint8))
     done = run("predict.py", folder, tmp_path / "new.png", cwd=tmp_path)
     assert done.returncode == 0 and ",ant," in done.stdout, done.stderr
+
+
+def test_no_code_is_run_that_only_a_file_of_the_run_names(classifier_run, tmp_path, capsys):
+    folder = tmp_path / "run"
+    shutil.copytree(classifier_run, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "net": "antigravity:X"}))
+    for given in ([], ["--net", "mlp"]):
+        code, out, err = said(capsys, folder, *given)
+        assert (code, out) == (2, "") and "antigravity" not in sys.modules
+        assert err == (f"error: `--net` ({given[-1] if given else 'not given'}) must be antigravity:X, as in training: "
+                       "opening the run runs its code\n")

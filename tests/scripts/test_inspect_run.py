@@ -107,3 +107,9 @@ def test_bad_input_is_one_line(options, message, folder, capsys, monkeypatch):
     monkeypatch.chdir(folder.parent)
     code, out, err = said(capsys, *options)
     assert (code, out) == (2, "") and err.startswith(f"error: {message}") and err.count("\n") == 1
+
+
+def test_what_a_file_says_cannot_steer_the_terminal(folder, capsys):
+    (folder / "config.json").write_text(json.dumps({**CONFIG, "x\x1b[2J": "\x1b]0;title\x07"}))
+    out = "".join(map(str, said(capsys, folder)))
+    assert "\x1b" not in out and "\x07" not in out and r"\x1b[2J" in out

@@ -77,7 +77,7 @@ def test_smoke_check_and_bad_data_write_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("options, line", [
-    ((), r"`--dataset` (text-csv) must be of two classes, which one logit tells apart, but has 3"),
+    ((), r"`--dataset` (text-csv) must be of two classes, which one logit tells apart, but has 0, 1, 7"),
     (("--where", "origin=mine"), r"`column` (origin) must be there once among those of"),
 ])
 def test_data_that_do_not_fit_are_one_line(options, line, tmp_path):

@@ -31,7 +31,8 @@ def test_a_folder_of_colour_pictures(tmp_path):
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path):
     for options, line in ((["--samples", "2", "--free-bits", "0.5"],
                            "`--free-bits` (0.5) must be left out with --samples above 1"),
-                          (["--net", "mlp"], "`--net` (mlp) must be one of dense-vae, conv-vae, or module:Class")):
+                          (["--net", "mlp"], "`--net` (mlp) must be one of dense-vae, conv-vae, or "
+                           "module:Class; nearest: dense-vae (see --help)")):
         done = run("train_vae.py", *options, cwd=tmp_path)
         assert (done.returncode, done.stderr) == (2, f"error: {line}\n")
     assert not list(tmp_path.iterdir())
