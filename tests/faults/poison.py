@@ -183,7 +183,7 @@ def stops(bench, case):
 def skips(bench, case, stopping):
     """Named in one line, counted once, and all other updates as if it were not there."""
     end = bench.run(case)
-    line, = bench.said or [""]
+    line = bench.said[0] if len(bench.said) == 1 else f"not one line: {bench.said}"
     count = {phase: int(phase == case.phase) for phase in UPDATES}
     return bool(case.told(line) and line.startswith("skipped 1 update(s), the last at ")
                 and bench.trainer.rejected == count and end == stopping.past(case) != bench.clean)
@@ -197,10 +197,13 @@ def rolls_back(plan, case, stopping):
         case.inject(strategy)
         trainer.train(cycles=CYCLES)
     checkpoint = case.cycle // CHECKPOINTS * CHECKPOINTS
-    line, = said or [""]
+    line = said[0] if len(said) == 1 else f"not one line: {said}"
     begins = f"rolled back to cycle {checkpoint}, and on from batch {case.position + 1} with other draws (rollback 1 of"
-    return bool(case.told(line) and line.startswith(begins) and trainer.summary()["rollbacks"] == 1
-                and trainer.counters.cycles == CYCLES and state_hash(trainer) == stopping.around(case, checkpoint))
+    found = [case.told(line), line.startswith(begins), trainer.summary()["rollbacks"] == 1,
+             trainer.counters.cycles == CYCLES, state_hash(trainer) == stopping.around(case, checkpoint)]
+    if not all(found):
+        print(f"{plan} rollback: {found}: {line}", file=sys.stderr)
+    return all(found)
 
 
 def count(plan, positions, seed=0, policies=("stop", "skip", "rollback")):
