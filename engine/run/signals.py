@@ -1,6 +1,10 @@
-"""Ctrl-C, SIGTERM, a closed connection (SIGHUP), a cluster's warning (SIGUSR1): served between two calls, in time."""
+"""Ctrl-C, SIGTERM, a closed connection (SIGHUP), a cluster's warning (SIGUSR1): served between two calls, in time.
+
+SIGQUIT (Ctrl-\\) says first where every thread stands.
+"""
 
 import contextlib
+import faulthandler
 import os
 import shlex
 import signal
@@ -12,7 +16,8 @@ from typing import Any, NoReturn
 
 PATIENCE = 4.0  # seconds that the main thread has to serve a signal by itself
 # SIGHUP is left alone where it is ignored, as under nohup.
-SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT")
+                if hasattr(signal, name))
 
 
 class Interrupted(Exception):
@@ -91,6 +96,9 @@ class Watch:
             for signum in data:
                 if signum in SIGNALS:
                     count += 1
+                    if signum == getattr(signal, "SIGQUIT", 0):  # Ctrl-\\: where does it stand?
+                        with contextlib.suppress(OSError):
+                            faulthandler.dump_traceback(2)
                     press = self._press if count == 1 else self._end
                     threading.Thread(target=press, args=(signum,), daemon=True).start()
 

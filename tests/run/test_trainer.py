@@ -272,7 +272,8 @@ def handlers():
     return [signal.getsignal(signum) for signum in (signal.SIGINT, signal.SIGTERM)]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP,
+                                    signal.SIGQUIT])
 def test_a_signal_ends_training_after_a_checkpoint(tmp_path, signum, request):
     if signum == signal.SIGHUP:  # the tests themselves may run under nohup
         request.addfinalizer(functools.partial(signal.signal, signum, signal.signal(signum, signal.SIG_DFL)))

@@ -167,7 +167,8 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     assert state_of(folder)["cycle"] == 36
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138)])
+@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 138),
+                                          (signal.SIGQUIT, 131), (None, 143)])
 def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_path):
     folder = tmp_path / "run"
     command = [sys.executable, ROOT / "scripts" / "train_vae.py", "--plan", "graph", "--epochs", "10000",
@@ -176,8 +177,13 @@ def test_a_signal_saves_a_checkpoint_and_says_how_to_continue(signum, code, tmp_
     deadline = time.monotonic() + 120
     while not (folder / "metrics.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
+    if signum is None:  # who reads standard error has gone
+        process.stderr.close()
+        assert process.wait(timeout=60) == code and state_of(folder)["cycle"] > 0
+        return
     process.send_signal(signum)
     _, errors = process.communicate(timeout=60)
+    assert ("most recent call first" in errors) == (signum == signal.SIGQUIT)  # where it stands
     assert process.returncode == code, errors
     assert state_of(folder)["cycle"] > 0
     assert re.search(rf"{signal.Signals(signum).name}: a checkpoint was saved; continue with: python .*train_vae.py "
