@@ -125,8 +125,8 @@ class LossStrategy:
 
     Attributes:
       better: {metric or term: "lower" or "higher"}, for a ``Goal``; what is minimised need not be named.
-      ranges: {key of a batch, as the loss sees it: (least, largest)}: where its mathematics holds. Data outside are
-        refused.
+      ranges: {key of a batch, as the loss sees it, term or metric: (least, largest)}: where its mathematics holds. Data
+        outside are refused, and of a mean outside it is said that it cannot be.
     """
 
     better: ClassVar[Mapping[str, str]] = {}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +17,7 @@ from engine.reporting.tensorboard import TensorBoard
 from engine.run.events import Event, Every
 from engine.run.trainer import Trainer
 
+ROUNDING = 1e-4  # of a mean
 DIVERGED = 1000.0  # times the first objective, or 1
 Drawing = Callable[[Trainer], Mapping[str, Image.Image]]
 
@@ -56,6 +58,7 @@ class Recorder:
         self._progress = Progress(target, initial=trainer.counters.cycles)
         self._row: dict[str, float] = {}
         self.metrics: dict[str, float] = {}  # the newest evaluation
+        self.impossible: dict[str, str] = {}  # means outside of what the strategy says, and what was said of them
         trainer.say = self._progress.line
 
     def events(self, log: Every, evaluate: Every, checkpoint: Every) -> list[Event]:
@@ -87,12 +90,14 @@ class Recorder:
             for part, source in self._at_end.items():
                 found = self._trainer.evaluate(source)
                 self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
-            self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary()})
+            self._trainer.folder.write("summary.json", self._summary())
         elif stopped:
-            self._trainer.folder.write("summary.json", {"metrics": self.metrics, **self._trainer.summary(),
-                                                        "stopped": stopped})
+            self._trainer.folder.write("summary.json", {**self._summary(), "stopped": stopped})
         self._tell_divergence()
         write_report(self._path)
+
+    def _summary(self) -> dict[str, Any]:
+        return {"metrics": self.metrics, **self._trainer.summary(), "impossible": list(self.impossible.values())}
 
     def _tell_divergence(self) -> None:
         """Numbers that stay finite may have lost all sense."""
@@ -102,6 +107,16 @@ class Recorder:
             if there and abs(there[-1]) > min(DIVERGED * max(1.0, abs(there[0])), DIVERGED**3):
                 self._trainer.say(f"warning: {name} is {there[-1]:.4g}, and was {there[0]:.4g} at first: the training "
                                   "has diverged; take a smaller learning rate")
+
+    def _look_at(self, values: Mapping[str, float]) -> None:
+        """Say once of each mean that is where it cannot be."""
+        for name, value in values.items():
+            low, high = self._trainer.strategy.ranges.get(name.rpartition("/")[2], (-np.inf, np.inf))
+            slack = ROUNDING * max(1.0, abs(low) if low > -np.inf else 0.0)
+            if np.isfinite(value) and name not in self.impossible and not low - slack <= value <= high + slack:
+                self.impossible[name] = (f"{name} is {value:.4g} at cycle {self._trainer.counters.cycles} and can only "
+                                         f"be from {low:g} to {high:g}: look at the data's labels and scale")
+                self._trainer.say(f"warning: {self.impossible[name]}")
 
     def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:
         self._progress.update(trainer.counters.cycles, trainer.counters.epoch, means)
@@ -152,6 +167,7 @@ class Recorder:
             self._row = {"cycle": counters.cycles, "batches": counters.batches, "epoch": counters.epoch,
                          "seconds": self._trainer.seconds}
         self._row.update(values)
+        self._look_at(values)
         self._board.scalars(counters.cycles, values)
 
     def _check(self) -> None:

@@ -116,14 +116,14 @@ def stored(source: Source, clock: Callable[[], float] = time.perf_counter) -> di
     return columns
 
 
-def first_batch(engine: StepEngine) -> dict[str, np.ndarray]:
-    """The next batch of the first source, after its transform with that update's draws."""
-    name = next(iter(engine.sources))
+def first_batch(engine: StepEngine, name: str = "") -> dict[str, np.ndarray]:
+    """The next batch of a source, the first one if none is named, after its transform with that update's draws."""
+    name = name or next(iter(engine.sources))
     step = next(step for step in engine.steps.values() if name in step.inputs.reads.sources)
-    numbers = [tf.constant(number, tf.int64) for number in engine.place.batches]
+    source, numbers = engine.sources[name], [tf.constant(number, tf.int64) for number in engine.place.batches]
     inputs = step.inputs.of(tf.constant(engine.updates[step.phase.name], tf.int64), numbers, context(engine)).micro(0)
-    batch = Buckets(step.inputs.reads, step.compute.traced).choose(inputs, lambda inputs: engine.source.transform(
-        inputs.raw[name], Noise(examples=engine.source.batch_size, drawn=inputs.data[name])))
+    batch = Buckets(step.inputs.reads, step.compute.traced).choose(inputs, lambda inputs: source.transform(
+        inputs.raw[name], Noise(examples=source.batch_size, drawn=inputs.data[name])))
     return {name: tf.convert_to_tensor(values).numpy() for name, values in batch.items()}
 
 

@@ -105,16 +105,18 @@ def check_shown(strategy: LossStrategy, engine: StepEngine) -> None:
 
 def check_ranges(strategy: LossStrategy, engine: StepEngine) -> None:
     """Raises ``Invalid`` for data outside of what the strategy declares: the next batch, and whole keys of integers."""
-    if not any(key in strategy.ranges for key in engine.source.spec):
-        return
-    for key, values in first_batch(engine).items():
-        low, high = strategy.ranges.get(key, (-np.inf, np.inf))
-        held = [values.min(), values.max()]
-        if values.dtype.kind in "iu" and key in engine.source.spec:
-            held += engine.source.range_of(key) or ()
-        for value in held:
-            rule = f"from {low:g} to {high:g}, where {type(strategy).__name__} holds: scale it in the transform"
-            require(low - ROUNDING <= value <= high + ROUNDING, f"{key} of a batch", value, rule)
+    read = {name for step in engine.steps.values() for name in step.inputs.reads.sources}
+    for name, source in engine.sources.items():
+        if name not in read or not any(key in strategy.ranges for key in source.spec):
+            continue
+        for key, values in first_batch(engine, name).items():
+            low, high = strategy.ranges.get(key, (-np.inf, np.inf))
+            held = [values.min(), values.max()]
+            if values.dtype.kind in "iu" and key in source.spec:
+                held += source.range_of(key) or ()
+            for value in held:
+                rule = f"from {low:g} to {high:g}, where {type(strategy).__name__} holds: scale it in the transform"
+                require(low - ROUNDING <= value <= high + ROUNDING, f"{key} of a batch", value, rule)
 
 
 def check_precision(precision: str, nets: Mapping[str, Any]) -> None:

@@ -23,7 +23,8 @@ class Autoencoder(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"squared_error": "lower", "bernoulli_nll": "lower"}
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "image": (0.0, 1.0), "squared_error": (0.0, float("inf")), "bernoulli_nll": (0.0, float("inf"))}
 
     def __init__(self, error: str = "squared") -> None:
         require(error in TERMS, "error", error, f"one of {', '.join(TERMS)}")

@@ -19,7 +19,8 @@ class Binary(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"accuracy": "higher"}
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"label": (0.0, 1.0)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "label": (0.0, 1.0), "cross_entropy": (0.0, float("inf")), "accuracy": (0.0, 1.0)}
 
     def __init__(self, label_smoothing: float = 0.0) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "at least 0 and below 1")

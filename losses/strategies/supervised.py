@@ -28,6 +28,8 @@ class Supervised(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"accuracy": "higher", "top_5_accuracy": "higher"}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "cross_entropy": (0.0, float("inf")), "accuracy": (0.0, 1.0), "top_5_accuracy": (0.0, 1.0)}
 
     def __init__(self, label_smoothing: float = 0.0, mixup: float = 0.0,
                  class_weights: Sequence[float] | None = None) -> None:

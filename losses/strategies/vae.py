@@ -24,7 +24,8 @@ class VAE(LossStrategy):
     """
 
     better: ClassVar[dict[str, str]] = {"negative_elbo": "lower"}
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "image": (0.0, 1.0), "reconstruction": (0.0, float("inf")), "kl": (0.0, float("inf"))}
 
     def __init__(self, beta: float | Callable[[tf.Tensor], tf.Tensor] = 1.0, free_bits: float = 0.0) -> None:
         require(callable(beta) or beta >= 0, "beta", beta, "at least 0, or a schedule")

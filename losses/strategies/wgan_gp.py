@@ -23,7 +23,8 @@ class WGANGP(WGAN):
       one_sided: Whether slopes below ``target`` are free (section 4 of the paper; Petzka et al. 2018).
     """
 
-    ranges: ClassVar[dict[str, tuple[float, float]]] = {"image": (0.0, 1.0)}
+    ranges: ClassVar[dict[str, tuple[float, float]]] = {
+        "image": (0.0, 1.0), "gradient_penalty": (0.0, float("inf"))}
 
     def __init__(self, latent_dim: int = 64, penalty_weight: float = 10.0, critic_updates: int = 5,
                  target: float = 1.0, one_sided: bool = False) -> None:

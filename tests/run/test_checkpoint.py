@@ -15,6 +15,7 @@ from engine.run import checkpoint
 from engine.run.checkpoint import copied
 from engine.run.state import variables_of
 from tests import toys
+from tests.run import golden
 
 
 def variables(value=0.0):
@@ -291,3 +292,16 @@ def test_what_lies_among_them_does_not_disturb_a_save(saved):
     checkpoint.save(saved, 15, copied(variables(15)), {})
     assert cycles(saved) == [5, 10, 15] and (saved / "notes.txt").read_text() == "mine"
     assert checkpoint.fault_of(saved / "5") is None
+
+
+def test_the_checkpoint_that_today_s_format_number_stands_for_is_read(tmp_path):
+    """If not, raise ``checkpoint.FORMAT`` and write another: see golden.py."""
+    folder = tmp_path / "run"
+    shutil.copytree(golden.FOLDER, folder)
+    found = golden.trainer(folder)
+    assert found.continued and found.counters.cycles == 4 and found.counters.batches == 4
+    with np.load(golden.FOLDER / "checkpoints" / "4" / "state.npz") as stored:
+        assert sum(np.asarray(variable).size for variable in variables_of(found.engine).values()) == sum(
+            stored[name].size for name in stored.files)
+    found.train(cycles=6)
+    assert checkpoint.fault_of(found.save()) is None

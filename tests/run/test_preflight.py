@@ -1,5 +1,7 @@
 """Faults found before the first update, each in one line."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 import pytest
@@ -259,3 +261,22 @@ def test_a_missing_key_names_the_keys_that_there_are():
 
     with pytest.raises(Invalid, match=r"`key of a batch` \(image\) must be one of x, index"):
         Trainer(One(loss), {"net": toys.net(1)}, toys.adam(), toys.points())
+
+
+def test_data_of_every_source_are_compared_with_what_the_strategy_declares():
+    class Two(One):
+        ranges: ClassVar = {"y": (0.0, 1.0)}
+
+        def phases(self):
+            return [Phase("fit", self.loss, updates=["net"], reads=["a", "b"])]
+
+        def loss(self, nets, batch, noise):
+            return {"loss": tf.square(nets["net"](batch["a"]["x"])[:, 0]), "other": tf.square(batch["b"]["y"])}
+
+    def made(high):
+        other = ArraySource({"y": np.full(16, high, np.float32)}, 8)
+        return Trainer(Two(), {"net": toys.net(4, 1)}, toys.adam(), {"a": toys.points(8), "b": other}, plan="graph")
+
+    made(1.0)
+    with pytest.raises(Invalid, match=r"`y of a batch` \(7\.0\) must be from 0 to 1"):
+        made(7.0)
