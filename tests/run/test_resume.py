@@ -1,6 +1,7 @@
 """What continues a run, what is refused with its difference, and what is taken anew."""
 
 import json
+import os
 
 import keras
 import numpy as np
@@ -19,11 +20,11 @@ class Edited(toys.Fit):
         return {**found, "squared_error": 2.0 * found["squared_error"]}
 
 
-def made(folder, rate=0.1, strategy=None, resume="same", **update):
+def made(folder, rate=0.1, strategy=None, resume="same", say=[].append, **update):
     keras.utils.set_random_seed(0)
     optimizer = keras.optimizers.SGD(rate, momentum=0.5)
     return Trainer(strategy or toys.Fit(), {"net": toys.net(1)}, Update(optimizer, **update), toys.points(),
-                   run_dir=folder, plan="graph", say=[].append, resume=resume)
+                   run_dir=folder, plan="graph", say=say, resume=resume)
 
 
 @pytest.fixture
@@ -100,3 +101,18 @@ class Mine(LossStrategy):
 def test_values_that_differ_have_other_fingerprints(one, other):
     assert of_value(one) == of_value(one) != of_value(other)
     json.dumps(of_value(one))
+
+
+def test_on_another_number_of_cpus_it_is_said_and_no_claim_of_the_same_bits_is_made_any_more(begun, monkeypatch):
+    count = len(os.sched_getaffinity(0))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(count + 3)))
+    said = []
+    trainer = made(begun, say=said.append)
+    line = f"CPUs was {count} and is {count + 3}"
+    assert said == [f"warning: continued elsewhere, the bits may be others from here on: {line}"]
+    trainer.train(cycles=6)
+    trainer.save()
+    monkeypatch.undo()
+    for each in (trainer, made(begun)):  # also when it is back
+        summary = each.summary()
+        assert not summary["deterministic"] and line in summary["not_deterministic_because"]
