@@ -58,6 +58,8 @@ class Calls:
             raise
         except tf.errors.OpError as error:
             place, rule = f"after cycle {self._engine.cycles}", rule_of(error)
+            if isinstance(error, tf.errors.ResourceExhaustedError):
+                place += f", batch_size {self._engine.source.batch_size}"
         raise Invalid(f"`training` ({place}) must be {rule}; {self._made_again()}") from None
 
     def _made_again(self) -> str:
