@@ -3,16 +3,22 @@
 tests/cycle/test_keras_internals.py fails where a later version has another.
 """
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+import keras
 import tensorflow as tf
 from keras.src.backend.common.stateless_scope import get_stateless_scope as current_scope
+from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
-__all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "every_operation", "graph", "handles",
-           "layers_of", "outermost", "rate_of", "slots_of_adam", "stored_dtype", "variables_built_for",
-           "weights_of_layer"]
+__all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "differentiated", "every_operation",
+           "graph", "handles", "layer_in", "layers_of", "number_of", "outermost", "rate_of", "slots_of_adam",
+           "stored_dtype", "told_each_operation", "variables_built_for", "weights_of_layer"]
+
+_LAYER_CALL = inspect.unwrap(keras.layers.Layer.__call__).__code__
 
 
 def graph(name: str) -> Any:
@@ -102,3 +108,42 @@ def called_by(operation: Any) -> Iterator[tuple[str, Any]]:
                 graph = getattr(graph, "outer_graph", None)
             if found:
                 yield tf.compat.as_str(function.name), found.graph
+
+
+@contextmanager
+def told_each_operation(tell: Callable[..., None]) -> Iterator[None]:
+    """``tell(kind, inputs, attributes, outputs)`` after each operation that is executed eagerly inside."""
+    def callback(kind: Any, inputs: Any, attributes: Any, outputs: Any, name: Any = None, graph: Any = None) -> None:
+        if graph is None:
+            flat = attributes or ()
+            tell(tf.compat.as_str(kind), inputs, dict(zip(flat[::2], flat[1::2], strict=False)), outputs)
+
+    op_callbacks.add_op_callback(callback)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(callback)
+
+
+def number_of(tensor: Any) -> int:
+    """Of an eager tensor: no other ever has the same."""
+    return int(tensor._id)
+
+
+def layer_in(frame: Any) -> Any:
+    """The layer whose call a frame of the stack is, or None."""
+    return frame.f_locals.get("self") if frame.f_code is _LAYER_CALL else None
+
+
+def differentiated(frame: Any) -> tuple[str, list[int]] | None:
+    """If a frame of the stack is a gradient's: what of, and numbers of tensors that it made, then of its inputs."""
+    code = frame.f_code
+    if code.co_name not in ("_gradient_function", "actual_grad_fn") or "tensorflow" not in code.co_filename:
+        return None
+    known = frame.f_locals
+    if "op_name" in known:
+        name, tensors = tf.compat.as_str(known["op_name"]), [*(known["outputs"] or ()), *(known["inputs"] or ())]
+    else:
+        name = known["grad_fn"].__qualname__.rpartition(".<locals>")[0].rpartition(".")[2]
+        tensors = tf.nest.flatten(known.get("result"))
+    return name, [each._id for each in tensors if hasattr(each, "_id")]
