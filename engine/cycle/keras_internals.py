@@ -135,15 +135,15 @@ def layer_in(frame: Any) -> Any:
     return frame.f_locals.get("self") if frame.f_code is _LAYER_CALL else None
 
 
-def differentiated(frame: Any) -> tuple[str, list[int]] | None:
-    """If a frame of the stack is a gradient's: what of, and numbers of tensors that it made, then of its inputs."""
+def differentiated(frame: Any) -> tuple[str, list[int], list[int]] | None:
+    """If a frame of the stack is a gradient's: what of, and numbers of tensors that it made and took, if kept."""
     code = frame.f_code
     if code.co_name not in ("_gradient_function", "actual_grad_fn") or "tensorflow" not in code.co_filename:
         return None
     known = frame.f_locals
     if "op_name" in known:
-        name, tensors = tf.compat.as_str(known["op_name"]), [*(known["outputs"] or ()), *(known["inputs"] or ())]
+        name, made, took = tf.compat.as_str(known["op_name"]), known["outputs"], known["inputs"]
     else:
         name = known["grad_fn"].__qualname__.rpartition(".<locals>")[0].rpartition(".")[2]
-        tensors = tf.nest.flatten(known.get("result"))
-    return name, [each._id for each in tensors if hasattr(each, "_id")]
+        made, took = tf.nest.flatten(known.get("result")), ()
+    return name, *([each._id for each in tensors or () if hasattr(each, "_id")] for tensors in (made, took))

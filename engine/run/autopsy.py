@@ -5,7 +5,7 @@ computed at any time after it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import tensorflow as tf
@@ -17,9 +17,10 @@ from engine.cycle.keras_internals import handles, number_of
 from engine.cycle.measured import Given, Measured
 from engine.cycle.plan import Plan
 from engine.cycle.step_engine import StepEngine
+from engine.data.source import ArraySource
 from engine.run import wording
 from engine.run.applied import first_overflow
-from engine.run.blame import Blame, Cause
+from engine.run.blame import Blame, Found
 from engine.run.check_data import context
 from engine.run.check_phases import one_line
 from engine.run.executed import Recorder
@@ -38,6 +39,7 @@ class Autopsy:
       layer: Path of the layer in which it was called, the net's name first; "" outside of layers.
       line: File and line where it was called.
       examples: Places in the update's batch of the examples that cause it; None where it is not of single examples.
+      in_data: Places of the same in the arrays of an ``ArraySource``, if the phase reads that alone.
       finding: All of it in words.
     """
 
@@ -49,6 +51,7 @@ class Autopsy:
     layer: str = ""
     line: str = ""
     examples: tuple[int, ...] | None = None
+    in_data: tuple[int, ...] | None = None
 
     def __str__(self) -> str:
         return f"autopsy: phase {self.phase}, update {self.update}, {self.finding}"
@@ -77,16 +80,18 @@ def _autopsy(engine: StepEngine, fault: Fault) -> Autopsy:
         assigned = measured.assigned
         for stage, targets in (("forward", _terms(measured, recorder)), ("forward", _numbers(assigned, recorder)),
                                ("backward", _numbers(measured.gradients[0], recorder))):
-            cause = Blame(recorder).of(targets, stage == "backward")
-            if cause is not None:
-                return _named(at, recorder, stage, cause, number, parts)
+            blamed = Blame(recorder).of(targets, stage == "backward")
+            if blamed is not None:
+                named = _named(at, recorder, stage, blamed, number, parts)
+                of_data = recorder.rows.is_read(blamed.cause) if isinstance(blamed.cause, int) else blamed.cause.read
+                return _in_data(engine, named) if of_data else named
     recorder = Recorder(engine.nets, {}, {}, Rows())
     with recorder.listening():
         found = Candidates(step.compute, step.commit, Plan("eager"), engine.replicas, False).of(
             tf.constant(fault.update, tf.int64), inputs)
-    cause = Blame(recorder).of(_numbers([*found.measured.gradients[0], *found.proposed.values()], recorder))
-    if cause is not None:
-        return _named(at, recorder, "update", cause, 0, 1)
+    blamed = Blame(recorder).of(_numbers([*found.measured.gradients[0], *found.proposed.values()], recorder))
+    if blamed is not None:
+        return _named(at, recorder, "update", blamed, 0, 1)
     if (overflow := first_overflow(engine, step, found)) is not None:
         return Autopsy(*at, "update", overflow.finding, overflow.name)
     return Autopsy(*at, "none", wording.finite(fault, _largest(engine, fault, given, inputs)))
@@ -114,8 +119,9 @@ def _recorder(engine: StepEngine, fault: Fault, given: Given, inputs: Inputs) ->
         for each in tensors.values():
             named |= {number_of(value): f"{what} {name}" for name, value in each.items()}
     named |= {number_of(value): f"the draw of {name}" for name, value in inputs.loss.items()}
-    for value in tf.nest.flatten([inputs.raw, inputs.data, inputs.loss]):
-        rows.begin(value)
+    for each in (inputs.raw, inputs.data, inputs.loss):
+        for value in tf.nest.flatten(each):
+            rows.begin(value, read=each is not inputs.loss)
     resources = {number_of(handle): owner[id(v)] for model in engine.nets.values() for v in model.variables
                  for handle in handles(v)}
     return Recorder(engine.nets, named, resources, rows)
@@ -134,20 +140,29 @@ def _terms(measured: Measured, recorder: Recorder) -> tuple[int, ...]:
     return pack.carriers if np.isfinite(measured.vector[0]) else pack.carriers[:1]
 
 
-def _named(at: tuple[str, int], recorder: Recorder, stage: str, cause: Cause, number: int, parts: int) -> Autopsy:
-    """``cause`` in micro-batch ``number`` of ``parts``, whose examples are counted through the whole batch."""
-    def places(examples: Sequence[int] | None, size: int) -> tuple[int, ...] | None:
-        return None if examples is None else tuple(each + number * size for each in examples)
-
+def _named(at: tuple[str, int], recorder: Recorder, stage: str, blamed: Found, number: int, parts: int) -> Autopsy:
+    """The cause, in micro-batch ``number`` of ``parts``, whose examples are counted through the whole batch."""
+    cause, examples, size = blamed
+    examples = None if examples is None else tuple(each + number * size for each in examples)
     if isinstance(cause, int):
-        rows, size = recorder.given_rows(cause)
-        examples = places(rows, size)
         finding = wording.given(recorder.named[cause], recorder.bad[cause], examples, size * parts)
         return Autopsy(*at, "given", finding, recorder.named[cause], examples=examples)
-    examples = places(cause.examples, cause.size)
-    finding = wording.executed(stage, cause, recorder, examples, cause.size * parts)
+    finding = wording.executed(stage, cause, recorder, examples, size * parts)
     place = cause.place
     return Autopsy(*at, stage, finding, place.gradient_of or cause.kind, place.layer, place.line, examples)
+
+
+def _in_data(engine: StepEngine, found: Autopsy) -> Autopsy:
+    """``found`` with the places of the examples in the data."""
+    order = list(engine.steps).index(found.phase)
+    sources = list(engine.steps[found.phase].inputs.reads.sources.items())
+    if len(sources) != 1 or not isinstance(source := sources[0][1], ArraySource) or not found.examples:
+        return found
+    first = engine.schedule.first_batches(order, engine.place)[list(engine.sources).index(sources[0][0])]
+    places = tuple(int(source.places(first + each // source.batch_size)[each % source.batch_size])
+                   for each in found.examples)
+    told = f"; in the data {', '.join(map(str, places))}" if len(places) <= wording.SHOWN else ""
+    return replace(found, in_data=places, finding=found.finding + told)
 
 
 def _largest(engine: StepEngine, fault: Fault, given: Given, inputs: Inputs) -> str:

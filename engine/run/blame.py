@@ -1,10 +1,24 @@
 """Which operation a value that is not finite comes from."""
 
+import heapq
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from engine.run.executed import Executed, Recorder
 
 Cause = Executed | int  # or the number of a tensor that the update was given
+Carriers = Callable[[Executed], list[int]]
+
+
+class Found(NamedTuple):
+    """A cause, and the examples whose part of it is not finite and comes through to the bad value.
+
+    ``examples`` is None if it has no such parts; ``size``: of the batch.
+    """
+
+    cause: Cause
+    examples: tuple[int, ...] | None
+    size: int
 
 
 class Blame:
@@ -17,18 +31,43 @@ class Blame:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    def of(self, targets: Iterable[int], backward: bool = False) -> Cause | None:
+    def of(self, targets: Iterable[int], backward: bool = False) -> Found | None:
         """The earliest cause of the tensors of these numbers, something that the update was given before all others."""
         targets = [number for number in targets if number in self._recorder.bad]
         for innocent in (True, False):
-            found = self._causes(targets, self._carriers(innocent, backward), innocent)
-            if found:
-                given = [each for each in found if isinstance(each, int)]
-                return given[0] if given else min((each for each in found if isinstance(each, Executed)),
-                                                  key=lambda each: each.number)
+            carriers = self._carriers(innocent, backward)
+            if causes := self._causes(targets, carriers, innocent):
+                cause = min(causes, key=lambda each: 0 if isinstance(each, int) else each.number)
+                examples, size = self._recorder.given_rows(cause) if isinstance(cause, int) else (
+                    cause.examples, cause.size)
+                through = self._through(targets, cause, carriers)
+                return Found(cause, tuple(each for each in examples or () if through is None or each in through)
+                             or examples, size)
         return None
 
-    def _carriers(self, innocent: bool, backward: bool) -> Callable[[Executed], list[int]]:
+    def _through(self, targets: Iterable[int], cause: Cause, carriers: Carriers) -> set[int] | None:
+        """The examples by which what ``cause`` gave reaches the targets; None if that cannot be told."""
+        made, through = self._recorder.made, dict[int, set[int] | None](dict.fromkeys(targets))
+        waiting = [(-made[number].number if number in made else 0, number) for number in through]
+        heapq.heapify(waiting)
+        while waiting:  # from the last to the first
+            _, number = heapq.heappop(waiting)
+            record, mine = made.get(number), through[number]
+            if record is None or record is cause:
+                if cause in (record, number):
+                    return mine
+                continue
+            if record.examples is not None:
+                mine = set(record.examples) if mine is None else (mine & set(record.examples)) or mine
+            for each in carriers(record):
+                if each not in through:
+                    through[each] = mine
+                    heapq.heappush(waiting, (-made[each].number if each in made else 0, each))
+                elif (other := through[each]) is not None:
+                    through[each] = None if mine is None else other | mine
+        return None
+
+    def _carriers(self, innocent: bool, backward: bool) -> Carriers:
         made, named = self._recorder.made, self._recorder.named
 
         def carriers(record: Executed) -> list[int]:
@@ -37,7 +76,7 @@ class Blame:
 
         return carriers
 
-    def _causes(self, targets: Iterable[int], carriers: Callable[[Executed], list[int]], innocent: bool) -> list[Cause]:
+    def _causes(self, targets: Iterable[int], carriers: Carriers, innocent: bool) -> list[Cause]:
         made, named = self._recorder.made, self._recorder.named
         causes: dict[int, dict[int, Cause]] = {}  # {tensor: its causes}
         waiting = list(targets)

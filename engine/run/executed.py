@@ -16,7 +16,8 @@ from engine.cycle import compute, keras_internals
 from engine.run.rows import Rows
 from engine.strategy import Nets
 
-_LIBRARIES = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(tf.__file__), os.path.dirname(keras.__file__))
+_LIBRARIES = (os.path.dirname(os.path.dirname(__file__)), os.path.dirname(tf.__file__), os.path.dirname(keras.__file__),
+              os.path.join(os.path.dirname(os.path.dirname(keras.__file__)), "optree"))  # which Keras maps trees with
 _STANDARD = os.path.dirname(contextlib.__file__)
 _GRADIENTS = compute.Compute.gradients.__code__
 _BACKWARD = {tf.GradientTape.gradient.__code__, compute._summed.__code__}
@@ -45,21 +46,24 @@ class Executed:
     """An operation.
 
     Attributes:
+      of: What it takes of that which the update was given.
       carriers: Numbers of its inputs that are not finite, without those that a selection leaves out.
       gave: Which of "nan", "inf" and "-inf" it gave.
       examples: Places in the batch of those whose part of the output is not finite; None if it has no such parts.
-      size: Of the batch.
+      size: Of the batch. read: Whether it depends on data, not on draws alone.
       ranges: Smallest and largest finite number of each floating input (nan if it has none), and what else it holds.
     """
 
     number: int
     kind: str
     place: Place
+    of: str = ""
     carriers: tuple[int, ...] = ()
     gave: tuple[str, ...] = ()
     dtype: str = ""
     examples: tuple[int, ...] | None = None
     size: int = 0
+    read: bool = False
     ranges: list[tuple[float, float, tuple[str, ...]]] = field(default_factory=list)
 
 
@@ -76,7 +80,8 @@ class Recorder:
         self.bad: dict[int, tuple[str, ...]] = {}  # of what is not finite
         self._rows_given: dict[int, tuple[tuple[int, ...] | None, int]] = {}
         self._known: set[int] = set()
-        self._variables, self._rows, self._count = variables, rows, 0
+        self._took: dict[tuple[str, tuple[int, ...]], Executed] = {}  # by kind and inputs, all and each
+        self._variables, self.rows, self._count = variables, rows, 0
         self._layers = {id(layer): path for name, net in nets.items() for layer, path in _paths(name, net)}
 
     @contextlib.contextmanager
@@ -98,7 +103,7 @@ class Recorder:
             if tensor.dtype.is_floating and (held := _held(tensor.numpy())):
                 self.bad[number] = held
                 if number in self.named:
-                    self._rows_given[number] = self._rows.bad(tensor)
+                    self._rows_given[number] = self.rows.bad(tensor)
         return self.bad.get(number, ())
 
     def given_rows(self, number: int) -> tuple[tuple[int, ...] | None, int]:
@@ -111,23 +116,28 @@ class Recorder:
             self.named.update({keras_internals.number_of(each): self._variables[numbers[0]] for each in outputs
                                if numbers[0] in self._variables})
             return
-        self._rows.follow(kind, inputs, attributes, outputs)
+        self.rows.follow(kind, inputs, attributes, outputs)
         place = self._place()
         self._count += 1
         held = [self.held_by(each) for each in inputs if each.dtype != tf.resource and each.dtype != tf.variant]
         bad = [(each, gave) for each in outputs if (gave := self.held_by(each))]
         record = Executed(self._count, kind, place)
+        if not bad and kind in ("MaxPool", "MaxPoolV2", "Max") and any("nan" in each for each in held):
+            bad = [(each, ("nan",)) for each in outputs if _holds_lowest(each)]  # what they make of nan
+            self.bad.update({keras_internals.number_of(each): gave for each, gave in bad})
         if bad:
             output, gave = bad[0]
-            examples, size = self._rows.bad(output)
+            examples, size = self.rows.bad(output)
             carriers = [number for number in numbers if number in self.bad]
             if kind in ("Select", "SelectV2") and any(held):
                 carriers = _selected(inputs, numbers, self.bad)
             ranges = [_range(each) for each in inputs if each.dtype.is_floating]
-            record = Executed(self._count, kind, place, tuple(carriers), gave, output.dtype.name, examples, size,
-                              ranges)
-        for each in outputs:
-            self.made[keras_internals.number_of(each)] = record
+            of = next((self.named[number] for number in numbers if number in self.named), "")
+            record = Executed(self._count, kind, place, of, tuple(carriers), gave, output.dtype.name, examples, size,
+                              self.rows.is_read(keras_internals.number_of(output)), ranges)
+        self.made.update({keras_internals.number_of(each): record for each in outputs})
+        for taken in (tuple(numbers), *((number,) for number in numbers)):
+            self._took[kind, taken] = record
 
     def _place(self) -> Place:
         stage, layer, line, gradient_of, forward, inner = "update", "", "", "", None, None
@@ -139,8 +149,10 @@ class Recorder:
             if not layer and (found := keras_internals.layer_in(frame)) is not None:
                 layer = self._layers.get(id(found), found.name)
             if not gradient_of and (known := keras_internals.differentiated(frame)):
-                gradient_of, numbers = known
-                forward = next((self.made[number] for number in numbers if number in self.made), None)
+                gradient_of, made, took = known
+                found_by = [self.made.get(number) for number in made] + [
+                    self._took.get((gradient_of, numbers)) for numbers in (tuple(took), *((each,) for each in took))]
+                forward = next((each for each in found_by if each is not None), None)
             inner = inner if code.co_name == "<listcomp>" else code  # Python 3.11 has a frame for it
             frame = frame.f_back
         if frame is not None:
@@ -172,6 +184,10 @@ def _range(tensor: tf.Tensor) -> tuple[float, float, tuple[str, ...]]:
     array = np.asarray(tensor.numpy(), np.float64)
     finite = array[np.isfinite(array)]
     return (*((float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)), _held(array))
+
+
+def _holds_lowest(tensor: tf.Tensor) -> bool:
+    return bool(tensor.dtype.is_floating and (tensor.numpy() == tensor.dtype.min).any())
 
 
 def _selected(inputs: Sequence[Any], numbers: Sequence[int], bad: Mapping[int, Any]) -> list[int]:

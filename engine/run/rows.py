@@ -27,11 +27,17 @@ class Rows:
 
     def __init__(self) -> None:
         self._axes: dict[int, Axis] = {}
+        self._read: set[int] = set()
 
-    def begin(self, tensor: tf.Tensor) -> None:
-        """Its first axis is the examples'."""
+    def begin(self, tensor: tf.Tensor, read: bool) -> None:
+        """Its first axis is the examples'; ``read``: of the data, not drawn."""
         if tensor.shape.rank:
             self._axes[number_of(tensor)] = Axis(0, int(tensor.shape[0]))
+            self._read |= {number_of(tensor)} if read else set()
+
+    def is_read(self, number: int) -> bool:
+        """Whether the tensor of this number has an axis of examples and depends on data."""
+        return number in self._axes and number in self._read
 
     def bad(self, tensor: tf.Tensor) -> tuple[tuple[int, ...] | None, int]:
         """The examples whose part is not finite, and the number of all; None and 0 if it has no such parts."""
@@ -48,11 +54,13 @@ class Rows:
                  if number_of(each) in self._axes]
         if not known or kind in _NONE or "BackpropFilter" in kind:
             return
+        read = any(number_of(each) in self._read for _, each, _ in known)
         for output in outputs:
             if output.dtype not in (tf.resource, tf.variant):
                 found = _after(kind, known, inputs, attributes, list(output.shape))
                 if found is not None:
                     self._axes[number_of(output)] = found
+                    self._read |= {number_of(output)} if read else set()
 
 
 def _after(kind: str, known: Sequence[tuple[int, Any, Axis]], inputs: Sequence[Any], attributes: Mapping[str, Any],

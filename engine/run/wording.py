@@ -9,6 +9,7 @@ from engine.run.executed import Executed, Recorder
 
 SHOWN = 5  # examples
 MOST = {"float16": "65504", "bfloat16": "3.39e+38"}
+AT_ZERO = {"Log", "RealDiv", "Reciprocal", "Rsqrt", "SqrtGrad", "Pow"}  # what is infinite in any dtype
 
 
 def given(name: str, held: Sequence[str], examples: Sequence[int] | None, size: int) -> str:
@@ -20,7 +21,7 @@ def given(name: str, held: Sequence[str], examples: Sequence[int] | None, size: 
 
 def executed(stage: str, cause: Executed, recorder: Recorder, examples: Sequence[int] | None, size: int) -> str:
     """Of the first operation that went wrong."""
-    what = f"{cause.kind}{_where(cause)}"
+    what = f"{cause.kind}{_where(cause) or (f' of {cause.of}' if cause.of else '')}"
     if cause.place.gradient_of:
         inside = " inside of the loss" if stage == "forward" else ""
         what = f"the gradient of {_differentiated(cause)}{_where(cause)}{inside} ({cause.kind})"
@@ -75,7 +76,7 @@ def _range(low: float, high: float, held: Sequence[str]) -> str:
 
 
 def _limit(cause: Executed) -> str:
-    most = MOST.get(cause.dtype) if "nan" not in cause.gave else None
+    most = MOST.get(cause.dtype) if "nan" not in cause.gave and cause.kind not in AT_ZERO else None
     return f"; {cause.dtype} holds at most {most}" if most else ""
 
 

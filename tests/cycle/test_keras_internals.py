@@ -66,7 +66,9 @@ def test_each_executed_operation_is_told_with_the_layer_and_the_gradient_it_is_i
     kinds = [kind for kind, *_ in told]
     product, root, exp = (told[kinds.index(kind)] for kind in ("MatMul", "Sqrt", "Exp"))
     assert product[1] is net.layers[0] and product[3][0] == internals.number_of(x) and root[1] is root[2] is None
-    (name, numbers), = [each[2] for each in told if each[0] == "SqrtGrad"]
-    assert name == "Sqrt" and root[3][-1] in numbers
-    (name, numbers), = [each[2] for each in told if each[0] == "Sub"]
-    assert name == "own" and exp[3][-1] in numbers and kinds[-1] != "AddV2"
+    (name, made, _), = [each[2] for each in told if each[0] == "SqrtGrad"]
+    assert name == "Sqrt" and made == root[3][-1:]
+    name, _, took = next(each[2] for each in told if each[2] and each[2][0] == "MatMul")
+    assert took[0] == internals.number_of(x)
+    (name, made, took), = [each[2] for each in told if each[0] == "Sub"]
+    assert name == "own" and made == exp[3][-1:] and took == [] and kinds[-1] != "AddV2"
