@@ -23,7 +23,7 @@ KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict"
             "vocabulary": "vocabulary", "degree": "degree", "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
-        "smoke", "keep", "goal", "better", "patience", "measure"}
+        "smoke", "keep", "goal", "better", "patience", "measure", "autopsy"}
 
 
 def _as_stored(error: UnicodeError) -> tuple[bytes | str, int]:
@@ -201,6 +201,9 @@ def _add_watch(watch: Any) -> None:
                        "gradient is not finite: stop with exit code 3; skip the update, and stop after 10 in a row; go "
                        "back to the last checkpoint and on behind the batches read so far, with other draws, at most 3 "
                        "times (default: %(default)s)")
+    watch.add_argument("--autopsy", action="store_true", help="when a bad update ends the training: compute it again, "
+                       "and name the operation, layer and examples that went wrong first; a run that was stopped is "
+                       "continued to the same update")
     watch.add_argument("--spike-deviations", type=weight, default=0.0, help="an update is bad too when its objective "
                        "is so many deviations above the median of the last 100, 0 for never; 20 is a start (default: "
                        "%(default)s)")

@@ -122,6 +122,8 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         return 2
     except BadUpdate as error:
         print(f"error: {error}", file=sys.stderr)
+        print(trainer.autopsy() if options.autopsy else "the same command with --autopsy names the operation, the "
+              "layer and the examples that went wrong first", file=sys.stderr)
         return 3
     except Interrupted as stop:
         with contextlib.suppress(OSError):  # the terminal may be closed

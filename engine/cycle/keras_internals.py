@@ -3,7 +3,7 @@
 tests/cycle/test_keras_internals.py fails where a later version has another.
 """
 
-import functools
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 import keras
 import tensorflow as tf
 from keras.src.backend.common.stateless_scope import get_stateless_scope as current_scope
+from tensorflow.python.framework import op_callbacks
 from tensorflow.python.framework.errors import InaccessibleTensorError
 
-__all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "every_operation", "graph", "handles",
-           "layers_of", "layers_that_fail", "outermost", "rate_of", "slots_of_adam", "stored_dtype",
-           "variables_built_for", "weights_of_layer"]
+__all__ = ["InaccessibleTensorError", "autograph", "called_by", "current_scope", "differentiated", "every_operation",
+           "graph", "handles", "layer_in", "layers_of", "number_of", "outermost", "rate_of", "slots_of_adam",
+           "stored_dtype", "told_each_operation", "variables_built_for", "weights_of_layer"]
+
+_LAYER_CALL = inspect.unwrap(keras.layers.Layer.__call__).__code__
 
 
 def graph(name: str) -> Any:
@@ -108,22 +111,39 @@ def called_by(operation: Any) -> Iterator[tuple[str, Any]]:
 
 
 @contextmanager
-def layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]]:
-    """Meanwhile, notes which layer was given which shapes when it raised what; the innermost first."""
-    found: list[tuple[Any, list[list[int]], Exception]] = []
-    call = keras.Layer.__call__
+def told_each_operation(tell: Callable[..., None]) -> Iterator[None]:
+    """``tell(kind, inputs, attributes, outputs)`` after each operation that is executed eagerly inside."""
+    def callback(kind: Any, inputs: Any, attributes: Any, outputs: Any, name: Any = None, graph: Any = None) -> None:
+        if graph is None:
+            flat = attributes or ()
+            tell(tf.compat.as_str(kind), inputs, dict(zip(flat[::2], flat[1::2], strict=False)), outputs)
 
-    @functools.wraps(call)
-    def noting(layer: Any, *args: Any, **options: Any) -> Any:
-        try:
-            return call(layer, *args, **options)
-        except Exception as error:
-            found.append((layer, [list(each.shape) for each in tf.nest.flatten((args, options))
-                                  if hasattr(each, "shape")], error))
-            raise
-
-    keras.Layer.__call__ = noting
+    op_callbacks.add_op_callback(callback)
     try:
-        yield found
+        yield
     finally:
-        keras.Layer.__call__ = call
+        op_callbacks.remove_op_callback(callback)
+
+
+def number_of(tensor: Any) -> int:
+    """Of an eager tensor: no other ever has the same."""
+    return int(tensor._id)
+
+
+def layer_in(frame: Any) -> Any:
+    """The layer whose call a frame of the stack is, or None."""
+    return frame.f_locals.get("self") if frame.f_code is _LAYER_CALL else None
+
+
+def differentiated(frame: Any) -> tuple[str, list[int], list[int]] | None:
+    """If a frame of the stack is a gradient's: what of, and numbers of tensors that it made and took, if kept."""
+    code = frame.f_code
+    if code.co_name not in ("_gradient_function", "actual_grad_fn") or "tensorflow" not in code.co_filename:
+        return None
+    known = frame.f_locals
+    if "op_name" in known:
+        name, made, took = tf.compat.as_str(known["op_name"]), known["outputs"], known["inputs"]
+    else:
+        name = known["grad_fn"].__qualname__.rpartition(".<locals>")[0].rpartition(".")[2]
+        made, took = tf.nest.flatten(known.get("result")), ()
+    return name, *([each._id for each in tensors or () if hasattr(each, "_id")] for tensors in (made, took))

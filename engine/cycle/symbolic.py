@@ -1,10 +1,12 @@
 """How a user's function is traced without running it: every variable and every batch is a placeholder."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import keras
 import tensorflow as tf
 
 from engine.cycle import keras_internals
@@ -104,9 +106,31 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
 
 
 @contextmanager
+def _layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]]:
+    """Meanwhile, notes which layer was given which shapes when it raised what; the innermost first."""
+    found: list[tuple[Any, list[list[int]], Exception]] = []
+    call = keras.Layer.__call__
+
+    @functools.wraps(call)
+    def noting(layer: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return call(layer, *args, **options)
+        except Exception as error:
+            found.append((layer, [list(each.shape) for each in tf.nest.flatten((args, options))
+                                  if hasattr(each, "shape")], error))
+            raise
+
+    keras.Layer.__call__ = noting
+    try:
+        yield found
+    finally:
+        keras.Layer.__call__ = call
+
+
+@contextmanager
 def _told_by_layer(nets: Nets, place: str) -> Iterator[None]:
     """A net's error in one line, with the layer and the shapes that it was given."""
-    with keras_internals.layers_that_fail() as failed:
+    with _layers_that_fail() as failed:
         try:
             yield
         except (ValueError, tf.errors.InvalidArgumentError) as error:

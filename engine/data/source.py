@@ -169,6 +169,11 @@ class ArraySource(Source):
     def batch_inside(self, number: tf.Tensor) -> Batch:
         return self._take(self._order_of_examples(number))
 
+    def places(self, number: int) -> np.ndarray:
+        """Places in the arrays, [B], of the examples of batch ``number``."""
+        order = self._ordered(tf.constant([[number]], tf.int64))[0]
+        return (order if self._only is None else tf.gather(self._only, order)).numpy()
+
     def _order_of_examples(self, numbers: tf.Tensor) -> tf.Tensor:
         """Places in the arrays of the batches ``numbers``: int64, [..., 1] or a scalar, to [..., B]."""
         epochs, within = numbers // self.batches_per_epoch, numbers % self.batches_per_epoch

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from engine.cycle.health import Fault
 from engine.cycle.state import Place
 from engine.cycle.step_engine import StepEngine
 from engine.run import environment
@@ -19,7 +20,7 @@ class RunFacts:
       rejected: Updates that were not applied, per phase.
       best: By the goal; None without one.
       stopped: Why the training ended early.
-      faults: The bad updates that stopped it or took it back, the newest last.
+      faults: The bad updates that stopped it or took it back, the newest last. fault: That at which it stands.
       elsewhere: What its bits depend on and has changed between its processes.
       trial: What was found, if a plan was chosen.
       restored: What the checkpoint held from which the run goes on, until the training begins; continued: whether
@@ -34,6 +35,7 @@ class RunFacts:
         self.best = Best(goal) if goal else None
         self.stopped = ""
         self.faults: list[str] = []
+        self.fault: Fault | None = None
         self.elsewhere: list[str] = []
         self.trial: dict[str, Any] = {}
         self.restored: Facts = {}

@@ -175,7 +175,7 @@ class Session:
         wanted = self.pace.cycles if self._cycles_per_call == "auto" else int(self._cycles_per_call)
         until = min(target, now + wanted, self._agenda.next_cycle())
         cycles = max(1, int(until) - now)
-        began = self._clock()
+        began, self._facts.fault = self._clock(), None
         report = self._calls.run(cycles)
         self.pace.ran(cycles, self._clock() - began, report.waited)
         if self._keeper.newest >= 0:
@@ -194,6 +194,7 @@ class Session:
         self._facts.faults.append(str(fault))
         facts = self._keeper.restore() if self._rolls_back and engine.rollbacks < ROLLBACKS else None
         if facts is None:
+            self._facts.fault = fault
             self.save()
             raise BadUpdate(fault, engine.streak)
         self._facts.rolled_back(facts)

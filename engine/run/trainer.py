@@ -130,7 +130,7 @@ class Trainer(View):
 
         Raises:
           Invalid: for a strategy, net or optimizer that was changed since the trainer was made.
-          BadUpdate: stopped by the health watch. The state is that of the last good update.
+          BadUpdate: stopped by the health watch. The state is that of the last good update; see ``autopsy``.
           Interrupted: by SIGINT or SIGTERM. In both cases a checkpoint was saved.
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)

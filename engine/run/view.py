@@ -9,6 +9,7 @@ from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.errors import require
 from engine.run.agenda import Agenda
+from engine.run.autopsy import Autopsy, autopsy
 from engine.run.counters import Counters, cycles_of
 from engine.run.events import Event
 from engine.run.facts import RunFacts
@@ -89,6 +90,13 @@ class View:
     @events.setter
     def events(self, events: Sequence[Event]) -> None:
         self._agenda.events = list(events)
+
+    def autopsy(self) -> Autopsy | None:
+        """After ``BadUpdate``: the operation, layer and examples that went wrong first; None without.
+
+        The update is computed again, eagerly, from the same state, batch and draws. Nothing is changed.
+        """
+        return None if self._facts.fault is None else autopsy(self.engine, self._facts.fault)
 
     def averaged(self, net: str) -> list[np.ndarray]:
         """The weights of ``net`` that evaluation uses, ordered as ``get_weights`` gives them.

@@ -1,5 +1,7 @@
 """The private APIs that the inner loop uses, as TensorFlow 2.21 and Keras 3.15 have them."""
 
+import sys
+
 import keras
 import tensorflow as tf
 
@@ -34,3 +36,39 @@ def test_a_graph_is_walked_into_its_branches_and_what_it_captures_is_found():
                 lambda: variable.read_value())
     operation, = [each for each in internals.every_operation(graph) if each.type == "AssignAddVariableOp"]
     assert internals.outermost(operation.inputs[0]) is variable.handle
+
+
+def test_each_executed_operation_is_told_with_the_layer_and_the_gradient_it_is_in():
+    net, told = keras.Sequential([keras.layers.Dense(2)]), []
+    net.build([None, 3])
+
+    def frames():
+        frame = sys._getframe(1)
+        while frame:
+            yield frame
+            frame = frame.f_back
+
+    def tell(kind, inputs, attributes, outputs):
+        layer = next(filter(None, map(internals.layer_in, frames())), None)
+        gradient = next(filter(None, map(internals.differentiated, frames())), None)
+        told.append((kind, layer, gradient, [internals.number_of(each) for each in [*inputs, *outputs]]))
+
+    @tf.custom_gradient
+    def own(x):
+        return tf.exp(x), lambda upstream: upstream - 1.0
+
+    x = tf.ones([4, 3])
+    with internals.told_each_operation(tell), tf.GradientTape() as tape:
+        tape.watch(x)
+        y = own(tf.sqrt(net(x)))
+        tape.gradient(y, x)
+    x + 1.0
+    kinds = [kind for kind, *_ in told]
+    product, root, exp = (told[kinds.index(kind)] for kind in ("MatMul", "Sqrt", "Exp"))
+    assert product[1] is net.layers[0] and product[3][0] == internals.number_of(x) and root[1] is root[2] is None
+    (name, made, _), = [each[2] for each in told if each[0] == "SqrtGrad"]
+    assert name == "Sqrt" and made == root[3][-1:]
+    name, _, took = next(each[2] for each in told if each[2] and each[2][0] == "MatMul")
+    assert took[0] == internals.number_of(x)
+    (name, made, took), = [each[2] for each in told if each[0] == "Sub"]
+    assert name == "own" and made == exp[3][-1:] and took == [] and kinds[-1] != "AddV2"

@@ -195,7 +195,8 @@ def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
     done = run_process("train_vae.py", "--learning-rate", "1e30", "--cycles", "50", "--plan", "graph", "--run-dir",
                        folder, cwd=tmp_path)
     assert done.returncode == 3
-    line = done.stderr.strip().splitlines()[-1]
+    line, offer = done.stderr.strip().splitlines()[-2:]
+    assert "--autopsy" in offer
     assert re.search(r"error: stopped by the health watch at cycle \d+, phase elbo, update \d+: elbo/\w+ is (nan|inf)",
                      line), line
     summary = json.loads((folder / "summary.json").read_text())
@@ -205,6 +206,13 @@ def test_a_run_that_goes_bad_exits_with_3_and_names_the_place(tmp_path):
     assert state["cycle"] >= 1
     with np.load(folder / "checkpoints" / str(state["cycle"]) / "state.npz") as arrays:
         assert all(np.isfinite(arrays[name]).all() for name in arrays.files)
+    again = run("train_vae.py", "--learning-rate", "1e30", "--cycles", "50", "--plan", "graph", "--run-dir", folder,
+                "--autopsy", cwd=tmp_path)
+    assert again.returncode == 3
+    error, found = again.stderr.strip().splitlines()[-2:]
+    assert error.startswith("error: stopped by the health watch at ")
+    assert re.search(r"^autopsy: phase elbo, update \d+, forward: \w+ in layer vae/\w+ \(nets/dense_vae.py:\d+\) gave ",
+                     found), found
 
 
 def test_what_a_plan_cannot_compute_is_one_line(tmp_path, monkeypatch):
