@@ -1,16 +1,14 @@
 """How a user's function is traced without running it: every variable and every batch is a placeholder."""
 
-import functools
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import keras
 import tensorflow as tf
 
 from engine.cycle import keras_internals
 from engine.cycle.converted import as_loss, converted
+from engine.cycle.failing import told_by_layer
 from engine.cycle.reads import Reads
 from engine.cycle.scope import Scope
 from engine.data.source import Source
@@ -98,52 +96,11 @@ def called(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, s
     update = placeholder(tf.TensorSpec([], tf.int64))
     noise = Noise(phase=place, update=update, examples=reads.examples, sizes=reads.sizes)
     state = {name: placeholder(spec) for name, spec in specs.items()}
-    with _told_by_layer(nets, place):
+    with told_by_layer(nets, place):
         results = as_loss(function, nets)(nets, reads.batch_of(batches), noise, state)
     require(isinstance(results, Mapping), f"result of {place}", results, "a dict {name: tensor}")
     return Called(results, noise.requests, data_requests,
                   [tf.convert_to_tensor(each) for batch in batches.values() for each in batch.values()], raw)
-
-
-@contextmanager
-def _layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]]:
-    """Meanwhile, notes which layer was given which shapes when it raised what; the innermost first."""
-    found: list[tuple[Any, list[list[int]], Exception]] = []
-    call = keras.Layer.__call__
-
-    @functools.wraps(call)
-    def noting(layer: Any, *args: Any, **options: Any) -> Any:
-        try:
-            return call(layer, *args, **options)
-        except Exception as error:
-            found.append((layer, [list(each.shape) for each in tf.nest.flatten((args, options))
-                                  if hasattr(each, "shape")], error))
-            raise
-
-    keras.Layer.__call__ = noting
-    try:
-        yield found
-    finally:
-        keras.Layer.__call__ = call
-
-
-@contextmanager
-def _told_by_layer(nets: Nets, place: str) -> Iterator[None]:
-    """A net's error in one line, with the layer and the shapes that it was given."""
-    with _layers_that_fail() as failed:
-        try:
-            yield
-        except (ValueError, tf.errors.InvalidArgumentError) as error:
-            if not failed:
-                raise
-            layer, shapes, first = failed[0]
-            if isinstance(first, Invalid):
-                raise first from None
-            name = next((name for name, net in nets.items() if any(net is each for each, *_ in failed)), layer.name)
-            text = re.sub("\x1b[^m]*m", "", (str(first).split("\x1b[1m")[1:] or [str(first)])[0]).strip()
-            given = " and ".join(map(str, shapes))
-            raise Invalid(f"`net {name}` (layer {layer.name} given {given}, in {place}) must be one for such inputs: "
-                          f"{text.splitlines()[0]}") from error
 
 
 def _batch(source: Source, stored: Mapping[str, tf.Tensor]) -> tuple[Mapping[str, tf.Tensor], dict[str, Request]]:
