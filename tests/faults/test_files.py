@@ -1,0 +1,28 @@
+"""Samples of the kills, errors and damage at every file operation; ``files.py`` does them all, by hand."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tests.faults.files import ROOT
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(
+    not (sys.platform == "linux" and (shutil.which("cc") or shutil.which("gcc"))),
+    reason="the C library is stood before on Linux, by what a C compiler makes")]
+
+
+@pytest.mark.parametrize("options, least", [
+    ("--script train_regression --kind kill --every 29", 4),
+    ("--script kfold --kind kill --first 14 --every 97", 3),  # 14: in the first fold's folder, before its config.json
+    ("--script kfold --kind ENOSPC --first 90 --every 200", 2),
+    ("--script train_regression --kind EIO EROFS --first 20 --every 90", 4),
+    ("--script train_regression --kind damage --every 41", 4),
+])
+def test_a_disturbed_script_is_one_line_or_continues_to_the_same_end(options, least):
+    done = subprocess.run([sys.executable, "-m", "tests.faults.files", *options.split()], cwd=ROOT, text=True,
+                          capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("\ngood ") + done.stdout.startswith("good ") >= least
