@@ -135,6 +135,6 @@ def _pictures(folder: Path) -> dict[str, list[tuple[int, str]]]:
     found: dict[str, list[tuple[int, str]]] = {}
     for path in sorted(folder.glob("*.png")):
         match = PICTURE.fullmatch(path.name)
-        if match:
+        if match and path.is_file():
             found.setdefault(match[1], []).append((int(match[2]), path.name))
     return {name: sorted(files) for name, files in found.items()}

@@ -34,7 +34,7 @@ class Table:
         bad = [name for name in columns if not name or set(name) & set(',"\r\n')]
         require(not bad, "columns", bad, "names without commas, quotes and ends of line")
         self.rows = 0
-        if self.path.exists():
+        if os.path.lexists(self.path):  # a link that leads nowhere would be written through
             self._open()
 
     def write(self, row: Mapping[str, float]) -> None:

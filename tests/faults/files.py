@@ -129,13 +129,13 @@ class Script:
 def end_of(folder):
     """What a run's end is told by: {what: its bytes' digest or values}."""
     found = {"names": sorted({name for path in folder.rglob("*") for name in [str(path.relative_to(folder))]
-                              if not re.search(r"(^|/)(checkpoints|tensorboard)/|png$|metrics.csv$", name)}),
+                              if not re.search(r"(^|/)(checkpoints|tensorboard|pictures)/|metrics.csv$", name)}),
              "left over": [str(path) for path in folder.rglob("*") if re.match(r"\..*(partial|removed)", path.name)]}
     for table in sorted(folder.rglob("metrics.csv")):
         rows = [line.split(",") for line in table.read_text().splitlines()]
         clock = rows[0].index("seconds")
         found[str(table.relative_to(folder))] = [row[:clock] + row[clock + 1:] for row in rows]
-    for path in sorted(folder.rglob("*.png")):
+    for path in sorted(path for path in folder.rglob("*.png") if path.is_file()):
         found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
     for path in sorted(folder.rglob("checkpoints")):
         last = max(path.iterdir(), key=lambda each: [int(part) for part in each.name.split(".") if part.isdigit()])
@@ -227,7 +227,7 @@ class Sweep:
                     break
                 self._refused(f"{name} {'from' if lasting else 'at'} {self._place()}", folder, code, error)
                 at += self.every
-        for target in sorted({_kind_of(line.split(" ", 2)[2]) for line in self.trace_of_whole()})[::min(self.every, 3)]:
+        for target in sorted({_kind_of(line.split(" ", 2)[2]) for line in self.trace_of_whole()})[::min(self.every, 7)]:
             folder = self.fresh()
             code, error = self.script.run(folder, number, name=target, trace=self._new_trace())
             if self.script.struck:
@@ -251,7 +251,7 @@ class Sweep:
         code, error = self.script.run(middle, 0, int(operations * 0.6))
         assert code == -signal.SIGKILL, error
         number = 0
-        for state, origin in (("finished", finished), ("half-way", middle)):
+        for state, origin in (("half-way", middle), ("finished", finished)):
             for path in sorted(path.relative_to(origin) for path in origin.rglob("*")):
                 for form in FORMS:
                     number += 1
