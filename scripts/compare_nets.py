@@ -59,7 +59,7 @@ def main(parser: cli.Parser) -> int:
         net_option=[option for name, option in chosen.of_net if name == net] or None) for net in chosen.nets}
     code = several.train(chosen, runs, make, free=OWN)
     if not (code or chosen.check or chosen.smoke):
-        _summarise(chosen.run_dir, dict(zip(chosen.nets, runs, strict=True)), costs)
+        return several.guarded(lambda: _summarise(chosen.run_dir, dict(zip(chosen.nets, runs, strict=True)), costs))
     return code
 
 

@@ -47,7 +47,7 @@ def main(parser: cli.Parser) -> int:
             for number in range(1, chosen.folds + 1)}
     code = several.train(chosen, dict(list(runs.items())[:1]) if chosen.check else runs, script.job, free=set())
     if not (code or chosen.check or chosen.smoke):
-        _summarise(chosen.run_dir, list(runs))
+        return several.guarded(lambda: _summarise(chosen.run_dir, list(runs)))
     return code
 
 

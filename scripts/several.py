@@ -25,13 +25,15 @@ def train(chosen: argparse.Namespace, runs: Mapping[str, argparse.Namespace], ma
     with wiring.quiet():
         import keras
 
-        from engine import Invalid
         from engine.run.folder import RunFolder
-    try:
-        config = {name: value for name, value in wiring.config(chosen).items() if name not in free}
+    config = {name: value for name, value in wiring.config(chosen).items() if name not in free}
+    folder: Any = None
+
+    def read() -> None:
+        nonlocal folder
         folder = RunFolder(chosen.run_dir, config)
-    except Invalid as error:
-        print(f"error: {error}", file=sys.stderr)
+
+    if guarded(read):
         return 2
     for number, (name, options) in enumerate(runs.items(), start=1):
         print(f"== {number} of {len(runs)}: {name}", flush=True)
@@ -58,9 +60,27 @@ def like(chosen: argparse.Namespace, script: str, without: set[str], **others: A
     return argparse.Namespace(**{**kept, "script": script, **others})
 
 
+def guarded(act: Callable[[], None]) -> int:
+    """Do something with files; 0, or 2 and one line if it cannot be done. Returns the exit code."""
+    from engine import Invalid
+
+    try:
+        act()
+    except (Invalid, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
 def summary(folder: Path) -> dict[str, Any]:
-    """What a finished run found."""
-    return dict(json.loads((folder / "summary.json").read_text()))
+    """What a finished run found. Raises ``Invalid``, OSError."""
+    from engine import Invalid
+    from engine.run.durable import read_json
+
+    try:
+        return read_json(folder / "summary.json")
+    except ValueError as error:
+        raise Invalid(f"`summary.json` ({folder / 'summary.json'}) must be what the run wrote: {error}") from None
 
 
 def write_summary(folder: Path, values: dict[str, Any]) -> None:

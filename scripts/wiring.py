@@ -136,6 +136,7 @@ def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> i
 
     target = trainer.cycles_of(**_length(options))
     recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
+    job.begin(trainer)  # before the run's own folder: kfold and compare_nets make the one around it
     trainer.open()
     try:
         _record(options, job, trainer, recorder, every, target)
@@ -152,7 +153,6 @@ def _record(options: argparse.Namespace, job: Job, trainer: Any, recorder: Any, 
     """Train to ``target``, all events on; the folder is locked until the last file is written."""
     from engine import BadUpdate
 
-    job.begin(trainer)
     trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
                                      every(seconds=options.checkpoint_every))
     if trainer.continued:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import require
+from engine.errors import Invalid, require
 from engine.reporting import table
 from engine.reporting.progress import digits
+from engine.run.durable import read_json
 
 COUNTERS = ("cycle", "batches", "epoch", "seconds")  # the columns that are no figures of the model
 PICTURE = re.compile(r"(.+)-(\d+)\.png")
@@ -122,20 +123,18 @@ def shown(name: str, value: Any) -> str:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
+    except FileNotFoundError:
+        return {}
     except ValueError:
-        values = None
-    require(isinstance(values, dict), path.name, path, "a JSON object")
-    return values
+        raise Invalid(f"`{path.name}` ({path}) must be a JSON object") from None
 
 
 def _pictures(folder: Path) -> dict[str, list[tuple[int, str]]]:
     found: dict[str, list[tuple[int, str]]] = {}
     for path in sorted(folder.glob("*.png")):
         match = PICTURE.fullmatch(path.name)
-        if match:
+        if match and path.is_file():
             found.setdefault(match[1], []).append((int(match[2]), path.name))
     return {name: sorted(files) for name, files in found.items()}

@@ -66,6 +66,7 @@ class Recorder:
         self._table = Table(self._path / "metrics.csv", self._columns)
         self._table.rewind(self._trainer.counters.cycles)
         self._trainer.keep("row", lambda: self._row, self._rewind)
+        self._trainer.keep("rows", lambda: self._table.rows if self._table else 0, self._tell_lost)
         return [Event(Every(seconds=0.2), self._advance), Event(log, self._log), Event(evaluate, self._evaluate),
                 Event(checkpoint, self._checkpoint)]
 
@@ -83,8 +84,9 @@ class Recorder:
         self._flush()
         assert self._trainer.folder is not None
         summary = self._trainer.folder.read("summary.json")
-        if finished and summary.get("cycles") == self._trainer.counters.cycles:
-            self.metrics = summary["metrics"]  # nothing was left to do
+        told = summary.get("metrics") if summary.get("cycles") == self._trainer.counters.cycles else None
+        if finished and isinstance(told, dict):
+            self.metrics = told  # nothing was left to do
         elif finished:
             self.metrics = self.metrics or self._trainer.evaluate(self._held_out)
             for part, source in self._at_end.items():
@@ -158,6 +160,13 @@ class Recorder:
         assert self._table is not None
         self._table.rewind(int(self._row["cycle"]) - 1 if self._row else cycles)
         self._board.rewind(cycles)
+
+    def _tell_lost(self, rows: int | None) -> None:
+        """Go on from a checkpoint that was saved when the table had ``rows``."""
+        assert self._table is not None
+        if rows and self._table.rows < rows:
+            self._trainer.say(f"warning: metrics.csv has {self._table.rows} of the {rows} rows that it had at cycle "
+                              f"{self._trainer.counters.cycles}: the others are lost")
 
     def _note(self, values: Mapping[str, float]) -> None:
         self._check()

@@ -19,6 +19,9 @@ class Table:
       path: The file, ``metrics.csv`` of a run's folder.
       columns: ``cycle,batches,epoch,seconds,<phase>/<term>…,eval/<metric>…``; ``cycle`` must be there.
 
+    Attributes:
+      rows: Number of rows, as far as this object has read and written them.
+
     Raises:
       Invalid: if the columns cannot head a table, or the file has other columns.
     """
@@ -30,7 +33,8 @@ class Table:
         require(len(set(columns)) == len(columns), "columns", ",".join(columns), "without doubles")
         bad = [name for name in columns if not name or set(name) & set(',"\r\n')]
         require(not bad, "columns", bad, "names without commas, quotes and ends of line")
-        if self.path.exists():
+        self.rows = 0
+        if os.path.lexists(self.path):  # a link that leads nowhere would be written through
             self._open()
 
     def write(self, row: Mapping[str, float]) -> None:
@@ -49,6 +53,7 @@ class Table:
         text = _line(_number(row[name]) if name in row else "" for name in self.columns)
         with open(self.path, "ab") as file:  # closing it flushes
             file.write(text if file.tell() else _line(self.columns) + text)
+        self.rows += 1
 
     def rewind(self, cycle: int) -> None:
         """Drop the rows after ``cycle``: a run continues from a checkpoint that lies before them.
@@ -65,6 +70,7 @@ class Table:
         header, *rows = data[:data.rfind(b"\n") + 1].splitlines(keepends=True)
         kept = [row for row, value in zip(rows, cycles, strict=True) if value <= cycle]
         write_whole(self.path, b"".join([header, *kept]), parents=False)
+        self.rows = len(kept)
 
     def _open(self) -> None:
         """Check the columns; drop a last row, or a header, that was cut in the middle."""
@@ -75,6 +81,7 @@ class Table:
         agrees = header.decode(errors="replace").rstrip("\r") == ",".join(self.columns)
         require(cut or agrees, self.path.name, f"columns {header.decode(errors='replace')}",
                 f"a table with the columns {','.join(self.columns)}: {self.path}")
+        self.rows = max(0, data.count(b"\n") - 1)
         whole = data.rfind(b"\n") + 1
         if whole < len(data):
             os.truncate(self.path, whole)

@@ -19,12 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from engine.errors import Invalid
-from engine.run.durable import digest_of, sync, sync_folder
+from engine.run.durable import digest_of, read_json, sync, sync_folder
 
 FORMAT, OTHER_FORMAT = 2, "it is of format"  # of what is written here; another one is refused
 KEEP = 3  # newest checkpoints kept; two survive a fault in the newest
 STATE, MANIFEST = "state.npz", "manifest.json"
-MANIFEST_BYTES = 2**26  # most that is read of a manifest
 HEADER_BYTES = 2**12  # most that an array's header takes
 
 State = dict[str, np.ndarray]
@@ -52,7 +51,7 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
     before = [path for path in listed(folder) if cycle_of(path) == cycle]
     revision = max((_order(path)[1] for path in before), default=-1) + 1
     final, partial = folder / (f"{cycle}.{revision}" if revision else str(cycle)), folder / f".partial-{cycle}"
-    _sweep(folder)
+    sweep(folder)
     folder.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
     partial.mkdir()
     with (partial / STATE).open("wb") as file:
@@ -75,7 +74,7 @@ def save(folder: Path, cycle: int, state: Mapping[str, np.ndarray], facts: Mappi
         before += others
     for old in before:
         old.rename(folder / f".removed-{old.name}")
-    _sweep(folder)
+    sweep(folder)
     return final
 
 
@@ -120,11 +119,7 @@ def newest(folder: Path, say: Callable[[str], None], config: Mapping[str, Any] |
 
 def manifest_of(path: Path) -> dict[str, Any]:
     """A checkpoint's manifest. Raises OSError or ValueError if it cannot be read or is not what was written."""
-    if (path / MANIFEST).stat().st_size > MANIFEST_BYTES:
-        raise ValueError(f"{MANIFEST} has more than {MANIFEST_BYTES} bytes")
-    manifest = json.loads((path / MANIFEST).read_bytes())
-    if not isinstance(manifest, dict):
-        raise ValueError(f"{MANIFEST} is no JSON object")
+    manifest = read_json(path / MANIFEST)
     if manifest.pop("sha256", None) != _seal(manifest):
         raise ValueError(f"{MANIFEST} is not what was written (SHA-256)")
     return manifest
@@ -193,7 +188,7 @@ def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     return manifest
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what was removed, or what a kill or a full disk left of an earlier save."""
     for stale in [*folder.glob(".partial-*"), *folder.glob(".removed-*")]:
         if stale.is_dir() and not stale.is_symlink():

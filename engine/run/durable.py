@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,16 +28,16 @@ JSON_BYTES = 2**26  # most that is read of a file
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises OSError or ValueError if the file cannot be read or is none."""
-    if not path.is_file():  # a folder, a pipe, a device
-        raise ValueError("it is no file")
+    if not stat.S_ISREG(path.stat().st_mode):  # a folder, a pipe, a device
+        raise ValueError(f"{path.name} is no file")
     if path.stat().st_size > JSON_BYTES:
-        raise ValueError(f"it has more than {JSON_BYTES} bytes")
+        raise ValueError(f"{path.name} has more than {JSON_BYTES} bytes")
     try:
         found = json.loads(path.read_bytes())
     except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise ValueError(f"{path.name} is nested too deeply") from None
     if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
+        raise ValueError(f"{path.name} is no JSON object")
     return found
 
 

@@ -13,9 +13,15 @@ from engine.noise import Noise
 from engine.run.evaluate import Evaluation, first_examples
 from engine.strategy import Loss, LossStrategy, Nets
 
+KEPT = 8  # compiled evaluations of a run: a few parts of the data, each with a function or two
+
 
 class Figures:
-    """Evaluations, compiled once per function and source, and pictures."""
+    """Evaluations, compiled once per function and source, and pictures.
+
+    The ``KEPT`` evaluations that were used last are kept, and with them their sources: one that comes back after so
+    many others is compiled anew.
+    """
 
     def __init__(self, strategy: LossStrategy, nets: Nets, engine: StepEngine, seed: int) -> None:
         self._strategy, self._nets, self._engine, self._seed = strategy, nets, engine, seed
@@ -24,11 +30,13 @@ class Figures:
     def of(self, function: Loss, source: Source) -> Evaluation:
         """``function`` over ``source``, compiled by the plan of the engine."""
         place = id(source), function
-        if place not in self._evaluations:
-            self._evaluations[place] = Evaluation(function, self._nets, source, seed=self._seed,
-                                                  plan=self._engine.plan.name, averages=self._engine.averages,
-                                                  state=self._engine.state)
-        return self._evaluations[place]
+        found = self._evaluations.pop(place, None) or Evaluation(
+            function, self._nets, source, seed=self._seed, plan=self._engine.plan.name, averages=self._engine.averages,
+            state=self._engine.state)
+        self._evaluations[place] = found  # the newest comes last
+        if len(self._evaluations) > KEPT:
+            del self._evaluations[next(iter(self._evaluations))]
+        return found
 
     def forget(self) -> None:
         """Compile anew: the plan is another one."""

@@ -100,7 +100,7 @@ class RunFolder:
         others = [name for name in mine if name != "config.json"]
         require(not others, "run_dir", self.path, "new, empty, or the folder of a run (with its config.json)"
                 + f", and its config.json is damaged: {fault}" * ("config.json" in mine))
-        require(not mine or self._file.is_file(), "run_dir", self.path, f"a run's folder, but of config.json {fault}")
+        require(not mine or self._file.is_file(), "run_dir", self.path, f"a run's folder, but {fault}")
         return None
 
     def _fault(self) -> str:
@@ -113,12 +113,13 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove what an earlier process could not bring to its place. Of a folder that is locked."""
-        for each in self.path.iterdir():
+        for each in [*self.path.iterdir(), *(self.path / "pictures").glob(".*")]:
             if re.fullmatch(r"\..*\.(partial|part)", each.name):
                 if each.is_dir() and not each.is_symlink():
                     shutil.rmtree(each)
                 else:
                     each.unlink()
+        checkpoint.sweep(self.checkpoints)
 
     def _compare(self, before: Mapping[str, Any], names: Collection[str]) -> None:
         was, now = ({name: value for name, value in each.items() if name in names} for each in (before, self.config))

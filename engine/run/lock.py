@@ -2,10 +2,11 @@
 
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import IO
 
-from engine.errors import Invalid
+from engine.errors import Invalid, require
 
 
 class Lock:
@@ -23,11 +24,14 @@ class Lock:
         """Lock the folder, which must exist. Returns whether it was not locked by this process before.
 
         Raises:
-          Invalid: if another process holds it.
+          Invalid: if another process holds it, or it is a link (what it leads to would be overwritten) or no file.
         """
         if self._file is not None:
             return False
-        file = self._path.open("a+")
+        there = os.path.lexists(self._path)
+        require(not there or stat.S_ISREG(self._path.lstat().st_mode), ".lock", self._path,
+                "a file, or absent: remove it")
+        file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666), "r+")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -112,6 +112,30 @@ def test_a_table_that_was_cut_anywhere_behind_the_checkpoint_is_mended(tmp_path,
     assert goes_on(tmp_path, whole)
 
 
+@pytest.mark.parametrize("rows", [None, 0, 1])
+def test_rows_of_the_table_that_are_gone_are_told_and_the_state_goes_on(tmp_path, rows, whole):
+    def end(trainer, means):
+        raise KeyboardInterrupt
+
+    trainer, _ = made(tmp_path, Event(Every(cycles=13), end))
+    with pytest.raises(KeyboardInterrupt):
+        trainer.train(cycles=CYCLES)
+    file, said = tmp_path / "metrics.csv", []
+    lines = file.read_bytes().splitlines(keepends=True)
+    assert [line.split(b",")[0] for line in lines] == [b"cycle", b"3", b"6", b"9", b"10"]
+    if rows is None:
+        file.unlink()
+    else:
+        file.write_bytes(b"".join(lines[:1 + rows]))
+    prepare(0)
+    trainer = Trainer(toys.Fit(), {"net": toys.net(4, 1)}, toys.adam(), toys.points(8), run_dir=tmp_path)
+    recorder = Recorder(trainer, toys.points(8), lambda trainer: {}, CYCLES)
+    trainer.say = said.append
+    trainer.events = recorder.events(Every(cycles=3), Every(cycles=10), Every(cycles=5))
+    assert said == [f"warning: metrics.csv has {rows or 0} of the 4 rows that it had at cycle 10: the others are lost"]
+    assert train(trainer, recorder, CYCLES) and state_hash(trainer) == whole[0]
+
+
 def test_a_folder_that_is_removed_under_the_run_is_not_made_again(tmp_path):
     def remove(trainer, means):
         while (tmp_path / "run").exists():  # a save is renamed by its thread while the folder is listed: once more

@@ -1,7 +1,9 @@
 """Pages: what a reader finds on them, whole links, nothing from elsewhere."""
 
 import json
+import os
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -111,6 +113,17 @@ def test_a_spoilt_file_is_named(tmp_path: Path, text: str) -> None:
     (make_run(tmp_path / "vae") / "summary.json").write_text(text)
     with pytest.raises(Invalid, match=r"`summary.json` \(.*summary.json\) must be a JSON object"):
         write_report(tmp_path / "vae")
+
+
+@pytest.mark.parametrize("name", ["config.json", "summary.json", "metrics.csv"])
+@pytest.mark.parametrize("harm", [os.mkfifo, os.mkdir, lambda path: path.symlink_to("/dev/zero")],
+                         ids=["a pipe", "a folder", "a device"])
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path: Path, name: str, harm: Callable[[Path], None]) -> None:
+    run = make_run(tmp_path)
+    (run / name).unlink()
+    harm(run / name)
+    with pytest.raises(Invalid, match=name):
+        Record.load(run)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:

@@ -159,3 +159,11 @@ def test_what_is_no_table_is_one_line_and_takes_no_memory(tmp_path):
     os.truncate(path, 2**28 + 1)
     with pytest.raises(Invalid, match="must be of at most 268435456 bytes"):
         Table(path, ["cycle", "batches"])
+
+
+def test_a_link_that_leads_nowhere_is_refused_and_not_written_through(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.symlink_to("nowhere")
+    with pytest.raises(Invalid, match="must be a file"):
+        Table(path, ["cycle", "batches"])
+    assert not (tmp_path / "nowhere").exists()

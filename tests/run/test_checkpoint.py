@@ -198,7 +198,9 @@ def swap(path, name):
     (lambda path: (path / "manifest.json").write_text("[1]"), "manifest.json is no JSON object"),
     (lambda path: edit(path, position=99), "manifest.json is not what was written (SHA-256)"),
     (lambda path: edit(path, sha256="0" * 64), "manifest.json is not what was written (SHA-256)"),
-    (lambda path: (path / "manifest.json").write_text('{"a":' * 100_000), "RecursionError"),
+    (lambda path: (path / "manifest.json").write_text('{"a":' * 100_000), "manifest.json is nested too deeply"),
+    (lambda path: ((path / "manifest.json").unlink(), os.mkfifo(path / "manifest.json")), "manifest.json is no file"),
+    (lambda path: ((path / "state.npz").unlink(), os.mkfifo(path / "state.npz")), "state.npz has 0 bytes"),
     (lambda path: (path / "manifest.json").write_text(json.dumps(
         {**EMPTY, "sha256": checkpoint._seal(EMPTY)})), "manifest.json does not name state.npz alone"),
     (lambda path: os.truncate(path / "manifest.json", 2**27), "manifest.json has more than 67108864 bytes"),

@@ -1,10 +1,14 @@
 """Evaluation: every example once, in stored order, padding never."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from engine import ArraySource, DatasetSource, Invalid, Trainer
+from engine.run import figures
 from tests import toys
 
 ARRAYS = {"x": toys.POINTS, "index": np.arange(200, dtype="int32")}
@@ -24,9 +28,9 @@ class Figures(toys.Fit):
                 **super().metrics(nets, batch, noise)}
 
 
-def trainer(strategy=None, nets=None, updates=None, source=None):
+def trainer(strategy=None, nets=None, updates=None, source=None, **options):
     return Trainer(strategy or Figures(), nets or {"net": toys.net(4, 1)}, updates or toys.adam(),
-                   source or toys.points())
+                   source or toys.points(), **options)
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +119,30 @@ def test_metrics_are_one_number_per_example(metric, text):
 
     with pytest.raises(Invalid, match=text):
         trainer(Bad()).evaluate(toys.points(8))
+
+
+def test_sources_that_were_evaluated_long_ago_are_not_kept_and_a_recent_one_is_not_compiled_anew():
+    one, first, passed = trainer(plan="graph"), toys.points(50), []
+    one.evaluate(first)
+    kept = one._figures.of(one.strategy.metrics, first)
+    for _ in range(figures.KEPT + 3):
+        source = toys.points(50)
+        one.evaluate(source)
+        one.evaluate(first)
+        passed.append(weakref.ref(source))
+        del source
+    gc.collect()
+    assert sum(each() is not None for each in passed) == figures.KEPT - 1
+    assert one._figures.of(one.strategy.metrics, first) is kept
+
+
+def test_a_trainer_that_is_dropped_is_gone_with_its_nets_and_figures():
+    def used():  # a frame of its own: TensorFlow reads the locals of those around it
+        one = trainer(plan="graph")
+        one.train(cycles=2)
+        one.evaluate(toys.points(50))
+        return [weakref.ref(each) for each in (one, one.engine, one.nets["net"], one._figures)]
+
+    left = used()
+    gc.collect()
+    assert [each() for each in left] == [None] * 4

@@ -96,6 +96,7 @@ DAMAGES = {
     "deep": lambda path: path.write_text("[" * 100_000),
     "gone": lambda path: path.unlink(),
     "a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
     "large": lambda path: os.truncate(path, 2**28),
 }
 
@@ -118,8 +119,8 @@ def test_without_a_checkpoint_what_a_beginning_leaves_is_taken_over_and_a_table_
     (run.path / "checkpoints").mkdir()
     (run.path / "checkpoints" / ".partial-2").mkdir()
     damage(run.path / "config.json")
-    if (run.path / "config.json").is_symlink():
-        with pytest.raises(Invalid, match="a run's folder, but of config"):
+    if (run.path / "config.json").exists() and not (run.path / "config.json").is_file():
+        with pytest.raises(Invalid, match=r"a run's folder, but config\.json is no file"):
             RunFolder(run.path, CONFIG)
         return
     (run.path / "metrics.csv").write_text("cycle\n1\n")
@@ -155,3 +156,17 @@ def test_the_folder_stays_locked_until_it_is_closed(tmp_path):
     third = made()
     third.train(cycles=3)
     assert third.counters.cycles == 3
+
+
+def test_what_a_kill_left_half_written_or_half_removed_is_swept(run):
+    checkpoint.save(run.checkpoints, 3, {}, {"config": run.config})
+    (run.path / "pictures").mkdir()
+    stale = [run.checkpoints / ".removed-2", run.checkpoints / ".partial-4"]
+    for folder in stale:
+        folder.mkdir()
+        (folder / "state.npz").write_text("half")
+    stale += [run.path / ".summary.json.partial", run.path / "pictures" / ".fit-3.png.partial"]
+    for file in stale[2:]:
+        file.write_text("half")
+    run.sweep()
+    assert not any(path.exists() for path in stale) and (run.checkpoints / "3").is_dir()

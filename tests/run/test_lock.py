@@ -47,3 +47,20 @@ def test_a_lock_file_that_says_nothing(tmp_path):
     with pytest.raises(Invalid, match="process unknown is training in it"):
         Lock(tmp_path).take()
     holder.release()
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder"])
+def test_what_is_no_file_is_refused_and_what_a_link_leads_to_stays(tmp_path, kind):
+    folder, outside = tmp_path / "run", tmp_path / "outside"
+    folder.mkdir()
+    outside.write_text("of another's making\n")
+    place = folder / ".lock"
+    if kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    else:
+        place.symlink_to(outside if kind == "link" else "nowhere")
+    with pytest.raises(Invalid, match=r"`.lock` \(.*\) must be a file, or absent: remove it"):
+        Lock(folder).take()
+    assert outside.read_text() == "of another's making\n" and not (folder / "nowhere").exists()
