@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from engine.errors import Invalid
 from engine.run.durable import digest_of, read_json, sync, sync_folder
+from engine.run.plausible import strange
 
 FORMAT, OTHER_FORMAT = 2, "it is of format"  # of what is written here; another one is refused
 KEEP = 3  # newest checkpoints kept; two survive a fault in the newest
@@ -141,6 +142,8 @@ def fault_of(path: Path) -> str | None:
                 return f"{name} has {size} bytes and not the {wanted['bytes']} that the manifest says"
             if digest_of(path / name) != wanted["sha256"]:
                 return f"{name} is not what the manifest says (SHA-256)"
+        if odd := strange(manifest):
+            return odd
         state_of(path, manifest, read=False)
     except Exception as error:  # whatever damage makes a reader raise: the checkpoint before it is there
         return f"{type(error).__name__}: {error}"
@@ -156,6 +159,8 @@ def state_of(path: Path, manifest: Mapping[str, Any], read: bool = True) -> Stat
     forms = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in manifest["variables"].items()}
     with zipfile.ZipFile(path / STATE) as file:
         sizes = {info.filename.removesuffix(".npy"): info for info in file.infolist()}
+    if any(dtype.hasobject or min(shape, default=0) < 0 for shape, dtype in forms.values()):
+        raise ValueError(f"{MANIFEST} describes what no variable is")
     if set(sizes) != set(forms):
         raise ValueError(f"{STATE} does not hold the variables of the manifest")
     for name, (shape, dtype) in forms.items():

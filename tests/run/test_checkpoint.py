@@ -307,3 +307,30 @@ def test_the_checkpoint_that_today_s_format_number_stands_for_is_read(tmp_path):
             stored[name].size for name in stored.files)
     found.train(cycles=6)
     assert checkpoint.fault_of(found.save()) is None
+
+
+@pytest.mark.parametrize("forged", [
+    {"place": {"slot": -4, "updates": {"fit": 4}, "batches": {"data": 4}}},
+    {"place": {"slot": float("nan"), "updates": {"fit": 4}, "batches": {"data": 4}}},
+    {"place": {"slot": 4, "updates": [4] * 5000, "batches": {"data": 4}}},
+    {"seconds": float("nan")}, {"rejected": {"fit": -1}}, {"events": [{"totals": {}}]}, {"surroundings": {"CPUs": 2}},
+    {"variables": {"nets/net/000.kernel": [[6, 2], "O"]}}, {"variables": {"nets/net/000.kernel": [[-6, -2], "f4"]}},
+    {"variables": {"nets/net/000.kernel": [[10**18, 10**18], "float32"]}}, {"variables": []}, {"variables": {"a": 3}},
+    {"files": {"../../config.json": {"bytes": 1, "sha256": ""}}}, {"files": []}, {"cycle": 10**30}, {"format": [2]},
+])
+def test_a_seal_that_is_right_makes_no_facts_true(tmp_path, forged):
+    folder = tmp_path / "run"
+    shutil.copytree(golden.FOLDER, folder)
+    path = folder / "checkpoints" / "4"
+    manifest = checkpoint.manifest_of(path)
+    sizes = manifest["variables"]
+    whole = isinstance(forged.get("variables"), dict)
+    manifest.update({"variables": {**sizes, **forged["variables"]}} if whole else forged)
+    (path / "manifest.json").write_text(json.dumps({**manifest, "sha256": checkpoint._seal(manifest)}))
+    assert checkpoint.fault_of(path)
+    try:
+        found = golden.trainer(folder)
+    except Invalid as error:
+        assert "\n" not in str(error)
+    else:
+        assert not found.continued and found.counters.cycles == 0
