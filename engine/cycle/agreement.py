@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.cycle.failing import CannotTake
 from engine.cycle.reads import Reads
 from engine.cycle.symbolic import Specs
 from engine.cycle.trace import Traced, survey, trace
@@ -61,9 +62,9 @@ def _each(reads: Reads, place: str, traced: Callable[[Reads], Traced]) -> list[T
     for at in shorter:
         try:
             found.append(traced(at))
-        except Invalid:
-            raise
         except Exception as error:
+            if isinstance(error, Invalid) and not isinstance(error, CannotTake):
+                raise
             lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
             raise Invalid(f"`{place}{_where(at)}` ({lines[0]}) must run, as in the longest bucket: shapes must not be "
                           "those of one length; a net that is built for any is net.build([None, None])") from error

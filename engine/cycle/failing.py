@@ -13,6 +13,10 @@ from engine.errors import Invalid
 from engine.strategy import Nets
 
 
+class CannotTake(Invalid):
+    """A net cannot take what it is given."""
+
+
 @contextmanager
 def _layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]]:
     """Meanwhile, notes which layer was given which shapes when it raised what; the innermost first."""
@@ -50,5 +54,5 @@ def told_by_layer(nets: Nets, place: str) -> Iterator[None]:
             name = next((name for name, net in nets.items() if any(net is each for each, *_ in failed)), layer.name)
             text = re.sub("\x1b[^m]*m", "", (str(first).split("\x1b[1m")[1:] or [str(first)])[0]).strip()
             given = " and ".join(map(str, shapes))
-            raise Invalid(f"`net {name}` (layer {layer.name} given {given}, in {place}) must be one for such inputs: "
-                          f"{text.splitlines()[0]}") from error
+            raise CannotTake(f"`net {name}` (layer {layer.name} given {given}, in {place}) must be one for such "
+                             f"inputs: {text.splitlines()[0]}") from error

@@ -39,7 +39,7 @@ def _place(value: Any) -> bool:
 def _best(value: Any) -> bool:
     return isinstance(value, dict) and (not value or (
         _count(value.get("cycle")) and isinstance(value.get("metric"), str) and _number(value.get("value"))
-        and _seconds(value.get("epoch")) and _seconds(value.get("seconds"))))
+        and _seconds(value.get("epoch", 0.0)) and _seconds(value.get("seconds", 0.0))))
 
 
 def _events(value: Any) -> bool:

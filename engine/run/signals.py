@@ -18,6 +18,7 @@ PATIENCE = 4.0  # seconds that the main thread has to serve a signal by itself
 # SIGHUP is left alone where it is ignored, as under nohup.
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGQUIT")
                 if hasattr(signal, name))
+ALWAYS = tuple(signum for signum in SIGNALS if signum.name in ("SIGINT", "SIGTERM", "SIGQUIT"))  # ignored or not
 
 
 class Interrupted(Exception):
@@ -67,7 +68,7 @@ class Watch:
         """Signals are collected inside; outside they do what they did before."""
         try:
             before = {signum: signal.signal(signum, self._handle) for signum in SIGNALS
-                      if signal.getsignal(signum) != signal.SIG_IGN or signum in (signal.SIGINT, signal.SIGTERM)}
+                      if signal.getsignal(signum) != signal.SIG_IGN or signum in ALWAYS}
         except ValueError:  # not the main thread: signals are not ours
             yield self
             return
