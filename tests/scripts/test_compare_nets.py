@@ -39,7 +39,7 @@ def test_smoke_and_bad_names_before_anything_is_trained(tmp_path):
     done = run_process("compare_nets.py", "--nets", "mlp", "branching", "--plan", "eager", "--smoke", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("smoke passed") == 2
-    for options, line in ((("--nets", "mlp", "resnet81"), "`net` (resnet81) must be one of"),
+    for options, line in ((("--nets", "mlp", "resnet81"), "`--nets` (resnet81) must be one of"),
                           (("--nets", "mlp", "mlp"), "`--nets` (mlp mlp) must be different nets"),
                           (("--nets", "mlp", "--net-option", "convnet.dropout=0.1"),
                            "`--net-option` (convnet.dropout) must be an argument of one of --nets")):
