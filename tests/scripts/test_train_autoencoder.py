@@ -47,7 +47,7 @@ def test_a_net_that_does_not_fit_is_refused_in_one_line(tmp_path):
                 "conv-autoencoder", "--batch-size", "4", "--run-dir", tmp_path / "run", cwd=tmp_path)
     assert (other.returncode, sides.returncode) == (2, 2)
     assert other.stderr == ("error: `--net` (mlp) must be one of dense-autoencoder, conv-autoencoder, or "
-                            "module:Class\n")
+                            "module:Class; nearest: dense-autoencoder (see --help)\n")
     assert sides.stderr == ("error: `image_shape` ((10, 10, 3)) must have a height and width that are multiples of "
                             "4\n")
     assert not (tmp_path / "run").exists()
