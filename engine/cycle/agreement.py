@@ -38,7 +38,8 @@ def trace_each(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = Non
         _largest(place, each), whole=list(dict.fromkeys(name for traced in each for name in traced.whole)),
         without_gradient=[v for v in longest.without_gradient if all(id(v) in lost for lost in without)],
         weights_move=any(traced.weights_move for traced in each), single=any(traced.single for traced in each),
-        inner_gradient=any(traced.inner_gradient for traced in each), loops=any(traced.loops for traced in each))
+        inner_gradient=any(traced.inner_gradient for traced in each), loops=any(traced.loops for traced in each),
+        pools=any(traced.pools for traced in each))
 
 
 def survey_each(function: Callable[..., Any], nets: Nets, reads: Reads, place: str, state: Specs | None = None

@@ -26,7 +26,9 @@ def _layers_that_fail() -> Iterator[list[tuple[Any, list[list[int]], Exception]]
     @functools.wraps(call)
     def noting(layer: Any, *args: Any, **options: Any) -> Any:
         try:
-            return call(layer, *args, **options)
+            result = call(layer, *args, **options)
+            found.clear()  # whoever called it has caught what failed inside
+            return result
         except Exception as error:
             found.append((layer, [list(each.shape) for each in tf.nest.flatten((args, options))
                                   if hasattr(each, "shape")], error))

@@ -27,24 +27,30 @@ class Copy(NamedTuple):
 
 
 class Calls:
-    """Runs the engine. A call that fails loses nothing that was before it, or at least no more than a second or so.
+    """Runs the engine. A call that fails loses nothing that was before it, or little.
 
     Data that are read along the way, as pictures from files, may break at any time, those of earlier epochs too: of
     runs on them a copy of the state is in memory, as new as a hundredth of the time allows. From it, or else from the
-    last checkpoint, the updates up to the call are made again, which gives the same bits.
+    last checkpoint, the updates up to the call are made again, which gives the same bits. But not from what is older
+    than the training that ``begin`` began: weights may have been set since. Then the checkpoint itself stands.
 
     Args:
       now: What a checkpoint holds beside tensors.
-      begin: Saves the state in which the process began, if there is no checkpoint yet.
+      save_beginning: Saves the state in which this training began, if there is no checkpoint yet; whether it did.
     """
 
     def __init__(self, engine: StepEngine, keeper: Keeper, facts: RunFacts, now: Callable[[], Facts],
-                 begin: Callable[[], None], say: Callable[[str], None]) -> None:
+                 save_beginning: Callable[[], bool], say: Callable[[str], None]) -> None:
         self._engine, self._keeper, self._facts, self._say = engine, keeper, facts, say
-        self._now, self._begin = now, begin
+        self._now, self._save_beginning = now, save_beginning
         self._copies = any(source.in_sequence for source in engine.sources.values())
         self._copy: Copy | None = None
         self._next = 0.0  # when the next copy is due, by the process's clock
+        self._before = -1  # the newest checkpoint when this training began
+
+    def begin(self) -> None:
+        """A training begins."""
+        self._copy, self._next, self._before = None, 0.0, self._keeper.newest
 
     def run(self, cycles: int) -> Report:
         """Run ``cycles`` cycles. Raises ``Invalid`` for an error of data or loss, in one line."""
@@ -64,10 +70,14 @@ class Calls:
 
     def _made_again(self) -> str:
         cycle, before = self._engine.cycles, self._now()
-        self._begin()
+        if self._copy and self._copy.facts["rollbacks"] != self._engine.rollbacks:
+            self._copy = None  # of what was rolled back
+        mine = self._save_beginning() or self._copy is not None or self._keeper.newest > self._before
         if not self._go_back():
             self._facts.torn = True
             return "nothing is saved: there is no checkpoint"
+        if not mine:
+            return f"of the checkpoints that of cycle {self._engine.cycles} stands"
         if self._engine.cycles < cycle:
             try:
                 self._engine.run(cycle - self._engine.cycles)

@@ -95,11 +95,12 @@ class Session:
     def _train(self, target: int, watch: signals.Watch) -> None:
         if self._rolls_back and not self._facts.continued:
             self.save()
-        elif self._keeper.has_folder and not self._facts.continued and not self.pace.first_call:
+        elif self._keeper.has_folder and not self._facts.continued and self._keeper.newest < 0:
             self._unbegun = self._engine.cycles, self._keeper.copied(), self._now()
         if self._plan == "auto" and not self._engine.place.slot and not self._facts.trial:
             with self._training:
                 self._choose_plan(target)
+        self._calls.begin()
         self._agenda.start(self._facts.restored.get("events", []))
         self._facts.restored = {}
         now = self._clock()
@@ -141,7 +142,7 @@ class Session:
         if not self._training.acquire(blocking=False):
             if self.pace.first_call:
                 return  # within one call
-            save = self._save_beginning  # it compiles, for as long as that takes
+            save: Callable[[], object] = self._save_beginning  # it compiles, for as long as that takes
         else:
             save = self._save_before_event
         try:
@@ -150,9 +151,10 @@ class Session:
             signals.leave(signum, f"no checkpoint could be saved ({error}), the last one stands")
         signals.leave(signum, self._kept_safe())
 
-    def _save_beginning(self) -> None:
+    def _save_beginning(self) -> bool:
         if self._unbegun:  # of a continued run the checkpoint is there
             self._keeper.write(*self._unbegun, set())
+        return self._unbegun is not None
 
     def _save_before_event(self) -> None:
         self._keeper.save(self._engine.cycles, self._now(again=True), self._facts.worth_keeping)

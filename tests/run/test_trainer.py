@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from engine import ArraySource, BadUpdate, DatasetSource, Event, Every, Interrupted, Invalid, Phase, Trainer, Update
-from engine.run import checkpoint
+from engine.run import checkpoint, recovery
 from engine.run.pace import Pace
 from tests import toys
 
@@ -567,3 +567,67 @@ def test_an_error_of_the_data_in_mid_training_is_one_line_and_what_was_before_is
     whole = made_alone(give)
     whole.train(cycles=12)
     np.testing.assert_array_equal(bits(trainer), bits(whole))
+
+
+def test_what_is_set_between_two_trainings_is_not_undone_by_going_back(tmp_path):
+    bad = {"at": 100}
+
+    def give():
+        for i in range(40):
+            if i == bad["at"]:
+                raise RuntimeError(f"example {i} is broken")
+            yield {"x": toys.POINTS[i], "index": np.int32(i)}
+
+    def trained(until, **options):
+        trainer = made_alone(give, cycles_per_call=1, **options)
+        trainer.train(cycles=3)
+        net = trainer.nets["net"]
+        net.set_weights([weight + 1.0 for weight in net.get_weights()])
+        until(trainer)
+        return trainer
+
+    def fails(trainer):
+        bad["at"] = 36
+        with pytest.raises(Invalid, match="example 36 is broken; it stands at cycle"):
+            trainer.train(cycles=20)
+        bad["at"] = 100
+
+    failed = trained(fails)
+    cycle = failed.counters.cycles
+    assert cycle >= 3
+    np.testing.assert_array_equal(bits(failed), bits(trained(lambda trainer: trainer.train(cycles=cycle))))
+
+
+@pytest.mark.parametrize("saved", [True, False])
+def test_nor_by_going_back_to_a_checkpoint_of_before(tmp_path, saved):
+    keras.utils.set_random_seed(7)
+    strategy = Asserts()
+    strategy.until = 7
+    trainer = Trainer(strategy, {"net": toys.net(1)}, toys.adam(), ArraySource({"x": toys.POINTS}, 8), plan="graph",
+                      say=[].append, run_dir=tmp_path, cycles_per_call=2)
+    trainer.train(cycles=3)
+    if saved:
+        trainer.save()
+    before, net = bits(trainer), trainer.nets["net"]
+    net.set_weights([weight + 1.0 for weight in net.get_weights()])
+    with pytest.raises(Invalid, match="of the checkpoints that of cycle 3 stands$" if saved else "cycle 7 was saved$"):
+        trainer.train(cycles=20)
+    if saved:  # what was set is lost, and what follows from it; nothing is a mixture
+        np.testing.assert_array_equal(bits(trainer), before)
+
+
+def test_a_copy_of_before_a_rollback_is_not_gone_back_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(recovery, "SHARE", 1e-12)  # one copy, at the beginning
+    given = {"number": 0}
+
+    def give():
+        for i in range(40):
+            given["number"] += 1
+            if given["number"] > 100:
+                raise RuntimeError("broken")
+            yield {"x": toys.POINTS[i] * (np.nan if given["number"] == 20 else 1.0), "index": np.int32(i)}
+
+    trainer = made_alone(give, run_dir=tmp_path, on_bad_update="rollback", cycles_per_call=1)
+    with pytest.raises(Invalid, match="broken"):
+        trainer.train(cycles=100)
+    assert trainer.engine.rollbacks == 1
