@@ -93,9 +93,10 @@ class Session:
         return self._facts.now(self._agenda.saved(again))
 
     def _train(self, target: int, watch: signals.Watch) -> None:
+        self._unbegun = None  # what is set between two trainings is not in it
         if self._rolls_back and not self._facts.continued:
             self.save()
-        elif self._keeper.has_folder and not self._facts.continued and self._keeper.newest < 0:
+        elif self._keeper.has_folder and not self._facts.continued and not self.pace.first_call:
             self._unbegun = self._engine.cycles, self._keeper.copied(), self._now()
         if self._plan == "auto" and not self._engine.place.slot and not self._facts.trial:
             with self._training:
