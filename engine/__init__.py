@@ -11,15 +11,18 @@ from engine.data.dataset_source import DatasetSource
 from engine.data.source import ArraySource, Source
 from engine.errors import Invalid
 from engine.noise import Noise
+from engine.reporting.recording import Recording
+from engine.reporting.writer import History, Moment, Start, Writer
 from engine.run.counters import Counters
 from engine.run.environment import prepare
 from engine.run.events import Event, Every
 from engine.run.goal import Goal
 from engine.run.plateau import Plateau
 from engine.run.signals import Interrupted
-from engine.run.trainer import Trainer
 from engine.strategy import Counts, LossStrategy, Phase, Ratio
+from engine.trainer import Trainer
 
 __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
-           "Goal", "Interrupted", "Invalid", "LossStrategy", "Noise", "Phase", "Plateau", "Pull", "Ratio", "Source",
-           "Spike", "StepEngine", "Trainer", "Update", "at", "average_of", "prepare", "weights_of"]
+           "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
+           "Ratio", "Recording", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
+           "average_of", "prepare", "weights_of"]

@@ -153,8 +153,8 @@ def parser(description: str, *, run_dir: str, epochs: float, batch_size: int, le
     made.add_argument("--batch-size", type=whole, default=batch_size, help="examples per batch (default: %(default)s)")
     _add_run(made.add_argument_group("run"), run_dir, epochs, learning_rate)
     often = made.add_argument_group("how often")
-    often.add_argument("--log-every", type=whole, default=100, help="cycles per row of metrics.csv (default: "
-                       "%(default)s)")
+    often.add_argument("--log-every", type=whole, default=None, help="cycles per row of metrics.csv (default: 100, or "
+                       "an epoch where that is shorter)")
     often.add_argument("--evaluate-every", type=positive, default=1.0, help="epochs between evaluations with pictures "
                        "(default: %(default)s)")
     often.add_argument("--checkpoint-every", type=positive, default=checkpoint_every, help="seconds between "

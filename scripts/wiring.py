@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    from engine import BadUpdate, Every, Interrupted, Invalid, Trainer, prepare
+    from engine import BadUpdate, Interrupted, Invalid, Trainer, prepare
     from engine.run.check_phases import one_line
 
     def say(text: str) -> None:
@@ -99,8 +99,9 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
             dataset = cli.load_data(options)
             job = make(options, dataset)
             facts = {**config(options), **remembered.meaning(dataset, job)}
-            trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed,
-                              run_dir=None if options.measure else options.run_dir, config=facts,
+            trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed, held_out=job.held_out,
+                              record=_recording(options, job), config=facts,
+                              run_dir=None if options.measure else options.run_dir,
                               plan=options.plan, precision=options.precision,
                               on_bad_update=options.on_bad_update, say=say, keep=options.keep, **_watches(options))
             if options.check:
@@ -109,7 +110,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
                 print(trainer.measure(**_length(options)))
                 return 0
             say(found.line(dataset, job))
-            return _train(options, job, trainer, Every)
+            return _train(options, job, trainer)
     except Invalid as error:
         print(f"error: {cli.as_typed(error, options)}", file=sys.stderr)
         return 2
@@ -131,43 +132,23 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         return 128 + stop.signum
 
 
-def _train(options: argparse.Namespace, job: Job, trainer: Any, every: Any) -> int:
-    from engine.reporting.recorder import Recorder, strategy_pictures
-
-    target = trainer.cycles_of(**_length(options))
-    recorder = Recorder(trainer, job.held_out, job.draw or strategy_pictures(job.held_out), target, job.at_end)
+def _train(options: argparse.Namespace, job: Job, trainer: Any) -> int:
     job.begin(trainer)  # before the run's own folder: kfold and compare_nets make the one around it
-    trainer.open()
-    try:
-        _record(options, job, trainer, recorder, every, target)
-    finally:
-        trainer.close()
-    figures = "  ".join(f"{name} {value:.4f}" for name, value in recorder.metrics.items())
-    for line in job.tell(trainer, recorder.metrics):
+    metrics = trainer.train(**_length(options)).metrics
+    for line in job.tell(trainer, metrics):
         print(line)
-    print(f"{figures}\n{'smoke passed: nothing was kept' if options.smoke else options.run_dir / 'report.html'}")
+    print("  ".join(f"{name} {value:.4f}" for name, value in metrics.items()))
+    print("smoke passed: nothing was kept" if options.smoke else options.run_dir / "report.html")
     return 0
 
 
-def _record(options: argparse.Namespace, job: Job, trainer: Any, recorder: Any, every: Any, target: int) -> None:
-    """Train to ``target``, all events on; the folder is locked until the last file is written."""
-    from engine import BadUpdate
+def _recording(options: argparse.Namespace, job: Job) -> Any:
+    """What is recorded, and when."""
+    from engine import Every, Recording
 
-    trainer.events = recorder.events(every(cycles=options.log_every), every(epochs=options.evaluate_every),
-                                     every(seconds=options.checkpoint_every))
-    if trainer.continued:
-        at = trainer.counters.cycles
-        trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
-                    f"continues {options.run_dir} at cycle {at} of {target}")
-    finished, stopped = False, ""
-    try:
-        trainer.train(cycles=target)
-        finished = True
-    except BadUpdate as error:
-        stopped = str(error)
-        raise
-    finally:
-        recorder.close(finished, stopped)
+    log = Every(cycles=options.log_every) if options.log_every else None
+    return Recording(log, Every(epochs=options.evaluate_every), Every(seconds=options.checkpoint_every), job.draw,
+                     job.at_end)
 
 
 def _watches(options: argparse.Namespace) -> dict[str, Any]:

@@ -31,7 +31,8 @@ RULES = [
      {"tensorflow", "keras", "numpy"}),
     ("engine/run/*.py", ("engine.errors", "engine.device", "engine.noise", "engine.strategy", "engine.cycle",
                          "engine.data", "engine.run"), {"tensorflow", "keras", "numpy"}),
-    ("engine/reporting/*.py", ("engine.errors", "engine.run", "engine.data.source", "engine.reporting"), PACKAGES),
+    ("engine/reporting/*.py", ("engine.errors", "engine.run", "engine.cycle.health", "engine.data.source",
+                               "engine.reporting", "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),
     ("scripts/gpu/*.py", ("engine", "losses", *BESIDE, "tests.faults"), PACKAGES),
     ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch"}),

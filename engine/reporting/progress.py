@@ -1,12 +1,16 @@
 """Progress: a bar on a terminal, plain lines elsewhere."""
 
+import math
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 from tqdm import tqdm
 
-BAR = "{percentage:3.0f}%|{bar:12}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]{postfix}"
+from engine.reporting.writer import Moment, Start, Writer
+
+BAR = "{desc} {percentage:3.0f}%|{bar:10}| [{elapsed}<{remaining}, {rate_noinv_fmt}]{postfix}"
 
 
 class _Bar(tqdm):
@@ -33,59 +37,53 @@ def digits(value: float) -> str:
     return f"{value:#.4g}".rstrip(".")
 
 
-def describe(cycles: int, epoch: float, terms: Mapping[str, float], unit: str = "cycle") -> str:
-    """One line of text: ``cycle 1200  epoch 2.56  elbo/objective 251.3  elbo/kl 16.52``.
+def describe(cycles: int, epoch: float, terms: Mapping[str, float]) -> str:
+    """One line of text: ``cycle 1200  epoch 2.56  elbo/objective 251.3  elbo/kl 16.52``."""
+    return "  ".join([f"cycle {cycles}", f"epoch {epoch:.2f}",
+                      *(f"{name} {digits(value)}" for name, value in terms.items())])
+
+
+class Progress(Writer):
+    """How far the training is. Draws a bar if ``stream`` is a terminal; otherwise only ``line`` writes.
 
     Args:
-      cycles: Cycles done since the start of the run.
-      epoch: Epochs done since the start of the run.
-      terms: {"<phase>/<term>": mean}.
-      unit: The word for what is counted.
-    """
-    return "  ".join([f"{unit} {cycles}", *_words(epoch, terms)])
-
-
-def _words(epoch: float, terms: Mapping[str, float]) -> list[str]:
-    return [f"epoch {epoch:.2f}", *(f"{name} {digits(value)}" for name, value in terms.items())]
-
-
-class Progress:
-    """How far training is. Draws a bar if ``stream`` is a terminal; otherwise only ``line`` writes.
-
-    Args:
-      total_cycles: Cycles at the end of training, counted from the start of the run.
-      unit: The word for what is counted.
       stream: Where to draw; standard error by default.
-      initial: Cycles done before, in a continued run; they do not count in the rate.
     """
 
-    describe = staticmethod(describe)
-
-    def __init__(self, total_cycles: int, unit: str = "cycle", stream: TextIO | None = None,
-                 initial: int = 0) -> None:
-        self.stream = sys.stderr if stream is None else stream
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream
         self._bar: Any = None
-        if self.stream.isatty():
-            self._bar = _Bar(total=total_cycles, initial=initial, unit=f" {unit}s", file=self.stream,
-                             dynamic_ncols=True, miniters=1, bar_format=BAR)
+        self._epochs, self._beating = 1, threading.Event()
+
+    @property
+    def stream(self) -> TextIO:
+        """Where it is drawn."""
+        return sys.stderr if self._stream is None else self._stream
 
     @property
     def on_terminal(self) -> bool:
         """Is a bar drawn?"""
         return self._bar is not None
 
-    def update(self, cycles: int, epoch: float, terms: Mapping[str, float]) -> None:
-        """Move the bar and show the terms, as many as fit beside it; nothing elsewhere than on a terminal.
-
-        Args:
-          cycles: Cycles done since the start of the run.
-          epoch: Epochs done since the start of the run.
-          terms: {"<phase>/<term>": mean}; the first ones are shown if not all fit.
-        """
-        if self._bar is None:
+    def open(self, start: Start) -> None:
+        """Draw the bar. What was done before, in a continued run, does not count in the rate."""
+        if not self.stream.isatty():
             return
-        self._bar.words = _words(epoch, terms)
-        self._bar.update(cycles - self._bar.n)
+        self._epochs = max(1, math.ceil(start.target / start.cycles_per_epoch - 1e-6))
+        self._bar = _Bar(total=start.target, initial=start.cycle, unit=" cycles", file=self.stream, dynamic_ncols=True,
+                         miniters=1, bar_format=BAR, desc=self._epoch(start.cycle / start.cycles_per_epoch))
+        self._bar.words = ["compiling"]
+        self._bar.refresh()
+        self._beating.clear()
+        threading.Thread(target=self._beat, args=(self._bar,), daemon=True).start()
+
+    def progress(self, moment: Moment, means: Mapping[str, float]) -> None:
+        """Move the bar and show the means, as many as fit beside it; the first ones go before."""
+        self._beating.set()
+        if self._bar is not None:
+            self._bar.words = [f"{_short(name)} {digits(value)}" for name, value in means.items()]
+            self._bar.set_description_str(self._epoch(moment.epoch), refresh=False)
+            self._bar.update(moment.cycle - self._bar.n)
 
     def line(self, text: str) -> None:
         """Write one full line: above the bar on a terminal, plainly elsewhere."""
@@ -96,6 +94,20 @@ class Progress:
 
     def close(self) -> None:
         """Leave the bar as it stands, and end its line."""
+        self._beating.set()
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+    def _epoch(self, epoch: float) -> str:
+        return f"epoch {min(self._epochs, int(epoch + 1e-6) + 1)}/{self._epochs}"
+
+    def _beat(self, bar: _Bar) -> None:
+        """The clock goes on while TensorFlow compiles, until the first progress."""
+        while not self._beating.wait(1.0):
+            bar.refresh()
+
+
+def _short(name: str) -> str:
+    """A phase's objective by the name of the phase alone."""
+    return name.removesuffix("/objective")

@@ -1,112 +1,158 @@
-"""Recorder: the events that turn a run's numbers into what people look at."""
+"""The recorder: what happens along the way of a run, handed to its writers; the report; and the last look."""
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
+from engine.cycle.health import BadUpdate
 from engine.data.source import Source
 from engine.errors import require
 from engine.reporting import pictures
+from engine.reporting.picture_files import PictureFiles
 from engine.reporting.progress import Progress, describe
-from engine.reporting.report import write_report
-from engine.reporting.table import Table, read
+from engine.reporting.recording import Recording
+from engine.reporting.report_file import ReportFile
+from engine.reporting.rows import CSV, Rows
 from engine.reporting.tensorboard import TensorBoard
+from engine.reporting.writer import History, Moment, Start, Writer
 from engine.run.events import Event, Every
-from engine.run.trainer import Trainer
+
+if TYPE_CHECKING:
+    from engine.trainer import Trainer
 
 ROUNDING = 1e-4  # of a mean
 DIVERGED = 1000.0  # times the first objective, or 1
-Drawing = Callable[[Trainer], Mapping[str, Image.Image]]
+SHOWN = 32  # examples in a grid of pictures
 
 
-def strategy_pictures(source: Source, count: int = 32) -> Drawing:
-    """Grids of what the strategy's ``pictures`` gives for the first ``count`` examples of ``source``."""
-    def draw(trainer: Trainer) -> dict[str, Image.Image]:
-        found = trainer.pictures(min(count, source.size), source)
-        return {name: pictures.grid(images, columns=8) for name, images in found.items()}
-    return draw
+def usual_writers(has_folder: bool) -> list[Writer]:
+    """What records a run where nobody says otherwise."""
+    return [Progress(), CSV(), TensorBoard(), PictureFiles(), ReportFile()] if has_folder else [Progress(), Rows()]
 
 
 class Recorder:
-    """Log, evaluation, pictures and checkpoints of one run, into its folder and onto the terminal.
+    """Rows, evaluation, pictures and checkpoints of one run, into its writers.
 
     Args:
-      trainer: With a run folder.
-      held_out: What to evaluate on.
-      draw: Gives the pictures by name.
-      target: Cycles at which the training ends, for the time left.
-      at_end: {part: source}, evaluated once, when the run is finished; its figures are "part/metric".
+      trainer: Whose run it is.
+      held_out: Source to evaluate on; None evaluates nothing, and the pictures are of the training data.
+      recording: What and when.
+      writers: Where to; None for the usual ones.
+
+    Attributes:
+      metrics: The newest evaluation.
+      impossible: Means outside of what the strategy says, and what was said of them.
     """
 
-    def __init__(self, trainer: Trainer, held_out: Source, draw: Drawing, target: int,
-                 at_end: Mapping[str, Source] | None = None) -> None:
-        assert trainer.folder is not None
-        self._trainer, self._held_out, self._draw = trainer, held_out, draw
-        self._at_end = dict(at_end or {})
-        self._path: Path = trainer.folder.path
+    def __init__(self, trainer: "Trainer", held_out: Source | None, recording: Recording | None = None,
+                 writers: Sequence[Writer] | None = None) -> None:
+        self._trainer, self._held_out, self._recording = trainer, held_out, recording or Recording()
+        self._writers = usual_writers(trainer.folder is not None) if writers is None else list(writers)
+        if not any(isinstance(writer, Rows) for writer in self._writers):
+            self._writers.append(Rows())  # for the history
         terms = [f"{phase}/{name}" for phase, names in trainer.term_names.items() for name in names]
-        evaluated = [f"eval/{name}" for name in trainer.metric_names(held_out)]
+        evaluated = [] if held_out is None else [f"eval/{name}" for name in trainer.metric_names(held_out)]
         if trainer.best:
             require(trainer.best.goal.metric in (*terms, *evaluated), "goal", trainer.best.goal.metric,
                     f"one of {', '.join([*evaluated, *terms])}")
-        self._columns = ["cycle", "batches", "epoch", "seconds", *terms, *evaluated]
-        self._table: Table | None = None
-        self._board = TensorBoard(self._path / "tensorboard")
-        self._progress = Progress(target, initial=trainer.counters.cycles)
-        self._row: dict[str, float] = {}
-        self.metrics: dict[str, float] = {}  # the newest evaluation
-        self.impossible: dict[str, str] = {}  # means outside of what the strategy says, and what was said of them
-        trainer.say = self._progress.line
+        self._names = (*terms, *evaluated)
+        self._say = trainer.say
+        self._target = 0
+        self.metrics: dict[str, float] = {}
+        self.impossible: dict[str, str] = {}
 
-    def events(self, log: Every, evaluate: Every, checkpoint: Every) -> list[Event]:
-        """The events, in the order in which they must run: the checkpoint sees complete rows. Opens metrics.csv."""
-        self._table = Table(self._path / "metrics.csv", self._columns)
-        self._table.rewind(self._trainer.counters.cycles)
-        self._trainer.keep("row", lambda: self._row, self._rewind)
-        self._trainer.keep("rows", lambda: self._table.rows if self._table else 0, self._tell_lost)
-        return [Event(Every(seconds=0.2), self._advance), Event(log, self._log), Event(evaluate, self._evaluate),
-                Event(checkpoint, self._checkpoint)]
+    def events(self) -> list[Event]:
+        """The events, in the order in which they must run: the checkpoint sees complete rows."""
+        when = self._recording
+        log = when.log_of(self._trainer.cycles_per_epoch)
+        return [Event(Every(seconds=0.2), self._progress), Event(log, self._log), Event(when.evaluate, self._evaluate),
+                Event(when.checkpoint, self._checkpoint)]
 
-    def close(self, finished: bool, stopped: str = "") -> None:
-        """Write what is open, report.html, and summary.json of a run that is finished or that a fault has ``stopped``.
+    @contextlib.contextmanager
+    def recording(self, target: int) -> Iterator[None]:
+        """Open the writers for a training to cycle ``target``; at its end write the last files, and close."""
+        self._target = target
+        finished, stopped = False, ""
+        with contextlib.ExitStack() as stack:
+            for writer in reversed(self._writers):
+                stack.callback(writer.close)  # of each, in their order, whatever happens
+            self.open(target)
+            try:
+                yield
+                finished = True
+            except BadUpdate as error:
+                stopped = str(error)
+                raise
+            finally:
+                self._end(finished, stopped)
 
-        Nothing if the folder is gone.
-        """
-        self._board.close()
-        self._progress.close()
+    def open(self, target: int) -> None:
+        """Open the writers for a training to cycle ``target``."""
+        trainer, at = self._trainer, self._trainer.counters.cycles
+        folder = trainer.folder
+        start = Start(folder.path if folder else None, self._names, folder.config if folder else {}, at, target,
+                      trainer.cycles_per_epoch, lambda line: trainer.say(line))
+        for writer in self._writers:
+            writer.open(start)
+        if any(type(writer).line is not Writer.line for writer in self._writers):
+            trainer.say = self._line
+        trainer.keep("recorded", lambda: True, lambda _: self._rewind())
+        for writer in self._writers:
+            for name, (get, put) in writer.kept().items():
+                trainer.keep(name, get, put)
+        if trainer.continued and folder:
+            trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
+                        f"continues {folder.path} at cycle {at} of {target}")
+
+    def close(self) -> None:
+        """Close the writers."""
+        self._trainer.say = self._say
+        for writer in self._writers:
+            writer.close()
+
+    def history(self) -> History:
+        """What the rows say so far."""
+        rows = next((writer.columns() for writer in self._writers if isinstance(writer, Rows)), {})
+        return History(rows, self.metrics)
+
+    def _end(self, finished: bool, stopped: str) -> None:
+        """The open row, and summary.json of a run that is finished or that a fault has ``stopped``."""
+        folder = self._trainer.folder
+        if folder and not finished and not (folder.path / "config.json").exists():
+            return  # it is gone
+        self._tell("flush")
         if finished:
-            self._check()
-        elif not (self._path / "config.json").exists():
-            return
-        self._flush()
-        assert self._trainer.folder is not None
-        summary = self._trainer.folder.read("summary.json")
-        told = summary.get("metrics") if summary.get("cycles") == self._trainer.counters.cycles else None
-        if finished and isinstance(told, dict):
-            self.metrics = told  # nothing was left to do
-        elif finished:
-            self.metrics = self.metrics or self._trainer.evaluate(self._held_out)
-            for part, source in self._at_end.items():
-                found = self._trainer.evaluate(source)
-                self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
-            self._trainer.folder.write("summary.json", self._summary())
-        elif stopped:
-            self._trainer.folder.write("summary.json", {**self._summary(), "stopped": stopped})
+            self._last_look()
+        if folder and (finished or stopped):
+            folder.write("summary.json", self._summary() | ({"stopped": stopped} if stopped else {}))
         self._tell_divergence()
-        write_report(self._path)
+        self._trainer.say = self._say
+
+    def _last_look(self) -> None:
+        """The metrics at the end, those of the parts that wait for it among them."""
+        folder = self._trainer.folder
+        summary = folder.read("summary.json") if folder else {}
+        told = summary.get("metrics") if summary.get("cycles") == self._trainer.counters.cycles else None
+        if isinstance(told, dict):
+            self.metrics = told  # nothing was left to do
+            return
+        if not self.metrics and self._held_out is not None:
+            self.metrics = self._trainer.evaluate(self._held_out)
+        for part, source in self._recording.at_end.items():
+            found = self._trainer.evaluate(source)
+            self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
 
     def _summary(self) -> dict[str, Any]:
         return {"metrics": self.metrics, **self._trainer.summary(), "impossible": list(self.impossible.values())}
 
     def _tell_divergence(self) -> None:
         """Numbers that stay finite may have lost all sense."""
-        path = self._path / "metrics.csv"
-        for name, values in (read(path) if path.is_file() else {}).items():
-            there = [value for value in values if np.isfinite(value)] if name.endswith("/objective") else []
-            if there and abs(there[-1]) > min(DIVERGED * max(1.0, abs(there[0])), DIVERGED**3):
+        for name, there in self.history().items():
+            if name.endswith("/objective") and len(there := there[np.isfinite(there)]) and \
+                    abs(there[-1]) > min(DIVERGED * max(1.0, abs(there[0])), DIVERGED**3):
                 self._trainer.say(f"warning: {name} is {there[-1]:.4g}, and was {there[0]:.4g} at first: the training "
                                   "has diverged; take a smaller learning rate")
 
@@ -120,75 +166,67 @@ class Recorder:
                                          f"be from {low:g} to {high:g}: look at the data's labels and scale")
                 self._trainer.say(f"warning: {self.impossible[name]}")
 
-    def _advance(self, trainer: Trainer, means: Mapping[str, float]) -> None:
-        self._progress.update(trainer.counters.cycles, trainer.counters.epoch, means)
+    def _progress(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+        for writer in self._writers:
+            writer.progress(self._moment(), means)
 
-    def _log(self, trainer: Trainer, means: Mapping[str, float]) -> None:
+    def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
         self._note(means)
-        if not self._progress.on_terminal:
-            self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
+        if not any(isinstance(writer, Progress) and writer.on_terminal for writer in self._writers):
+            self._line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
         trainer.note(means)
 
-    def _evaluate(self, trainer: Trainer, means: Mapping[str, float]) -> None:
-        self.metrics = trainer.evaluate(self._held_out)
-        values = {f"eval/{name}": value for name, value in self.metrics.items()}
-        self._note(values)
-        self._progress.line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
-        drawn = self._draw(trainer)
-        for name, image in drawn.items():
-            self._save(image, f"{name}-{trainer.counters.cycles}.png")
-        self._board.images(trainer.counters.cycles, {name: np.asarray(image) for name, image in drawn.items()})
+    def _evaluate(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+        values: dict[str, float] = {}
+        if self._held_out is not None:
+            self.metrics = trainer.evaluate(self._held_out)
+            values = {f"eval/{name}": value for name, value in self.metrics.items()}
+            self._note(values)
+            self._line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
+        drawn = self._drawn()
+        if drawn:
+            self._tell("images", self._moment(), {name: np.asarray(image) for name, image in drawn.items()})
+        self._tell("flush")
         trainer.note(values)
 
-    def _save(self, image: Image.Image, name: str) -> None:
-        folder = self._path / "pictures"
+    def _drawn(self) -> Mapping[str, Image.Image]:
+        if self._recording.draw is not None:
+            return self._recording.draw(self._trainer)
+        source = self._held_out or self._trainer.data
+        found = self._trainer.pictures(min(SHOWN, source.size), source)
+        return {name: pictures.grid(images, columns=8) for name, images in found.items()}
+
+    def _checkpoint(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+        self._tell("flush")
+        trainer.save()
+
+    def _rewind(self) -> None:
+        """The run goes on from a checkpoint."""
+        for writer in self._writers:
+            writer.rewind(self._trainer.counters.cycles)
+
+    def _note(self, values: Mapping[str, float]) -> None:
+        self._tell("scalars", self._moment(), values)
+        self._look_at(values)
+
+    def _moment(self) -> Moment:
+        counters = self._trainer.counters
+        return Moment(counters.cycles, counters.batches, counters.epoch, self._trainer.seconds)
+
+    def _line(self, text: str) -> None:
+        for writer in self._writers:
+            writer.line(text)
+
+    def _tell(self, what: str, *given: Any) -> None:
+        """Have each writer do it. Raises ``Invalid`` if the run's folder was removed: nothing makes it again."""
+        self._check()
         try:
-            folder.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
-            pictures.save(image, folder / name, parents=False)
+            for writer in self._writers:
+                getattr(writer, what)(*given)
         except FileNotFoundError:
             self._check()
             raise
 
-    def _checkpoint(self, trainer: Trainer, means: Mapping[str, float]) -> None:
-        self._flush()
-        trainer.save()
-
-    def _rewind(self, row: dict[str, float] | None) -> None:
-        """Go on from a checkpoint whose open row was ``row``."""
-        self._row = dict(row or {})
-        cycles = self._trainer.counters.cycles
-        assert self._table is not None
-        self._table.rewind(int(self._row["cycle"]) - 1 if self._row else cycles)
-        self._board.rewind(cycles)
-
-    def _tell_lost(self, rows: int | None) -> None:
-        """Go on from a checkpoint that was saved when the table had ``rows``."""
-        assert self._table is not None
-        if rows and self._table.rows < rows:
-            self._trainer.say(f"warning: metrics.csv has {self._table.rows} of the {rows} rows that it had at cycle "
-                              f"{self._trainer.counters.cycles}: the others are lost")
-
-    def _note(self, values: Mapping[str, float]) -> None:
-        self._check()
-        counters = self._trainer.counters
-        if self._row.get("cycle") != counters.cycles:
-            self._flush()
-            self._row = {"cycle": counters.cycles, "batches": counters.batches, "epoch": counters.epoch,
-                         "seconds": self._trainer.seconds}
-        self._row.update(values)
-        self._look_at(values)
-        self._board.scalars(counters.cycles, values)
-
     def _check(self) -> None:
-        """Raises ``Invalid`` if the folder was removed: what is written would make it again."""
-        assert self._trainer.folder is not None
-        self._trainer.folder.check()
-
-    def _flush(self) -> None:
-        row, self._row = self._row, {}
-        if row and self._table is not None:
-            try:
-                self._table.write(row)
-            except FileNotFoundError:
-                self._check()
-                raise
+        if self._trainer.folder:
+            self._trainer.folder.check()

@@ -13,46 +13,45 @@ import tensorflow as tf
 from PIL import Image
 
 from engine.errors import require
+from engine.reporting.writer import Moment, Start, Writer
 
 
-class TensorBoard:
-    """Writes event files; the folder and the file come into being with the first value.
+class TensorBoard(Writer):
+    """Writes event files; the folder and the file come into being with the first value. A step is a cycle.
 
     Args:
-      folder: ``tensorboard/`` of a run's folder.
+      folder: Where; None for ``tensorboard/`` of the run's folder.
     """
 
-    def __init__(self, folder: Path | str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Path | str | None = None) -> None:
+        self._folder = None if folder is None else Path(folder)
         self._file: Any = None
 
-    def scalars(self, cycle: int, values: Mapping[str, float]) -> None:
-        """Write numbers.
+    def open(self, start: Start) -> None:
+        """Note where."""
+        self._folder = self._folder or (start.folder and start.folder / "tensorboard")
+        require(self._folder, "TensorBoard folder", None, "given for a run without a run_dir")
 
-        Args:
-          cycle: The counter that TensorBoard calls step.
-          values: {"<phase>/<term>" or "eval/<metric>": number}.
-        """
+    @property
+    def folder(self) -> Path:
+        """Where the event files are."""
+        assert self._folder is not None
+        return self._folder
+
+    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+        """Write numbers."""
         if values:
-            self._write(cycle, [_value(name, "scalars", tf.make_tensor_proto(float(value), tf.float32))
+            self._write(moment.cycle, [_value(name, "scalars", tf.make_tensor_proto(float(value), tf.float32))
                                 for name, value in values.items()])
 
-    def images(self, cycle: int, grids: Mapping[str, np.ndarray]) -> None:
-        """Write pictures.
-
-        Args:
-          cycle: The counter that TensorBoard calls step.
-          grids: {name: uint8 array [h, w, 3]}, as ``numpy.asarray(pictures.grid(...))`` gives it.
-
-        Raises:
-          Invalid: for another shape or dtype.
-        """
-        for name, grid in grids.items():
+    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+        """Write pictures. Raises ``Invalid`` for what is not uint8 [h, w, 3]."""
+        for name, grid in images.items():
             fits = grid.ndim == 3 and grid.shape[-1] == 3 and grid.dtype == np.uint8
             require(fits, name, f"{grid.dtype} {list(grid.shape)}", "a picture, uint8 [h, w, 3]")
-        if grids:
-            self._write(cycle, [_value(name, "images", tf.make_tensor_proto(_encoded(grid), tf.string))
-                                for name, grid in grids.items()])
+        if images:
+            self._write(moment.cycle, [_value(name, "images", tf.make_tensor_proto(_encoded(grid), tf.string))
+                                for name, grid in images.items()])
 
     def rewind(self, cycle: int) -> None:
         """Tell TensorBoard that what was written for the cycles after ``cycle`` no longer holds."""

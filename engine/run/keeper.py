@@ -10,7 +10,7 @@ from engine.errors import require
 from engine.run import checkpoint
 from engine.run.folder import RunFolder
 from engine.run.lock import Lock
-from engine.run.writer import Writer
+from engine.run.saving import SavingThread
 
 Facts = dict[str, Any]  # JSON values: all of a run's state that is no tensor
 
@@ -32,7 +32,7 @@ class Keeper:
                  say: Callable[[str], None]) -> None:
         require(isinstance(keep, int) and keep >= 2, "keep", keep, "an integer of at least 2: one may be damaged")
         self._folder, self._variables, self._keep, self._say = folder, variables, keep, say
-        self._writer = Writer()
+        self._thread = SavingThread()
         self._saving = threading.Lock()  # a signal that is overdue is served by another thread
         self._lock = Lock(folder.path) if folder else None
         self._good: dict[Path, bool] = {}  # whether a checkpoint verifies, looked at once
@@ -78,15 +78,27 @@ class Keeper:
                 self._lock.release()
                 self._read = checkpoint.listed(self._folder.checkpoints)
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """As ``open``, until the end of the scope if it was not open before it."""
+        alone = self.open()
+        try:
+            yield
+        finally:
+            if alone:
+                self.close()
+            else:
+                self.wait()
+
     def wait(self) -> None:
         """Until nothing is being written. Raises the writer's error."""
         with self._clearer():
-            self._writer.wait()
+            self._thread.wait()
 
     def check(self) -> None:
         """Raise the writer's error, if it had one; ``Invalid`` if the folder is gone."""
         with self._clearer():
-            self._writer.check()
+            self._thread.check()
         if self._folder:
             self._folder.check()
 
@@ -129,7 +141,7 @@ class Keeper:
         folder.check()
         facts = {**facts, "config": folder.config}
 
-        self._writer.start(lambda: self._written(checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also,
+        self._thread.start(lambda: self._written(checkpoint.save(folder.checkpoints, cycle, state, facts, keep, also,
                                                                  self._is_good)))
         if wait:
             self.wait()

@@ -53,15 +53,8 @@ class Session:
         require(not self._facts.torn, "Trainer", f"after cycle {self._engine.cycles}",
                 "made anew: an update failed half-way")
         self.started = self.started or environment.age()
-        alone = self._keeper.open()
-        try:
-            with signals.Watch(self.overdue).watching() as watch:
-                self._train(target, watch)
-        finally:
-            if alone:
-                self._keeper.close()
-            else:
-                self._keeper.wait()
+        with self._keeper.held(), signals.Watch(self.overdue).watching() as watch:
+            self._train(target, watch)
 
     def save(self, wait: bool = True) -> Path | None:
         """A checkpoint now; in an event one when all that are due have acted."""

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from engine.errors import require
 from engine.run.state import variables_of
-from engine.run.trainer import Trainer
 from engine.strategy import LossStrategy
 from engine.testing.phase import try_phase
+from engine.trainer import Trainer
 
 Make = Callable[..., Trainer]
 

@@ -51,7 +51,7 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
 
     plain_tf.set_threads(settings["threads"])
 
-    from engine import Event, Every, Trainer, prepare
+    from engine import Event, Every, Recording, Trainer, prepare
     from engine.reporting.recorder import Recorder
 
     prepare(0, workload.precision)
@@ -59,11 +59,13 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     folder = tempfile.TemporaryDirectory()
     trainer = Trainer(strategy(workload), nets, plain_tf.make_optimizers(workload, nets), source(workload, arrays),
                       run_dir=Path(folder.name) / "run", precision=workload.precision,
-                      plan="graph" if settings["plan"] == "auto" else settings["plan"])
+                      plan="graph" if settings["plan"] == "auto" else settings["plan"], record=False)
     held_out = source(workload, {name: array[:workload.batch_size] for name, array in arrays.items()})
-    recorder = Recorder(trainer, held_out, lambda trainer: {}, target=10**9)
-    events = recorder.events(Every(cycles=100), Every(epochs=10**6), Every(seconds=CHECKPOINT_SECONDS))
-    trainer.events = [Event(event.when, event.what, at_end=False) for event in events]
+    recorder = Recorder(trainer, held_out, Recording(Every(cycles=100), Every(epochs=10**6),
+                                                     Every(seconds=CHECKPOINT_SECONDS), lambda trainer: {}))
+    trainer.events = [Event(event.when, event.what, at_end=False) for event in recorder.events()]
+    trainer.open()
+    recorder.open(target=10**9)
 
     def run(cycles: int) -> int:
         trainer.train(cycles=trainer.counters.cycles + cycles)

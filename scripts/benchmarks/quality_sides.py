@@ -48,9 +48,8 @@ def _ours(point: dict[str, Any], score: Score) -> None:
     import train_classifier
 
     import nets
-    from engine import Event, Every, Trainer, Update, prepare
+    from engine import Event, Every, Recording, Trainer, Update, prepare
     from engine.data.augment import scale
-    from engine.reporting.recorder import Recorder, strategy_pictures
     from losses.strategies import VAE, Supervised
 
     prepare(point["seed"])
@@ -63,21 +62,17 @@ def _ours(point: dict[str, Any], score: Score) -> None:
         return train_classifier.pictures(trainer, strategy, held_out, dataset.classes)
 
     with tempfile.TemporaryDirectory(prefix="phaseloop-quality-") as folder:
+        def judge(trainer: Any, means: Any) -> None:
+            if score(trainer.metrics[GOALS[point["workload"]].figure]):
+                trainer.stopped = "the goal is reached"
+
         trainer = Trainer(strategy, {net: _net(point, dataset, nets.create)},
                           Update(keras.optimizers.Adam(RATE), average=point["average"] or None),
                           dataset.source("train", BATCH, point["seed"], scale, names), seed=point["seed"],
-                          run_dir=Path(folder, "run"), plan=point["plan"])
-        target = trainer.cycles_of(epochs=point["epochs"])
-        recorder = Recorder(trainer, held_out, mistakes if classify else strategy_pictures(held_out), target)
-
-        def judge(trainer: Any, means: Any) -> None:
-            if score(recorder.metrics[GOALS[point["workload"]].figure]):
-                trainer.stopped = "the goal is reached"
-
-        trainer.events = [*recorder.events(Every(cycles=100), Every(epochs=1), Every(seconds=60)),
-                          Event(Every(epochs=1), judge, at_end=False)]
-        trainer.train(cycles=target)
-        recorder.close(finished=False)
+                          held_out=held_out, run_dir=Path(folder, "run"), plan=point["plan"],
+                          record=Recording(Every(cycles=100), draw=mistakes if classify else None),
+                          events=[Event(Every(epochs=1), judge, at_end=False)])
+        trainer.train(epochs=point["epochs"])
 
 
 def _keras(point: dict[str, Any], score: Score) -> None:

@@ -39,9 +39,9 @@ def main(point: Point) -> int:
         until = time.monotonic() + WAIT
         while not stopped.exists() and time.monotonic() < until:
             time.sleep(0.2)
-        trainer, recorder = workloads.make(point["workload"], point["plan"], folder / "parts")
+        trainer = workloads.make(point["workload"], point["plan"], folder / "parts")
         assert trainer.counters.cycles == STOP, f"continued at cycle {trainer.counters.cycles}, stopped at {STOP}"
-        assert workloads.train(trainer, recorder)
+        assert workloads.train(trainer)
         print(json.dumps({"continued": workloads.state_hash(trainer)}), flush=True)
     return 0
 
@@ -50,8 +50,8 @@ def _stop(point: Point, folder: Path, workloads: Any) -> None:
     """The first part of a run, to a SIGTERM."""
     stop = workloads.each_cycle(
         lambda trainer: trainer.counters.cycles == STOP and os.kill(os.getpid(), signal.SIGTERM))
-    trainer, recorder = workloads.make(point["workload"], point["plan"], folder / "parts", stop)
-    assert not workloads.train(trainer, recorder)
+    trainer = workloads.make(point["workload"], point["plan"], folder / "parts", stop)
+    assert not workloads.train(trainer)
 
 
 def _poison(plan: str) -> Point:

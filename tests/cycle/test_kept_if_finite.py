@@ -118,7 +118,7 @@ def test_a_state_that_is_not_finite_is_named_and_nothing_of_its_update_applied(p
 
 def test_what_a_checkpoint_holds_is_the_last_good_state(tmp_path):
     nets, optimizer = {"net": toys.net(1)}, keras.optimizers.SGD(0.01)
-    trainer = Trainer(toys.Fit(), nets, optimizer, toys.points(), run_dir=tmp_path, plan="graph")
+    trainer = Trainer(toys.Fit(), nets, optimizer, toys.points(), run_dir=tmp_path, record=False, plan="graph")
     trainer.train(cycles=3)
     good = nets["net"].get_weights()
     optimizer.learning_rate.assign(1e38)

@@ -135,7 +135,7 @@ def test_a_run_with_other_repeats_is_another_run(tmp_path):
 
     def trainer(repeats):
         return Trainer(Repeated(repeats=repeats), {"net": toys.net(1)}, toys.adam(), toys.points(), plan="graph",
-                       run_dir=tmp_path / "run")
+                       run_dir=tmp_path / "run", record=False)
 
     trainer(1).train(cycles=2)
     with pytest.raises(Invalid, match="repeats"):

@@ -47,9 +47,9 @@ class Found:
 def train(name, plan, folder, board, out, operation=()):
     """One process of a run, to the end or to its kill."""
     watched.watch_saves(board, *operation or (0, "", 0), lambda: os.kill(os.getpid(), signal.SIGKILL))
-    trainer, recorder = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
+    trainer = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
     watched.watch_cycles(trainer, board)
-    assert workloads.train(trainer, recorder, CYCLES)
+    assert workloads.train(trainer, CYCLES)
     out.write_text(f"{workloads.state_hash(trainer)} {workloads.table_hash(folder)}")
 
 

@@ -81,7 +81,8 @@ def session(source, plan, run_dir, stop=None, harshly=False):
     noting = Noting()
     updates = {"twice": toys.adam(), "once": toys.adam()}
     save = Event(Every(cycles=4), lambda trainer, means: trainer.save())
-    trainer = Trainer(noting, {"net": toys.net(1)}, updates, source, plan=plan, run_dir=run_dir, cycles_per_call=5,
+    trainer = Trainer(noting, {"net": toys.net(1)}, updates, source, plan=plan, run_dir=run_dir, record=False,
+                      cycles_per_call=5,
                       events=[save, Event(Every(cycles=1), interrupt)] if stop else [])
     start = trainer.engine.place.slot
     try:

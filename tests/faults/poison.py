@@ -78,6 +78,7 @@ def make(plan, policy, folder=None, events=(), say=lambda line: None):
                        transform=strategy.transform)
     updates = {name: keras.optimizers.Adam(1e-2) for name in UPDATES}
     trainer = Trainer(strategy, {name: toys.net(1) for name in UPDATES}, updates, data, plan=plan, run_dir=folder,
+                      record=False,
                       events=events, on_bad_update=policy, spike=SPIKE, cycles_per_call=CYCLES, say=say)
     return strategy, trainer
 

@@ -31,8 +31,8 @@ from tests.nets.test_conformance import CASES
 
 def once(name, plan, folder, out):
     """One whole run; its hashes."""
-    trainer, recorder = workloads.make(name, plan, folder)
-    workloads.train(trainer, recorder)
+    trainer = workloads.make(name, plan, folder)
+    workloads.train(trainer)
     Path(out).write_text(f"{workloads.state_hash(trainer)} {workloads.table_hash(folder)}")
 
 

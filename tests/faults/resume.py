@@ -20,8 +20,8 @@ def whole(name, plan, folder, hashes):
     """The run that is never stopped; writes its state's hash at each cycle, and its table's."""
     found = []
     note = workloads.each_cycle(lambda trainer: found.append(workloads.state_hash(trainer)))
-    trainer, recorder = workloads.make(name, plan, folder, note)
-    assert workloads.train(trainer, recorder)
+    trainer = workloads.make(name, plan, folder, note)
+    assert workloads.train(trainer)
     found[workloads.CYCLES - 1:] = [workloads.state_hash(trainer)]  # at_end is off: the last cycle's is taken here
     Path(hashes).write_text("\n".join([*found, workloads.table_hash(folder)]))
 
@@ -30,8 +30,8 @@ def link(name, plan, folder, cycle, out):
     """One process: from where the run stands to ``cycle``, and there a SIGTERM; at the last cycle the end."""
     stop = workloads.each_cycle(
         lambda trainer: trainer.counters.cycles >= cycle and os.kill(os.getpid(), signal.SIGTERM))
-    trainer, recorder = workloads.make(name, plan, folder, *[stop] * (cycle < workloads.CYCLES))
-    finished = workloads.train(trainer, recorder)
+    trainer = workloads.make(name, plan, folder, *[stop] * (cycle < workloads.CYCLES))
+    finished = workloads.train(trainer)
     assert finished == (cycle == workloads.CYCLES) and trainer.counters.cycles == cycle
     Path(out).write_text(workloads.state_hash(trainer))
 

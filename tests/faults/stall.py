@@ -65,6 +65,7 @@ def measure(repeats):
     with tempfile.TemporaryDirectory() as folder:
         events = [Event(Every(cycles=1), what, at_end=False) for what in (rest, mark, act)]
         trainer = Trainer(Small(), {"net": net}, keras.optimizers.SGD(1e-6), data, run_dir=Path(folder) / "run",
+                          record=False,
                           cycles_per_call=1, clock=clock, events=events, keep=2)
         size = sum(v.numpy().nbytes for v in variables_of(trainer.engine).values())
         trainer.train(cycles=2 * repeats + 3)

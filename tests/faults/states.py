@@ -1,6 +1,6 @@
 """How a signal comes from inside a state of a run.
 
-Each state is ``state(trainer, recorder, board, send, draw)``: it sets a hook that calls ``send()`` there, once.
+Each state is ``state(trainer, board, send, draw)``: it sets a hook that calls ``send()`` there, once.
 """
 
 import os
@@ -10,13 +10,13 @@ import time
 import tensorflow as tf
 
 from engine import Event, Every
-from engine.reporting import recorder as reporting
+from engine.reporting.report_file import ReportFile
 from tests.faults import watched, workloads
 
 INTERVAL = 5  # cycles between checkpoints
 
 
-def trace(trainer, recorder, board, send, draw):
+def trace(trainer, board, send, draw):
     """While a loss's gradient is traced."""
     gradient, calls = tf.GradientTape.gradient, []
 
@@ -29,7 +29,7 @@ def trace(trainer, recorder, board, send, draw):
     tf.GradientTape.gradient = traced
 
 
-def compiling(trainer, recorder, board, send, draw):
+def compiling(trainer, board, send, draw):
     """In the first call, when all is traced."""
     gradient, newest, wait = tf.GradientTape.gradient, [], draw.uniform(0, 3)
 
@@ -47,7 +47,7 @@ def compiling(trainer, recorder, board, send, draw):
     threading.Thread(target=press, daemon=True).start()
 
 
-def training(trainer, recorder, board, send, draw):
+def training(trainer, board, send, draw):
     """Anywhere in the first three quarters, by cycles: a fast machine would be done before a time."""
     cycle, within = draw.randint(1, 3 * workloads.CYCLES // 4), draw.uniform(0, 0.005)
 
@@ -60,7 +60,7 @@ def training(trainer, recorder, board, send, draw):
     threading.Thread(target=press, daemon=True).start()
 
 
-def evaluation(trainer, recorder, board, send, draw):
+def evaluation(trainer, board, send, draw):
     """In an evaluation that takes about a minute."""
     metrics, evaluate = trainer.strategy.metrics, trainer.evaluate
 
@@ -81,19 +81,19 @@ def batch_size(batch):
     return tf.cast(tf.shape(next(iter(batch.values())))[0], tf.float32)
 
 
-def save(trainer, recorder, board, send, draw):
+def save(trainer, board, send, draw):
     """Before one of a save's file operations."""
     watched.watch_saves(board, draw.randint(1, 6), *draw.choice(
         [("mkdir", 1), ("write", 5), ("write", 60), ("fsync", 1), ("fsync", 2), ("rename", 1), ("fsync", 4)]), send)
 
 
-def slow_save(trainer, recorder, board, send, draw):
+def slow_save(trainer, board, send, draw):
     """The same, on a disk that takes 0.3 seconds for each fsync."""
     slow(0.3)
-    save(trainer, recorder, board, send, draw)
+    save(trainer, board, send, draw)
 
 
-def last_save(trainer, recorder, board, send, draw):
+def last_save(trainer, board, send, draw):
     """On the same disk, in the save after the last cycle: training is over, and its state is not on the disk yet."""
     slow(0.3)
     watched.watch_saves(board, workloads.CYCLES // INTERVAL, "fsync", draw.randint(1, 4), send)
@@ -104,20 +104,20 @@ def slow(seconds):
     os.fsync = lambda descriptor: (time.sleep(seconds), fsync(descriptor))
 
 
-def last_event(trainer, recorder, board, send, draw):
+def last_event(trainer, board, send, draw):
     """In the last event of the last cycle."""
     trainer.events = [*trainer.events, Event(Every(cycles=workloads.CYCLES), lambda *_: send(), at_end=False)]
 
 
-def report(trainer, recorder, board, send, draw):
+def report(trainer, board, send, draw):
     """When training is over: the report is being written."""
-    write = reporting.write_report
+    close = ReportFile.close
 
-    def told(path):
+    def told(writer):
         send()
-        write(path)
+        close(writer)
 
-    reporting.write_report = told
+    ReportFile.close = told
 
 
 # State: how, in which plans, how often of fifty. (Those of scripts stand in scripted.py.)

@@ -35,26 +35,22 @@ def victim(state, name, plan, folder, board, signums, seed):
             time.sleep(0.05 * (number > 0))
             board.send(signum)
 
-    trainer, recorder = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
+    trainer = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
     watched.watch_cycles(trainer, board)
-    STATES[state][0](trainer, recorder, board, send, random.Random(seed))
-    finished = False
+    STATES[state][0](trainer, board, send, random.Random(seed))
     try:
         trainer.train(cycles=workloads.CYCLES)
-        finished = True
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return 128 + stop.signum
     except KeyboardInterrupt:
         return 130
-    finally:
-        recorder.close(finished)
 
 
 def to_the_end(name, plan, folder, out):
     """One process that goes on to the end; writes the run's hashes."""
-    trainer, recorder = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
-    assert workloads.train(trainer, recorder)
+    trainer = workloads.make(name, plan, folder, checkpoint_every=INTERVAL)
+    assert workloads.train(trainer)
     out.write_text(f"{workloads.state_hash(trainer)} {workloads.table_hash(folder)}")
 
 

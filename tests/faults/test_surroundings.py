@@ -12,9 +12,9 @@ import time
 import numpy as np
 import pytest
 
-from engine import Event, Every, Invalid, Trainer, prepare
+from engine import Event, Every, Invalid, Recording, Trainer, prepare
 from engine.reporting import table
-from engine.reporting.recorder import Recorder
+from engine.reporting.rows import CSV
 from engine.run import checkpoint
 from tests import toys
 from tests.faults import corrupt, order, poison
@@ -24,30 +24,29 @@ from tests.scripts.running import ENVIRONMENT, ROOT, run_process
 CYCLES = 20
 
 
-def made(folder, *events, clock=time.monotonic):
-    """A Trainer and its Recorder: a row every 3 cycles, a checkpoint every 5."""
+def made(folder, *events, **options):
+    """A Trainer: a row every 3 cycles, a checkpoint every 5."""
     prepare(0)
-    trainer = Trainer(toys.Fit(), {"net": toys.net(4, 1)}, toys.adam(), toys.points(8), run_dir=folder,
-                      say=lambda line: None, clock=clock, cycles_per_call=4)
-    recorder = Recorder(trainer, toys.points(8), lambda trainer: {}, CYCLES)
-    trainer.events = [*recorder.events(Every(cycles=3), Every(cycles=10), Every(cycles=5)), *events]
-    return trainer, recorder
+    options = {"say": lambda line: None, "cycles_per_call": 4, **options}
+    return Trainer(toys.Fit(), {"net": toys.net(4, 1)}, toys.adam(), toys.points(8), held_out=toys.points(8),
+                   run_dir=folder, record=Recording(Every(cycles=3), Every(cycles=10), Every(cycles=5)), events=events,
+                   **options)
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The hashes of the state and of metrics.csv after a run that nothing disturbed."""
     folder = tmp_path_factory.mktemp("whole")
-    trainer, recorder = made(folder)
-    assert train(trainer, recorder, CYCLES)
+    trainer = made(folder)
+    assert train(trainer, CYCLES)
     return state_hash(trainer), table_hash(folder)
 
 
 def goes_on(folder, whole):
     """The run in ``folder`` is continued to the end, with the bits of the undisturbed one."""
-    trainer, recorder = made(folder)
+    trainer = made(folder)
     assert trainer.continued
-    assert train(trainer, recorder, CYCLES)
+    assert train(trainer, CYCLES)
     return (state_hash(trainer), table_hash(folder)) == whole
 
 
@@ -57,9 +56,9 @@ def full(*args, **kwargs):
 
 def test_a_full_disk_in_a_save_leaves_the_last_checkpoint_and_the_run_goes_on(tmp_path, monkeypatch, whole):
     fill = Event(Every(cycles=7), lambda trainer, means: monkeypatch.setattr(np, "savez", full), at_end=False)
-    trainer, recorder = made(tmp_path, fill)
+    trainer = made(tmp_path, fill)
     with pytest.raises(OSError, match="No space left"):
-        train(trainer, recorder, CYCLES)
+        train(trainer, CYCLES)
     assert trainer.counters.cycles < CYCLES
     monkeypatch.undo()
     assert checkpoint.newest(tmp_path / "checkpoints", pytest.fail).name == "5"
@@ -89,9 +88,9 @@ class Half:
 def test_a_full_disk_in_a_log_cuts_a_row_and_the_run_goes_on(tmp_path, monkeypatch, whole):
     fill = Event(Every(cycles=7), lambda trainer, means: monkeypatch.setattr(table, "open", Half, raising=False),
                  at_end=False)
-    trainer, recorder = made(tmp_path, fill)
+    trainer = made(tmp_path, fill)
     with pytest.raises(OSError, match="No space left"):
-        train(trainer, recorder, CYCLES)
+        train(trainer, CYCLES)
     monkeypatch.undo()
     assert not (tmp_path / "metrics.csv").read_bytes().endswith(b"\n")
     assert checkpoint.newest(tmp_path / "checkpoints", pytest.fail).name == "5"
@@ -103,7 +102,7 @@ def test_a_table_that_was_cut_anywhere_behind_the_checkpoint_is_mended(tmp_path,
     def end(trainer, means):
         raise KeyboardInterrupt
 
-    trainer, _ = made(tmp_path, Event(Every(cycles=9), end))
+    trainer = made(tmp_path, Event(Every(cycles=9), end))
     with pytest.raises(KeyboardInterrupt):
         trainer.train(cycles=CYCLES)
     file, rows = tmp_path / "metrics.csv", (tmp_path / "metrics.csv").read_bytes().splitlines(keepends=True)
@@ -117,7 +116,7 @@ def test_rows_of_the_table_that_are_gone_are_told_and_the_state_goes_on(tmp_path
     def end(trainer, means):
         raise KeyboardInterrupt
 
-    trainer, _ = made(tmp_path, Event(Every(cycles=13), end))
+    trainer = made(tmp_path, Event(Every(cycles=13), end))
     with pytest.raises(KeyboardInterrupt):
         trainer.train(cycles=CYCLES)
     file, said = tmp_path / "metrics.csv", []
@@ -127,13 +126,10 @@ def test_rows_of_the_table_that_are_gone_are_told_and_the_state_goes_on(tmp_path
         file.unlink()
     else:
         file.write_bytes(b"".join(lines[:1 + rows]))
-    prepare(0)
-    trainer = Trainer(toys.Fit(), {"net": toys.net(4, 1)}, toys.adam(), toys.points(8), run_dir=tmp_path)
-    recorder = Recorder(trainer, toys.points(8), lambda trainer: {}, CYCLES)
-    trainer.say = said.append
-    trainer.events = recorder.events(Every(cycles=3), Every(cycles=10), Every(cycles=5))
-    assert said == [f"warning: metrics.csv has {rows or 0} of the 4 rows that it had at cycle 10: the others are lost"]
-    assert train(trainer, recorder, CYCLES) and state_hash(trainer) == whole[0]
+    trainer = made(tmp_path, writers=[CSV()], say=said.append)
+    assert train(trainer, CYCLES) and state_hash(trainer) == whole[0]
+    assert said[0] == (f"warning: metrics.csv has {rows or 0} of the 4 rows that it had at cycle 10: the others are "
+                       "lost")
 
 
 def test_a_folder_that_is_removed_under_the_run_is_not_made_again(tmp_path):
@@ -141,7 +137,7 @@ def test_a_folder_that_is_removed_under_the_run_is_not_made_again(tmp_path):
         while (tmp_path / "run").exists():  # a save is renamed by its thread while the folder is listed: once more
             shutil.rmtree(tmp_path / "run", ignore_errors=True)
 
-    trainer, _ = made(tmp_path / "run", Event(Every(cycles=7), remove))
+    trainer = made(tmp_path / "run", Event(Every(cycles=7), remove))
     with pytest.raises(Invalid, match=r"`run_dir` \(.*run\) must be left in place while a process trains in it: its "
                                       r"config.json is gone"):
         trainer.train(cycles=CYCLES)
@@ -157,8 +153,8 @@ def test_a_clock_that_goes_backwards_changes_no_bit_and_stops_no_event(tmp_path,
 
     beat = Event(Every(seconds=2), lambda trainer, means: seen.append((trainer.counters.cycles, trainer.seconds)),
                  at_end=False)
-    trainer, recorder = made(tmp_path, beat, clock=clock)
-    assert train(trainer, recorder, CYCLES)
+    trainer = made(tmp_path, beat, clock=clock)
+    assert train(trainer, CYCLES)
     assert (state_hash(trainer), table_hash(tmp_path)) == whole
     seconds = [second for _, second in seen]
     assert len(seen) >= 2 and seconds == sorted(seconds) and trainer.seconds >= seconds[-1] > 0

@@ -16,9 +16,8 @@ import keras
 import numpy as np
 
 import nets
-from engine import ArraySource, Event, Every, Interrupted, Trainer, Update, prepare
+from engine import ArraySource, Event, Every, Interrupted, Recording, Trainer, Update, prepare
 from engine.data.augment import Chain, Flip, Shift, scale
-from engine.reporting.recorder import Recorder
 from engine.run.state import variables_of
 from losses.strategies import VAE, WGANGP, Binary, Supervised
 
@@ -82,28 +81,23 @@ MAKERS = {**dict(zip(NAMES, (_classifier, _vae, _wgan_gp, _lstm), strict=True)),
 
 
 def make(name, plan, folder, *before, checkpoint_every=5, clock=None, **options):
-    """A Trainer of the workload ``name`` and its Recorder. ``before``: events that come after the Recorder's."""
+    """A Trainer of the workload ``name`` that records. ``before``: events that come after the recorder's."""
     prepare(0)
     strategy, made, updates, data = MAKERS[name]()
     options = {"say": lambda line: None, **options}
-    trainer = Trainer(strategy, made, updates, data, plan=plan, run_dir=folder, **options)
-    recorder = Recorder(trainer, trainer.data, lambda trainer: {}, CYCLES)
-    events = recorder.events(Every(cycles=7), Every(cycles=13), Every(cycles=checkpoint_every))
-    trainer.events = [*events, *before]
-    return trainer, recorder
+    first = next(iter(data.values())) if isinstance(data, dict) else data
+    often = Recording(Every(cycles=7), Every(cycles=13), Every(cycles=checkpoint_every), lambda trainer: {})
+    return Trainer(strategy, made, updates, data, plan=plan, run_dir=folder, held_out=first, record=often,
+                   events=before, **options)
 
 
-def train(trainer, recorder, cycles=CYCLES):
-    """To the end, as a script does it."""
-    finished = False
+def train(trainer, cycles=CYCLES):
+    """To the end, as a script does it; whether that was reached."""
     try:
         trainer.train(cycles=cycles)
-        finished = True
     except Interrupted:
-        pass
-    finally:
-        recorder.close(finished)
-    return finished
+        return False
+    return True
 
 
 def state_hash(trainer):

@@ -5,8 +5,8 @@ import json
 import keras
 import numpy as np
 
-from engine import ArraySource, Every, Trainer
-from engine.reporting.recorder import Recorder
+from engine import ArraySource, Every, Recording, Trainer
+from engine.reporting.rows import CSV
 from losses.strategies import Supervised
 from tests import toys
 
@@ -20,12 +20,9 @@ def test_a_cross_entropy_below_zero_is_told_once(tmp_path):
     said = []
     data = ArraySource({"image": np.zeros((16, 4), np.float32), "label": np.zeros(16, np.int32)}, 8)
     trainer = Trainer(Below(), {"classifier": toys.net(3)}, keras.optimizers.SGD(0.01), data, plan="graph",
-                      run_dir=tmp_path / "run")
-    recorder = Recorder(trainer, data, lambda trainer: {}, target=4)
-    trainer.events = recorder.events(Every(cycles=1), Every(cycles=4), Every(cycles=4))
-    trainer.say = said.append
+                      run_dir=tmp_path / "run", held_out=data, record=Recording(Every(cycles=1)), writers=[CSV()],
+                      say=said.append)
     trainer.train(cycles=4)
-    recorder.close(finished=True)
     told = [line for line in said if "cross_entropy" in line and "warning" in line]
     assert len(told) == 1 and told[0].startswith("warning: classifier/cross_entropy is -")
     assert told[0].endswith("at cycle 1 and can only be from 0 to inf: look at the data's labels and scale")

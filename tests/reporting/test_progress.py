@@ -6,12 +6,14 @@ import io
 import os
 import struct
 import termios
+import time
 from collections.abc import Iterator
 from typing import TextIO
 
 import pytest
 
 from engine.reporting.progress import Progress, describe, digits
+from engine.reporting.writer import Moment, Start
 
 TERMS = {"elbo/objective": 251.26, "elbo/reconstruction": 234.7, "elbo/kl": 16.5201,
          "elbo/gradient_norm": 3.0}
@@ -31,12 +33,18 @@ def terminal(columns: int) -> Iterator[tuple[TextIO, list[bytes]]]:
     os.close(ours)
 
 
+def begin(target: int, cycle: int = 0) -> Start:
+    """A training to ``target``, of 468 cycles an epoch."""
+    return Start(None, (), {}, cycle, target, 468.75, print)
+
+
 def draw(columns: int, initial: int = 0) -> list[str]:
     """What a terminal shows over time: its lines, overwritten ones too."""
     with terminal(columns) as (stream, seen):
-        progress = Progress(2000, stream=stream, initial=initial)
+        progress = Progress(stream)
+        progress.open(begin(2000, initial))
         assert progress.on_terminal
-        progress.update(1200, 2.56, TERMS)
+        progress.progress(Moment(1200, 1200, 2.56, 1.0), TERMS)
         progress.line("a line")
         progress.close()
     return b"".join(seen).decode().replace("\r", "\n").splitlines()
@@ -45,7 +53,6 @@ def draw(columns: int, initial: int = 0) -> list[str]:
 def test_describe() -> None:
     text = describe(1200, 2.5641, {"elbo/objective": 251.26, "elbo/kl": 16.5201})
     assert text == "cycle 1200  epoch 2.56  elbo/objective 251.3  elbo/kl 16.52"
-    assert Progress.describe(3, 0, {}, unit="step") == "step 3  epoch 0.00"
 
 
 @pytest.mark.parametrize(("value", "text"), [
@@ -57,8 +64,9 @@ def test_four_digits(value: float, text: str) -> None:
 
 def test_no_bar_elsewhere_than_on_a_terminal() -> None:
     stream = io.StringIO()
-    progress = Progress(10, stream=stream)
-    progress.update(5, 0.5, TERMS)
+    progress = Progress(stream)
+    progress.open(begin(10))
+    progress.progress(Moment(5, 5, 0.5, 1.0), TERMS)
     assert stream.getvalue() == "" and not progress.on_terminal
     progress.line("checkpoint 5")
     progress.close()
@@ -66,24 +74,23 @@ def test_no_bar_elsewhere_than_on_a_terminal() -> None:
 
 
 def test_the_stream_is_standard_error_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    Progress(10).line("hello")
+    Progress().line("hello")
     assert capsys.readouterr() == ("", "hello\n")
 
 
 def test_a_wide_terminal_shows_all_terms() -> None:
-    shown = [line for line in draw(200) if "1200/2000" in line][-1].strip()
-    assert shown.startswith("60%|") and "cycles/s" in shown
-    assert shown.endswith("], epoch 2.56, elbo/objective 251.3, elbo/reconstruction 234.7, elbo/kl 16.52, "
-                          "elbo/gradient_norm 3.000")
+    shown = [line for line in draw(200) if " 60%" in line][-1].strip()
+    assert shown.startswith("epoch 3/5  60%|") and "cycles/s" in shown
+    assert shown.endswith("], elbo 251.3, elbo/reconstruction 234.7, elbo/kl 16.52, elbo/gradient_norm 3.000")
 
 
 @pytest.mark.parametrize("columns", [60, 80, 110, 130])
 def test_terms_that_do_not_fit_are_left_out_whole(columns: int) -> None:
-    lines = [line for line in draw(columns) if "1200/2000" in line]
+    lines = [line for line in draw(columns) if " 60%" in line]
     assert lines and all(len(line) <= columns for line in lines)
     words = lines[-1].partition("]")[2].strip(", ").split(", ")
-    everything = ["epoch 2.56", *(f"{name} {digits(value)}" for name, value in TERMS.items())]
-    assert words == everything[:len(words)] or words == [""]
+    everything = [f"{name.removesuffix('/objective')} {digits(value)}" for name, value in TERMS.items()]
+    assert words == everything[:len(words)] or (words == [""] and columns < 80)
     assert "elbo/gradient_norm" not in lines[-1]
 
 
@@ -92,4 +99,15 @@ def test_lines_stand_whole_above_the_bar() -> None:
 
 
 def test_a_continued_run_starts_where_it_was() -> None:
-    assert any(line.startswith(" 55%|") and "1100/2000" in line for line in draw(100, initial=1100))
+    assert any(line.startswith("epoch 3/5  55%|") for line in draw(100, initial=1100))
+
+
+def test_the_bar_says_that_it_compiles_and_its_clock_goes_on() -> None:
+    with terminal(100) as (stream, seen):
+        progress = Progress(stream)
+        progress.open(begin(2000))
+        time.sleep(2.3)
+        progress.close()
+    lines = b"".join(seen).decode().replace("\r", "\n").splitlines()
+    assert any("[00:00<" in line and "compiling" in line for line in lines)
+    assert any("[00:02<" in line and "compiling" in line for line in lines)

@@ -17,7 +17,7 @@ def trainer(folder):
     prepare(0)
     net = keras.Sequential([keras.Input((6,)), keras.layers.Dense(2, activation="tanh"), keras.layers.Dense(1)])
     return Trainer(toys.Fit(), {"net": net}, Update(keras.optimizers.Adam(0.01), average=0.9), toys.points(8),
-                   plan="graph", run_dir=folder, resume="always", say=lambda line: None)
+                   plan="graph", run_dir=folder, record=False, resume="always", say=lambda line: None)
 
 
 if __name__ == "__main__":

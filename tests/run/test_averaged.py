@@ -100,7 +100,7 @@ class Taken(Fit):
 def test_a_continued_run_has_the_reestimated_statistics(tmp_path):
     def run(cycles, folder):
         events = [Event(Every(cycles=4), lambda trainer, means: trainer.reestimate(5))]
-        trainer = trainer_of(run_dir=folder, cycles_per_call=2, events=events)
+        trainer = trainer_of(run_dir=folder, record=False, cycles_per_call=2, events=events)
         trainer.train(cycles=cycles)
         return trainer
 

@@ -66,11 +66,12 @@ def test_check_tries_a_bucketed_run(plan):
 
 def test_a_run_continues_with_the_same_buckets_and_not_with_others(tmp_path):
     assert_resumes(lambda **options: trainer(**{"plan": "graph", **options}))
-    trainer(run_dir=tmp_path / "run").save()
+    trainer(run_dir=tmp_path / "run", record=False).save()
     keras.utils.set_random_seed(0)
     with pytest.raises(Invalid, match="buckets"):
         Trainer(Steps(), {"net": net()}, Update(toys.adam(), accumulate=2),
-                BucketedSource({"x": ROWS, "index": INDEX}, 4, (5, 10)), plan="graph", run_dir=tmp_path / "run")
+                BucketedSource({"x": ROWS, "index": INDEX}, 4, (5, 10)), plan="graph", run_dir=tmp_path / "run",
+                record=False)
 
 
 def test_the_trial_chooses_among_plans_and_puts_the_state_back():

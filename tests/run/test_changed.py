@@ -118,7 +118,7 @@ def test_saved_names_do_not_hang_on_what_else_the_process_made(tmp_path):
     def made():
         keras.utils.set_random_seed(0)
         return Trainer(toys.Fit(), {"net": keras.Sequential([Unnamed(), keras.layers.Dense(1)])},
-                       keras.optimizers.Nadam(0.01), toys.points(), run_dir=tmp_path, plan="graph")
+                       keras.optimizers.Nadam(0.01), toys.points(), run_dir=tmp_path, record=False, plan="graph")
 
     first = made()
     first.train(cycles=3)

@@ -58,7 +58,7 @@ def everything(folder):
                                      keras.layers.Dropout(0.5)]),
             "head": toys.net(1)}
     updates = {"fit": Update(toys.adam(), average=0.9), "head": keras.optimizers.SGD(0.1, momentum=0.9)}
-    return Trainer(Everything(), nets, updates, toys.points(), run_dir=folder, precision="float16",
+    return Trainer(Everything(), nets, updates, toys.points(), run_dir=folder, record=False, precision="float16",
                    cycles_per_call=4)
 
 
@@ -215,7 +215,8 @@ def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, n
 
 def test_a_run_continues_from_the_newest_good_checkpoint(tmp_path):
     def make(say=pytest.fail):
-        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, say=say)
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, record=False,
+                       say=say)
 
     first, said = make(), []
     for length in (2, 4):

@@ -122,7 +122,7 @@ def test_an_event_does_not_miss_what_another_one_saves(tmp_path):
             keras.utils.set_random_seed(0)
             events = [Event(Every(cycles=3), lambda trainer, means: trainer.save()), Event(Every(cycles=3), log)]
             return Trainer(toys.Fit(), {"net": toys.net(1)}, keras.optimizers.SGD(0.01), toys.points(),
-                           run_dir=folder, events=events[::order], say=print)
+                           run_dir=folder, record=False, events=events[::order], say=print)
 
         make().train(cycles=3)
         make().train(cycles=6)

@@ -34,6 +34,7 @@ def test_nothing_is_written_before_create(tmp_path):
 
 def test_a_trainer_writes_nothing_before_its_first_save(tmp_path):
     trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path / "run",
+                      record=False,
                       config={"dataset": "points"})
     trainer.check()
     assert list(tmp_path.iterdir()) == []
@@ -44,7 +45,8 @@ def test_a_trainer_writes_nothing_before_its_first_save(tmp_path):
         "dataset": "points", "seed": 0, "plan": "auto", "precision": "float32", "batch_size": 8, "examples": 200,
         "accumulate": {"fit": 1}, "repeats": {"fit": 1}, "weights": {}}
     with pytest.raises(Invalid, match="dataset was 'points' and is 'lines'; seed was 0 and is 1"):
-        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path / "run", seed=1,
+        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path / "run", record=False,
+                seed=1,
                 config={"dataset": "lines"})
 
 
@@ -77,7 +79,7 @@ def test_a_foreign_folder_is_refused_and_left_alone(tmp_path):
     with pytest.raises(Invalid, match=r"`run_dir` \(.*thesis.txt\) must be a folder"):
         RunFolder(tmp_path / "thesis.txt", CONFIG)
     with pytest.raises(Invalid, match="must be new, empty, or the folder of a run"):
-        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path)
+        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, record=False)
     assert contents(tmp_path) == {(tmp_path / "thesis.txt").relative_to(tmp_path): b"do not touch"}
 
 
@@ -145,7 +147,8 @@ def test_a_link_in_the_place_of_a_partial_file_leads_nowhere(run, tmp_path):
 
 def test_the_folder_stays_locked_until_it_is_closed(tmp_path):
     def made():
-        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, plan="graph")
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, record=False,
+                       plan="graph")
 
     first, second = made(), made()
     first.open()

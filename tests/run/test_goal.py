@@ -63,7 +63,8 @@ def trainer(folder, patience, goal=None, said=None):
 
     save = Event(Every(cycles=2), lambda trainer, means: trainer.save(), at_end=False)
     events = [Event(Every(cycles=2), note), save]
-    return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=folder, events=events, keep=2,
+    return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=folder, record=False,
+                   events=events, keep=2,
                    goal=goal or Goal("eval/x", "lower", patience), say=[].append if said is None else said.append)
 
 

@@ -16,6 +16,7 @@ def made(folder=None, said=None, rate=0.1, plateau=None, **options):
                                                                        FIGURES[trainer.counters.cycles - 1]}))
     save = Event(Every(cycles=4), lambda trainer, means: trainer.save(), at_end=False)
     return Trainer(toys.Fit(), {"net": toys.net(1)}, keras.optimizers.SGD(rate), toys.points(), run_dir=folder,
+                   record=False,
                    events=[note, save], controllers=[plateau or Plateau("eval/error", factor=0.5, patience=2)],
                    plan="graph", say=(said if said is not None else []).append, **options)
 

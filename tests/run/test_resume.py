@@ -24,7 +24,7 @@ def made(folder, rate=0.1, strategy=None, resume="same", say=[].append, **update
     keras.utils.set_random_seed(0)
     optimizer = keras.optimizers.SGD(rate, momentum=0.5)
     return Trainer(strategy or toys.Fit(), {"net": toys.net(1)}, Update(optimizer, **update), toys.points(),
-                   run_dir=folder, plan="graph", say=say, resume=resume)
+                   run_dir=folder, record=False, plan="graph", say=say, resume=resume)
 
 
 @pytest.fixture
@@ -61,7 +61,8 @@ def test_always_goes_on_with_what_is_given_now(begun):
     assert json.loads((begun / "config.json").read_text())["updates"]["fit"]["optimizer"]["learning_rate"] == (
         pytest.approx(0.02))
     with pytest.raises(Invalid, match="seed was 0 and is 1"):
-        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), seed=1, run_dir=begun, resume="always")
+        Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), seed=1, run_dir=begun, record=False,
+                resume="always")
 
 
 def test_a_net_that_a_strategy_holds_is_the_same_whatever_else_was_made():

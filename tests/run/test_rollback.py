@@ -35,7 +35,7 @@ def made(folder, bad, say=lambda line: None, events=()):
     prepare(0)
     save = Event(Every(cycles=4), lambda trainer, means: trainer.save(), at_end=False)
     strategy = Poisoned([batch_of(number)[0] for number in bad] or [-1])
-    return Trainer(strategy, {"net": toys.net(1)}, toys.adam(), toys.points(8), run_dir=folder, say=say,
+    return Trainer(strategy, {"net": toys.net(1)}, toys.adam(), toys.points(8), run_dir=folder, record=False, say=say,
                    events=[save, *events], on_bad_update="rollback", cycles_per_call=3, plan="graph")
 
 

@@ -42,13 +42,14 @@ def gan(run_dir=None, events=(), **options):
                                         keras.layers.Dense(1)])}
     rate = keras.optimizers.schedules.ExponentialDecay(1e-2, decay_steps=10, decay_rate=0.5)
     updates = {"critic": toys.adam(rate), "generator": Update(toys.adam(), clip_norm=0.5, average=0.9)}
-    return Trainer(GAN(), nets, updates, toys.points(7), run_dir=run_dir, events=events, **options)
+    return Trainer(GAN(), nets, updates, toys.points(7), run_dir=run_dir, record=False, events=events, **options)
 
 
 def fit(run_dir=None, events=(), strategy=None, **options):
     """A trainer of one phase and a small net: 25 cycles per epoch."""
     keras.utils.set_random_seed(0)
     return Trainer(strategy or toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(8), run_dir=run_dir,
+                   record=False,
                    events=events, **options)
 
 
@@ -147,7 +148,7 @@ def test_a_run_on_a_dataset_continues_where_it_was(tmp_path):
         keras.utils.set_random_seed(0)
         dataset = tf.data.Dataset.from_tensor_slices({"x": toys.POINTS})
         source = DatasetSource(lambda: dataset.shuffle(200, seed=3), 64)  # another order in each of 3-batch epochs
-        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), source, run_dir=run_dir)
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), source, run_dir=run_dir, record=False)
 
     never, first = make(), make(tmp_path)
     never.train(cycles=8)
@@ -456,7 +457,7 @@ def test_a_run_without_a_folder_does_not_say_that_it_saved():
 
 def test_training_on_in_one_process_copies_the_state_no_second_time(tmp_path, monkeypatch):
     trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), plan="graph",
-                      run_dir=tmp_path / "run")
+                      run_dir=tmp_path / "run", record=False)
     copies = []
     copied = trainer._keeper.copied
     monkeypatch.setattr(trainer._keeper, "copied", lambda: copies.append(1) or copied())
@@ -547,7 +548,7 @@ def test_an_error_of_the_data_in_mid_training_is_one_line_and_what_was_before_is
             yield {"x": toys.POINTS[i], "index": np.int32(i)}
 
     def made():
-        return made_alone(give, run_dir=tmp_path, cycles_per_call=call, events=[
+        return made_alone(give, run_dir=tmp_path, record=False, cycles_per_call=call, events=[
             Event(Every(cycles=every), lambda trainer, _: trainer.save(), at_end=False)])
 
     trainer = made()
@@ -604,7 +605,7 @@ def test_nor_by_going_back_to_a_checkpoint_of_before(tmp_path, saved):
     strategy = Asserts()
     strategy.until = 7
     trainer = Trainer(strategy, {"net": toys.net(1)}, toys.adam(), ArraySource({"x": toys.POINTS}, 8), plan="graph",
-                      say=[].append, run_dir=tmp_path, cycles_per_call=2)
+                      say=[].append, run_dir=tmp_path, record=False, cycles_per_call=2)
     trainer.train(cycles=3)
     if saved:
         trainer.save()
@@ -628,7 +629,7 @@ def test_a_copy_of_before_a_rollback_is_not_gone_back_to(tmp_path, monkeypatch):
                 raise RuntimeError("broken")
             yield {"x": toys.POINTS[i] * (np.nan if given["number"] == 20 else 1.0), "index": np.int32(i)}
 
-    trainer = made_alone(give, run_dir=tmp_path, on_bad_update="rollback", cycles_per_call=1)
+    trainer = made_alone(give, run_dir=tmp_path, record=False, on_bad_update="rollback", cycles_per_call=1)
     with pytest.raises(Invalid, match="broken"):
         trainer.train(cycles=100)
     assert trainer.engine.rollbacks == 1

@@ -198,7 +198,8 @@ def test_the_strategys_state_is_put_back_too(monkeypatch):
 def trainer(folder, plan, say=lambda line: None, **options):
     nets = toys.gan_nets()
     updates = {"critic": toys.adam(), "generator": toys.adam()}
-    return Trainer(toys.TinyGAN(), nets, updates, toys.points(), run_dir=folder, plan=plan, say=say, **options), nets
+    return Trainer(toys.TinyGAN(), nets, updates, toys.points(), run_dir=folder, record=False, plan=plan, say=say,
+                   **options), nets
 
 
 def test_a_run_continues_by_the_plan_that_was_chosen(monkeypatch, tmp_path):

@@ -49,7 +49,7 @@ class Method:
         more = self.options()
         more["events"] = [*more.get("events", ()), *options.pop("events", ())]
         return Trainer(self.strategy(**(self.arguments or {})), self.nets(), self.updates(), self.data(), plan=plan,
-                       run_dir=run_dir, say=lambda line: None, **more, **options)
+                       run_dir=run_dir, record=False, say=lambda line: None, **more, **options)
 
     def trained(self, plan: str) -> Trainer:
         """The same after ``cycles`` cycles."""

@@ -1,4 +1,4 @@
-"""Trainer: cycles -> events -> stop."""
+"""Trainer: a strategy, nets, updates and data made into a run that trains, records and continues."""
 
 import sys
 import time
@@ -13,6 +13,9 @@ from engine.cycle.optimizers import check_weights
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.errors import require
+from engine.reporting.recorder import Recorder
+from engine.reporting.recording import Recording
+from engine.reporting.writer import History, Writer
 from engine.run import environment, preflight
 from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
@@ -50,7 +53,11 @@ class Trainer(View):
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
       data: Source of the training batches, or {name: source}: the first one's epochs are the run's.
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
-      run_dir: Where checkpoints and reports go; None for nowhere.
+      held_out: Source to evaluate on along the way.
+      run_dir: Folder of the run: checkpoints, metrics.csv, pictures, report.html, TensorBoard's events; None for none.
+      record: Whether rows, evaluations, pictures and checkpoints are recorded, or a Recording that says when; None:
+        if there is a run_dir.
+      writers: Where to they are recorded, in place of the usual files and the progress bar.
       resume: A run that is in ``run_dir``: continue the "same" one, and refuse one of another configuration, optimizers
         or strategy; "always", with what is given now; or "never".
       config: What else makes two runs the same run, as JSON values; kept in config.json.
@@ -75,11 +82,13 @@ class Trainer(View):
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
-                 data: Source | Mapping[str, Source], *, seed: int = 0, run_dir: Path | str | None = None,
-                 config: Mapping[str, Any] | None = None, plan: str = "auto", precision: str = "float32",
-                 cycles_per_call: int | str = "auto", on_bad_update: str = "stop", spike: Spike | None = None,
-                 goal: Goal | None = None, keep: int = 3, deterministic: bool = True, events: Sequence[Event] = (),
-                 resume: str = "same", controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
+                 data: Source | Mapping[str, Source], *, seed: int = 0, held_out: Source | None = None,
+                 run_dir: Path | str | None = None, record: bool | Recording | None = None,
+                 writers: Sequence[Writer] | None = None, config: Mapping[str, Any] | None = None,
+                 plan: str = "auto", precision: str = "float32", cycles_per_call: int | str = "auto",
+                 on_bad_update: str = "stop", spike: Spike | None = None, goal: Goal | None = None, keep: int = 3,
+                 deterministic: bool = True, events: Sequence[Event] = (), resume: str = "same",
+                 controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
                  say: Callable[[str], None] = _say) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
@@ -90,6 +99,10 @@ class Trainer(View):
         self.data = next(iter(sources.values()))
         self.say = say
         self._plan, self._clock = plan, clock
+        self._held_out, self._writers = held_out, writers
+        self._recorder: Recorder | None = None
+        wanted = run_dir is not None or writers is not None if record is None else record
+        self._recording = (Recording() if wanted is True else wanted) or None
         require(run_dir is not None or on_bad_update != "rollback", "on_bad_update", on_bad_update,
                 "with a run_dir, where the checkpoints to go back to are")
         phases = preflight.check_phases(strategy, self.nets)
@@ -125,8 +138,11 @@ class Trainer(View):
         """What ``evaluate(source)`` gives."""
         return self._figures.of(self.strategy.metrics, source).names
 
-    def train(self, *, cycles: int | None = None, epochs: float | None = None) -> None:
+    def train(self, *, cycles: int | None = None, epochs: float | None = None) -> History:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
+
+        Returns:
+          What was recorded, from the start of the run; empty if nothing is.
 
         Raises:
           Invalid: for a strategy, net or optimizer that was changed since the trainer was made.
@@ -138,7 +154,20 @@ class Trainer(View):
         check_weights(self.nets)
         if not self.engine.place.slot:
             self.engine.restart_averages()  # weights may have been set since the trainer was made
-        self._session.train(target)
+        if self._recording is None:
+            self._session.train(target)
+            return History({}, {})
+        if self._recorder is None:
+            self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
+            self._agenda.events[:0] = self._recorder.events()
+        with self._keeper.held(), self._recorder.recording(target):
+            self._session.train(target)
+        return self._recorder.history()
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The newest evaluation that was recorded."""
+        return dict(self._recorder.metrics) if self._recorder else {}
 
     def open(self) -> None:
         """Make the run's folder and lock it until ``close``; without it ``train`` does, as long as it lasts.

@@ -4,11 +4,11 @@ import threading
 
 import pytest
 
-from engine.run.writer import Writer
+from engine.run.saving import SavingThread
 
 
 def test_a_job_runs_behind_and_the_next_waits_for_it():
-    writer, free, done = Writer(), threading.Event(), []
+    writer, free, done = SavingThread(), threading.Event(), []
     writer.start(lambda: (free.wait(10), done.append("first")))
     assert done == []
     threading.Timer(0.05, free.set).start()
@@ -19,7 +19,7 @@ def test_a_job_runs_behind_and_the_next_waits_for_it():
 
 def test_an_error_is_raised_once_by_whoever_comes_next():
     for meet in (lambda writer: writer.wait(), lambda writer: writer.start(lambda: None), _later):
-        writer = Writer()
+        writer = SavingThread()
         writer.start(_fail)
         with pytest.raises(OSError, match="disk full"):
             meet(writer)
@@ -42,6 +42,6 @@ def _later(writer):
 
 
 def test_nothing_to_wait_for():
-    writer = Writer()
+    writer = SavingThread()
     writer.check()
     writer.wait()

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 
 
-class Writer:
+class SavingThread:
     """Runs one job at a time in a thread of its own. An error in it is raised by the next call here."""
 
     def __init__(self) -> None:

@@ -1,0 +1,37 @@
+"""Recording: what is recorded of a run, and when."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from PIL import Image
+
+from engine.data.source import Source
+from engine.run.events import Every
+
+LOG = 100  # cycles between rows, where an epoch has as many
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What ``Trainer(record=...)`` records, and when.
+
+    Attributes:
+      log: Between rows of metrics.csv; None for 100 cycles, or an epoch where that is shorter.
+      evaluate: Between evaluations of what is held out, each with pictures.
+      checkpoint: Between checkpoints.
+      draw: ``draw(trainer) -> {name: picture}``; None for a grid of what the strategy's ``pictures`` gives.
+      at_end: {part: source}, evaluated once, when the training is finished, as "part/metric".
+    """
+
+    log: Every | None = None
+    evaluate: Every = field(default_factory=lambda: Every(epochs=1))
+    checkpoint: Every = field(default_factory=lambda: Every(seconds=60))
+    draw: Callable[[Any], Mapping[str, Image.Image]] | None = None
+    at_end: Mapping[str, Source] = field(default_factory=dict)
+
+    def log_of(self, cycles_per_epoch: float) -> Every:
+        """When a row is due."""
+        if self.log is not None:
+            return self.log
+        return Every(cycles=LOG) if cycles_per_epoch >= LOG else Every(epochs=1)
