@@ -11,6 +11,7 @@ from engine.data.dataset_source import DatasetSource
 from engine.data.source import ArraySource, Source
 from engine.errors import Invalid
 from engine.noise import Noise
+from engine.opened import Run, open_run
 from engine.reporting.recording import Recording
 from engine.reporting.writer import History, Moment, Start, Writer
 from engine.run.counters import Counters
@@ -24,5 +25,5 @@ from engine.trainer import Trainer
 
 __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
            "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
-           "Ratio", "Recording", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
-           "average_of", "prepare", "weights_of"]
+           "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
+           "average_of", "open_run", "prepare", "weights_of"]

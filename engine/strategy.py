@@ -22,7 +22,7 @@ FIRST = ""  # the first source of the run
 SAME = "same"  # the batch of the phase before
 
 # Names that the engine adds to every phase's terms.
-RESERVED_TERMS = ("objective", "regularization", "gradient_norm")
+RESERVED_TERMS = ("objective", "regularization", "gradient_norm", "learning_rate")
 
 
 class Ratio(NamedTuple):

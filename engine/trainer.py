@@ -28,6 +28,7 @@ from engine.run.folder import RunFolder
 from engine.run.goal import Goal
 from engine.run.identity import identity_of
 from engine.run.keeper import Keeper
+from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
 from engine.run.reestimate import reestimate
 from engine.run.session import Session
@@ -111,6 +112,8 @@ class Trainer(View):
         state = preflight.check_state(strategy)
         identity = identity_of(strategy, phases, chosen, sources, seed=seed, plan=plan, precision=precision)
         self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **identity}, resume)
+        if self.folder:
+            self.folder.parts = parts_of(strategy, self.nets, sources, held_out)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)

@@ -66,6 +66,9 @@ NETS: dict[str, type[keras.Model]] = {
     "googlenet": GoogLeNet,
 }
 
+for _net in NETS.values():  # so that a .keras file of one can be read
+    keras.saving.register_keras_serializable("phaseloop")(_net)
+
 __all__ = [
     "MLP",
     "NETS",

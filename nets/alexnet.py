@@ -6,13 +6,14 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._blocks import STEMS
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._parts import output_dtype, scaled
 from nets._pooling import MaxPool
 
 CHANNELS = 96  # of the first convolution in the paper
 
 
-class AlexNet(keras.Model):
+class AlexNet(Net):
     """Five convolutions with overlapping max pooling, two dense layers with dropout, logits.
 
     Krizhevsky, Sutskever and Hinton, "ImageNet classification with deep convolutional neural networks", NeurIPS

@@ -7,10 +7,11 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class DenseAutoencoder(keras.Model):
+class DenseAutoencoder(Net):
     """Encoder 784-256-128-20, decoder 20-128-256-784: dense layers with ReLU to a linear code and back.
 
     Hinton and Salakhutdinov, "Reducing the dimensionality of data with neural networks", Science 313, 2006,

@@ -4,12 +4,13 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._net import Net
 from nets._parts import output_dtype
 
 HALVINGS = 32  # at most: XLA needs a bound for a gradient, and an infinite norm an end
 
 
-class Branching(keras.Model):
+class Branching(Net):
     """A multilayer perceptron with a loop, a branch, weights that stay as drawn, and one layer used twice.
 
     After "FixedHiddenMLP" in Zhang, Lipton, Li and Smola, "Dive into deep learning", chapter "Builders' guide",

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class ConvAutoencoder(keras.Model):
+class ConvAutoencoder(Net):
     """Two strided convolutions to a linear code, and a dense layer and two transposed convolutions back.
 
     Masci, Meier, Cireşan and Schmidhuber, "Stacked convolutional auto-encoders for hierarchical feature

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class ConvVAE(keras.Model):
+class ConvVAE(Net):
     """Strided convolutions to a latent code and transposed convolutions back, without the noise.
 
     Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014, with the convolutions of Radford, Metz

@@ -5,11 +5,12 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._parts import output_dtype
 from nets._pooling import MaxPool
 
 
-class ConvNet(keras.Model):
+class ConvNet(Net):
     """Two convolutions with max pooling, a dense layer, logits; sized for 28x28 images.
 
     After LeNet-5 (LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document

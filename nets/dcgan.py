@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import output_dtype
 
@@ -33,7 +34,7 @@ def _norm() -> BatchNorm:
     return BatchNorm(momentum=0.9, epsilon=1e-5, gamma_initializer=gamma)
 
 
-class DCGANGenerator(keras.Model):
+class DCGANGenerator(Net):
     """Noise -> image: a dense layer to 7x7 or 4x4, transposed convolutions that double the side, tanh (figure 1).
 
     Args:
@@ -85,7 +86,7 @@ class DCGANGenerator(keras.Model):
         return self.image(x)  # [B, side, side, channels]
 
 
-class DCGANDiscriminator(keras.Model):
+class DCGANDiscriminator(Net):
     """Image -> logit of being real: strided convolutions that halve the side to 7x7 or 4x4, one linear unit.
 
     Batch normalisation makes it a function of the whole batch: give it real and generated images in batches of

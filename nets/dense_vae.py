@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class DenseVAE(keras.Model):
+class DenseVAE(Net):
     """Encoder 784-128-(mean, log_var), decoder 20-128-784: the two halves of a VAE, without its noise.
 
     Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014, appendix C. The draw of z and the loss

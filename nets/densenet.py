@@ -8,6 +8,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets import _blocks
 from nets._blocks import conv, norm
+from nets._net import Net
 from nets._parts import output_dtype
 
 
@@ -46,7 +47,7 @@ class Transition(keras.layers.Layer):
         return tf.nn.avg_pool2d(x, 2, 2, "SAME")
 
 
-class DenseNet(keras.Model):
+class DenseNet(Net):
     """Stem, dense blocks with transitions between them, a last normalisation and ReLU, the mean, logits.
 
     Huang, Liu, van der Maaten and Weinberger, "Densely connected convolutional networks", CVPR 2017, section 3

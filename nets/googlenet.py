@@ -6,6 +6,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._blocks import STEMS
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._parts import output_dtype, scaled
 from nets._pooling import MaxPool
 
@@ -50,7 +51,7 @@ class Inception(keras.layers.Layer):
         return tf.concat(paths, axis=-1)
 
 
-class GoogLeNet(keras.Model):
+class GoogLeNet(Net):
     """A stem, nine Inception blocks in three stages, global average pooling, logits.
 
     Szegedy et al., "Going deeper with convolutions", CVPR 2015, table 1 (6,998,552 parameters at 1000 classes),

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class LinearRegression(keras.Model):
+class LinearRegression(Net):
     """y = X w + b, with any number of features.
 
     The weights start from N(0, 0.01) (mean, standard deviation) and b from 0, so that the first predictions are

@@ -8,10 +8,11 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._embedding import Embedding
 from nets._lstm import LSTM
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class LSTMClassifier(keras.Model):
+class LSTMClassifier(Net):
     """Embedding, layers of long short-term memory, the last state, one logit.
 
     Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997, with the forget gate of

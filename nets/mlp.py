@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 
 from nets import _arguments as arguments
+from nets._net import Net
 from nets._parts import output_dtype
 
 
-class MLP(keras.Model):
+class MLP(Net):
     """Dense layers with ReLU, then logits: 784-256-10 by default on 28x28 images.
 
     Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors", Nature 323, 1986;

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._parts import output_dtype, scaled
 from nets._pooling import MaxPool
 
@@ -15,7 +16,7 @@ FORMS = {
 }
 
 
-class NiN(keras.Model):
+class NiN(Net):
     """Blocks of a convolution and 1x1 convolutions, max pooling between them, global average pooling at the end.
 
     Lin, Chen and Yan, "Network in network", ICLR 2014. "cifar" is the authors' net for CIFAR-10 (966,986

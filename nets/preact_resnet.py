@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._blocks import conv, norm
+from nets._net import Net
 from nets._parts import output_dtype
 
 
@@ -34,7 +35,7 @@ class PreActBlock(keras.layers.Layer):
         return shortcut + y
 
 
-class PreActResNet(keras.Model):
+class PreActResNet(Net):
     """A 3x3 convolution, stages of pre-activation blocks, a last normalisation and ReLU, the mean, logits.
 
     He, Zhang, Ren and Sun, "Identity mappings in deep residual networks", ECCV 2016, with basic blocks; by

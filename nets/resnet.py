@@ -8,6 +8,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets import _blocks
 from nets._blocks import conv, norm
+from nets._net import Net
 from nets._parts import output_dtype
 
 
@@ -62,7 +63,7 @@ class Bottleneck(Block):
         return tf.nn.relu(self.shortcut(x, training) + y)
 
 
-class ResNet(keras.Model):
+class ResNet(Net):
     """Stem, four stages of residual blocks, the mean over the image, logits; make one of its subclasses.
 
     He, Zhang, Ren and Sun, "Deep residual learning for image recognition", CVPR 2016, table 1 and section 4.1,

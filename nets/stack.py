@@ -6,6 +6,7 @@ import tensorflow as tf
 from nets import _arguments as arguments
 from nets._blocks import conv, norm
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._parts import output_dtype
 from nets._pooling import MaxPool
 
@@ -26,7 +27,7 @@ class StackBlock(keras.layers.Layer):
         return tf.nn.relu(x + y if self.shortcut else y)
 
 
-class ResidualStack(keras.Model):
+class ResidualStack(Net):
     """Two unpadded convolutions and a pool, ten blocks of one shape, a convolution, a dense layer, logits.
 
     The net of the study notes, for images of about 28 pixels. Its blocks are those of He, Zhang, Ren and Sun,

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D
+from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import output_dtype
 from nets._pooling import MaxPool
@@ -42,7 +43,7 @@ class _Weights(NamedTuple):
         return [layer, *[BatchNorm()] * self.batch_norm, keras.layers.ReLU()]
 
 
-class VGG(keras.Model):
+class VGG(Net):
     """Five blocks of 3x3 convolutions and max pooling, dense layers, logits; make one of its subclasses.
 
     Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015,

@@ -5,13 +5,14 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
-class Generator28(keras.Model):
+class Generator28(Net):
     """Noise -> image: dense, two transposed convolutions that double the side, batch normalisation, tanh.
 
     Radford, Metz and Chintala, "Unsupervised representation learning with deep convolutional GANs" (DCGAN),
@@ -49,7 +50,7 @@ class Generator28(keras.Model):
         return self.up2(x)  # [B, 28, 28, 1]
 
 
-class Critic28(keras.Model):
+class Critic28(Net):
     """Image -> score: two strided convolutions, leaky ReLU, one linear unit without a sigmoid.
 
     Gulrajani et al., "Improved training of Wasserstein GANs", NeurIPS 2017; section 4 asks for no batch

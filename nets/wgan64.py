@@ -5,13 +5,14 @@ import tensorflow as tf
 
 from nets import _arguments as arguments
 from nets._convolutions import Conv2D, Conv2DTranspose
+from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
 SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
-class Generator64(keras.Model):
+class Generator64(Net):
     """Noise -> image: dense, three unpadded transposed convolutions 3 -> 9 -> 21 -> 64, tanh.
 
     The generator of the study notes (less two biases that batch normalisation makes void), after Radford,
@@ -48,7 +49,7 @@ class Generator64(keras.Model):
         return self.up3(tf.nn.leaky_relu(x, SLOPE))  # [B, 64, 64, 3]
 
 
-class Critic64(keras.Model):
+class Critic64(Net):
     """Image -> score: three unpadded strided convolutions 64 -> 20 -> 6 -> 1, leaky ReLU, one linear unit.
 
     The critic of the study notes, with layer normalisation as Gulrajani et al., "Improved training of

@@ -27,13 +27,13 @@ def options() -> cli.Parser:
 
 
 def main(chosen: argparse.Namespace) -> int:
-    run = reopen.reopen(chosen.run_dir, chosen.net, chosen.part, **reopen.data_options(chosen))
-    metrics = run.trainer.evaluate(run.job.held_out)
+    run = reopen.reopen(chosen, chosen.part, **reopen.data_options(chosen))
+    metrics = run.run.evaluate(run.job.held_out)
     for name, source in ({} if chosen.part else run.job.at_end).items():
-        metrics |= {f"{name}/{metric}": value for metric, value in run.trainer.evaluate(source).items()}
+        metrics |= {f"{name}/{metric}": value for metric, value in run.run.evaluate(source).items()}
     apart = run.options.validation or getattr(run.options, "fold", None)
     part = chosen.part or ("validation" if apart else "test")
-    facts = {"run": str(run.folder), "cycles": run.trainer.counters.cycles, "dataset": run.options.dataset,
+    facts = {"run": str(run.folder), "cycles": run.run.cycle, "dataset": run.options.dataset,
              "part": part, "examples": run.job.held_out.size}
     if chosen.json:
         print(json.dumps({**facts, "metrics": metrics}))

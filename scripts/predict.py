@@ -50,7 +50,7 @@ def main(chosen: argparse.Namespace) -> int:
     for path in chosen.paths:
         require(path.exists(), "path", path, "a file or folder that exists")
     require(chosen.paths or chosen.text, "FILE_OR_FOLDER", "none", "at least one file or folder, or a --text")
-    run = reopen.reopen(chosen.run_dir, chosen.net, data=False)
+    run = reopen.reopen(chosen, data=False)
     if "tokens" in run.job.train.spec:
         names, logits = texts(run, chosen)
     else:
@@ -75,7 +75,7 @@ def texts(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], 
     _tell(faults)
     tokens = run.dataset.vocabulary.encode([text for _, text in good], run.job.train.spec["tokens"].shape[1])
     source = ArraySource({"tokens": tokens}, min(AT_ONCE, len(tokens)), transform=run.job.held_out.transform)
-    found = run.trainer.examples(lambda nets, batch, noise: {
+    found = run.run.examples(lambda nets, batch, noise: {
         "logits": nets["classifier"](batch["tokens"], training=False)}, source)["logits"]
     if found.ndim == 1:  # of two classes, the log-odds of the second
         found = np.stack([np.zeros_like(found), found], axis=1)
@@ -85,7 +85,7 @@ def texts(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], 
 def pictures(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], Any]:
     """Names of the good pictures and their logits [N, classes]."""
     store, good = _opened(run, chosen.paths)
-    found = run.trainer.examples(lambda nets, batch, noise: {
+    found = run.run.examples(lambda nets, batch, noise: {
         "logits": nets["classifier"](batch["image"], training=False)}, _source(run, store, good))
     return [str(store.files[number]) for number in good], found["logits"]
 
@@ -95,7 +95,7 @@ def reconstruct(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     from engine.errors import require
     from engine.reporting.pictures import grid, save
 
-    kinds = run.trainer.pictures(1, run.job.held_out)
+    kinds = run.run.pictures(1, run.job.held_out)
     require("reconstructions" in kinds, "run_dir", run.folder, "a run that labels or reconstructs; one of "
             f"{run.script} is for sample.py")
     require(chosen.output, "--output", "none", "a folder for the reconstructions")
@@ -103,7 +103,7 @@ def reconstruct(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     targets = _targets([store.files[number] for number in good], chosen.output)
     for start in range(0, len(good), AT_ONCE):
         source = _source(run, store, good[start:start + AT_ONCE])
-        made = run.trainer.pictures(source.size, source)["reconstructions"][1::2]  # the others are the originals
+        made = run.run.pictures(source.size, source)["reconstructions"][1::2]  # the others are the originals
         for target, image in zip(targets[start:start + AT_ONCE], made, strict=True):
             save(grid(image[None], scale=1, padding=0), target)
     print(f"{len(targets)} reconstructions in {chosen.output}")

@@ -20,14 +20,14 @@ HERE = Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Reopened:
-    """A run with its newest good weights. ``trainer`` has no run folder, so it cannot write into one."""
+    """A run of a script, and its data where they were asked for."""
 
     folder: Path
     script: str
     options: argparse.Namespace
     dataset: Any
     job: wiring.Job
-    trainer: Any
+    run: Any
 
 
 def answer(act: Callable[[], int]) -> int:
@@ -51,17 +51,25 @@ def answer(act: Callable[[], int]) -> int:
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Which run, and leave to run its net's code."""
     parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    parser.add_argument("--checkpoint", type=checkpoint, default="newest", metavar="newest|best|CYCLE", help="which "
+                        "one is read; best is that of the run's --goal (default: %(default)s)")
     parser.add_argument("--net", metavar="MODULE:CLASS", help="of a run with a net of your own, its name again: its "
                         "code is run")
 
 
-def reopen(run_dir: Path, net: str | None = None, part: str | None = None, data: bool = True, **overrides: Any
-           ) -> Reopened:
-    """The run in ``run_dir``, with its newest good checkpoint. Nothing in the folder is changed.
+def checkpoint(text: str) -> str | int:
+    """A type for ``add_argument``."""
+    if text in ("newest", "best") or text.isdecimal():
+        return int(text) if text.isdecimal() else text
+    raise argparse.ArgumentTypeError(f"({text}) must be newest, best, or a cycle")
+
+
+def reopen(chosen: argparse.Namespace, part: str | None = None, data: bool = True, **overrides: Any) -> Reopened:
+    """The run that ``add_run``'s options name. Nothing in its folder is changed.
 
     Args:
-      run_dir: Of a train script.
-      net: module:Class, if that is what the run has: no code is run that only a file names.
+      chosen: With the options of ``add_run``. A net of the user's own must be named again: no code is run that only a
+        file names.
       data: Whether its data are needed: else zeros of their form stand for them.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
         --validation or --fold is a share of the part to train on.
@@ -72,19 +80,15 @@ def reopen(run_dir: Path, net: str | None = None, part: str | None = None, data:
       Invalid: one line, if there is no such folder, config.json, script, checkpoint or data set, or if the data
         set is not the one that the run was trained on.
     """
-    from engine import Trainer, prepare
+    from engine import open_run, prepare
     from engine.errors import require
-    from engine.run import checkpoint
-    from engine.run.facts import place_of
-    from engine.run.state import variables_of
 
+    run_dir, net = chosen.run_dir, chosen.net
     recorded = _recorded(run_dir)
     module = _script(run_dir, recorded)
     own = str(recorded.get("net", ""))
     require(":" not in own or own == net, "--net", net or "not given",
             f"{own}, as in training: opening the run runs its code")
-    found = checkpoint.newest(run_dir / "checkpoints", lambda line: print(f"warning: {line}", file=sys.stderr))
-    require(found, "run_dir", run_dir, "a run with a good checkpoint: there is none in its folder checkpoints")
     given = {name: value for name, value in overrides.items() if value is not None}
     options = _options(module, run_dir, recorded, given)
     prepare(options.seed, options.precision)
@@ -100,10 +104,9 @@ def reopen(run_dir: Path, net: str | None = None, part: str | None = None, data:
         remembered.check_inputs(recorded, job)
         require("dataset" in given or job.train.size == recorded["examples"], "--data-dir", options.data_dir,
                 f"the data that the run was trained on, {recorded['examples']} examples, but has {job.train.size}")
-    trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed, plan=options.plan,
-                      precision=options.precision, say=lambda line: None)  # its warnings were told in training
-    trainer.engine.place = place_of(checkpoint.load(found, variables_of(trainer.engine)))
-    return Reopened(run_dir, recorded["script"], options, dataset, job, trainer)
+    run = open_run(run_dir, chosen.checkpoint, strategy=job.strategy, nets=job.nets,
+                   transform=job.held_out.transform)
+    return Reopened(run_dir, recorded["script"], options, dataset, job, run)
 
 
 def _recorded(run_dir: Path) -> dict[str, Any]:

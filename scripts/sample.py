@@ -40,9 +40,9 @@ def main(chosen: argparse.Namespace) -> int:
     from engine.reporting.pictures import grid, save
 
     what = "interpolations" if chosen.interpolate else "reconstructions" if chosen.reconstruct else "samples"
-    run = reopen.reopen(chosen.run_dir, chosen.net, data=False)
+    run = reopen.reopen(chosen, data=False)
     if what == "reconstructions" or (what == "interpolations" and "autoencoder" in run.job.nets):
-        run = reopen.reopen(chosen.run_dir, chosen.net, **reopen.data_options(chosen))
+        run = reopen.reopen(chosen, **reopen.data_options(chosen))
     count = chosen.count or COUNTS[what]
     draw = {"samples": samples, "interpolations": interpolations, "reconstructions": reconstructions}[what]
     columns = {"samples": None, "interpolations": chosen.interpolate, "reconstructions": 8}[what]
@@ -74,7 +74,7 @@ def reconstructions(run: reopen.Reopened, count: int, chosen: argparse.Namespace
     """[2 * count, h, w, c]: an original, its reconstruction, the next original, ..."""
     from engine.errors import require
 
-    found = run.trainer.pictures(min(count, run.job.held_out.size), run.job.held_out)
+    found = run.run.pictures(min(count, run.job.held_out.size), run.job.held_out)
     require("reconstructions" in found, "--reconstruct", run.script, "of a run that encodes pictures, as train_vae "
             "and train_autoencoder do")
     return found["reconstructions"]
@@ -87,8 +87,7 @@ def latents(run: reopen.Reopened, count: int, seed: int) -> dict[str, Any]:
     from engine.errors import require
     from engine.noise import key
 
-    trainer = run.trainer
-    wanted = survey(trainer.strategy.pictures, trainer.nets, Reads.one(run.job.held_out), "pictures")
+    wanted = survey(run.run.strategy.pictures, run.run.nets, Reads.one(run.job.held_out), "pictures")
     require("samples" in wanted.shapes, "run_dir", run.folder, f"of a run that has samples; one of {run.script} has "
             + ("--reconstruct and --interpolate" if "reconstructions" in wanted.shapes else "none"))
     return {name: request.draw(key(seed, "samples", 0, name), count).numpy()
@@ -101,12 +100,11 @@ def encoded(run: reopen.Reopened, count: int) -> Any:
 
     from engine.errors import require
 
-    net = run.job.nets["autoencoder"]
+    net = run.run.nets["autoencoder"]
     require(hasattr(net, "encode") and hasattr(net, "decode"), "net", type(net).__name__, "a net with encode "
             "and decode, as the autoencoders of nets are, for --interpolate")
-    with _averaged(run.trainer):
-        images = _first(run, min(count, run.job.held_out.size))["image"]
-        codes = net.encode(images, training=False).numpy()
+    images = _first(run, min(count, run.job.held_out.size))["image"]
+    codes = net.encode(images, training=False).numpy()
     return codes[np.arange(count) % len(codes)]
 
 
@@ -117,26 +115,16 @@ def decoded(run: reopen.Reopened, drawn: dict[str, Any]) -> Any:
 
     from engine import Noise
 
-    trainer, found = run.trainer, []
-    with _averaged(trainer):
-        batch = _first(run, 1)  # for the strategy to encode
-        for start in range(0, len(next(iter(drawn.values()))), AT_ONCE):
-            part = {name: tf.constant(values[start:start + AT_ONCE]) for name, values in drawn.items()}
-            if "code" in part:
-                images = tf.sigmoid(trainer.nets["autoencoder"].decode(part["code"], training=False))
-            else:
-                images = trainer.strategy.pictures(trainer.nets, batch, Noise(drawn=part))["samples"]
-            found.append(tf.cast(images, tf.float32).numpy())
+    nets, found = run.run.nets, []
+    batch = _first(run, 1)  # for the strategy to encode
+    for start in range(0, len(next(iter(drawn.values()))), AT_ONCE):
+        part = {name: tf.constant(values[start:start + AT_ONCE]) for name, values in drawn.items()}
+        if "code" in part:
+            images = tf.sigmoid(nets["autoencoder"].decode(part["code"], training=False))
+        else:
+            images = run.run.strategy.pictures(nets, batch, Noise(drawn=part))["samples"]
+        found.append(tf.cast(images, tf.float32).numpy())
     return np.concatenate(found)
-
-
-def _averaged(trainer: Any) -> Any:
-    """A scope in which the nets have their averaged weights, where there are any."""
-    import tensorflow as tf
-
-    from engine.cycle.scope import replaced
-
-    return replaced([(variable, tf.convert_to_tensor(average)) for variable, average in trainer.engine.averages])
 
 
 def _first(run: reopen.Reopened, count: int) -> Any:

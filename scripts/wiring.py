@@ -109,7 +109,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
             if options.measure:
                 print(trainer.measure(**_length(options)))
                 return 0
-            say(found.line(dataset, job))
+            say(found.block(dataset, job, trainer, options.run_dir))
             return _train(options, job, trainer)
     except Invalid as error:
         print(f"error: {cli.as_typed(error, options)}", file=sys.stderr)

@@ -31,6 +31,7 @@ RULES = [
      {"tensorflow", "keras", "numpy"}),
     ("engine/run/*.py", ("engine.errors", "engine.device", "engine.noise", "engine.strategy", "engine.cycle",
                          "engine.data", "engine.run"), {"tensorflow", "keras", "numpy"}),
+    ("engine/reporting/trackers.py", ("engine.errors", "engine.reporting"), PACKAGES),  # the trackers by name
     ("engine/reporting/*.py", ("engine.errors", "engine.run", "engine.cycle.health", "engine.data.source",
                                "engine.reporting", "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),

@@ -58,7 +58,7 @@ class Recorder:
         if trainer.best:
             require(trainer.best.goal.metric in (*terms, *evaluated), "goal", trainer.best.goal.metric,
                     f"one of {', '.join([*evaluated, *terms])}")
-        self._names = (*terms, *evaluated)
+        self._names = (*terms, *trainer.learning_rates, *evaluated)
         self._say = trainer.say
         self._target = 0
         self.metrics: dict[str, float] = {}
@@ -124,26 +124,26 @@ class Recorder:
         if folder and not finished and not (folder.path / "config.json").exists():
             return  # it is gone
         self._tell("flush")
-        if finished:
-            self._last_look()
-        if folder and (finished or stopped):
+        told = finished and self._last_look()
+        if folder and (finished or stopped) and not told:
             folder.write("summary.json", self._summary() | ({"stopped": stopped} if stopped else {}))
         self._tell_divergence()
         self._trainer.say = self._say
 
-    def _last_look(self) -> None:
-        """The metrics at the end, those of the parts that wait for it among them."""
+    def _last_look(self) -> bool:
+        """The metrics at the end, those of the parts that wait for it among them; whether summary.json has them."""
         folder = self._trainer.folder
         summary = folder.read("summary.json") if folder else {}
         told = summary.get("metrics") if summary.get("cycles") == self._trainer.counters.cycles else None
         if isinstance(told, dict):
             self.metrics = told  # nothing was left to do
-            return
+            return True
         if not self.metrics and self._held_out is not None:
             self.metrics = self._trainer.evaluate(self._held_out)
         for part, source in self._recording.at_end.items():
             found = self._trainer.evaluate(source)
             self.metrics |= {f"{part}/{name}": value for name, value in found.items()}
+        return False
 
     def _summary(self) -> dict[str, Any]:
         return {"metrics": self.metrics, **self._trainer.summary(), "impossible": list(self.impossible.values())}
@@ -171,7 +171,7 @@ class Recorder:
             writer.progress(self._moment(), means)
 
     def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
-        self._note(means)
+        self._note({**means, **trainer.learning_rates})
         if not any(isinstance(writer, Progress) and writer.on_terminal for writer in self._writers):
             self._line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
         trainer.note(means)

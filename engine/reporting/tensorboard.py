@@ -12,12 +12,16 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from engine.errors import require
+from engine.errors import Invalid, require
+from engine.reporting.record import flat
 from engine.reporting.writer import Moment, Start, Writer
 
 
 class TensorBoard(Writer):
-    """Writes event files; the folder and the file come into being with the first value. A step is a cycle.
+    """Event files of two runs that TensorBoard shows in one card: what training and evaluation say of one term.
+
+    A step is a cycle. "eval/kl" has the tag of the first phase's term of that name, "elbo/kl", if there is one. The
+    configuration is a text of the training.
 
     Args:
       folder: Where; None for ``tensorboard/`` of the run's folder.
@@ -25,32 +29,73 @@ class TensorBoard(Writer):
 
     def __init__(self, folder: Path | str | None = None) -> None:
         self._folder = None if folder is None else Path(folder)
-        self._file: Any = None
 
     def open(self, start: Start) -> None:
-        """Note where."""
-        self._folder = self._folder or (start.folder and start.folder / "tensorboard")
-        require(self._folder, "TensorBoard folder", None, "given for a run without a run_dir")
-
-    @property
-    def folder(self) -> Path:
-        """Where the event files are."""
-        assert self._folder is not None
-        return self._folder
+        """Note where, and which metrics are terms, too."""
+        folder = self._folder or (start.folder and start.folder / "tensorboard")
+        if folder is None:
+            raise Invalid("`TensorBoard folder` (not given) must be given for a run without a run_dir")
+        self._root = folder
+        self._training, self._evaluation = EventFile(folder / "training"), EventFile(folder / "evaluation")
+        self._tags = {name: next((term for term in start.names if term != name and not term.startswith("eval/")
+                                  and term.partition("/")[2] == name.partition("/")[2]), name)
+                      for name in start.names if name.startswith("eval/")}
+        rows = [f"| {name} | {value} |" for name, value in flat(start.config).items()]
+        self._text = "" if start.cycle else "\n".join(["| option | value |", "| --- | --- |", *rows])
 
     def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
         """Write numbers."""
-        if values:
-            self._write(moment.cycle, [_value(name, "scalars", tf.make_tensor_proto(float(value), tf.float32))
-                                for name, value in values.items()])
+        self._root.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
+        if self._text:
+            self._training.text(0, {"configuration": self._text})
+            self._text = ""
+        evaluated = {self._tags[name]: value for name, value in values.items() if name in self._tags}
+        self._training.scalars(moment.cycle, {name: value for name, value in values.items() if name not in self._tags})
+        self._evaluation.scalars(moment.cycle, evaluated)
 
     def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+        """Write pictures."""
+        self._root.mkdir(exist_ok=True)
+        self._evaluation.images(moment.cycle, images)
+
+    def rewind(self, cycle: int) -> None:
+        """What came after ``cycle`` no longer holds."""
+        self._training.rewind(cycle)
+        self._evaluation.rewind(cycle)
+
+    def close(self) -> None:
+        """Finish the files."""
+        try:
+            self._training.close()
+        finally:
+            self._evaluation.close()
+
+
+class EventFile:
+    """Event files of one folder; it and the file come into being with the first value."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file: Any = None
+
+    def scalars(self, cycle: int, values: Mapping[str, float]) -> None:
+        """Write numbers."""
+        if values:
+            self._write(cycle, [_value(name, "scalars", tf.make_tensor_proto(float(value), tf.float32))
+                                for name, value in values.items()])
+
+    def text(self, cycle: int, texts: Mapping[str, str]) -> None:
+        """Write texts in Markdown."""
+        self._write(cycle, [_value(name, "text", tf.make_tensor_proto([text.encode()], tf.string))
+                            for name, text in texts.items()])
+
+    def images(self, cycle: int, images: Mapping[str, np.ndarray]) -> None:
         """Write pictures. Raises ``Invalid`` for what is not uint8 [h, w, 3]."""
         for name, grid in images.items():
             fits = grid.ndim == 3 and grid.shape[-1] == 3 and grid.dtype == np.uint8
             require(fits, name, f"{grid.dtype} {list(grid.shape)}", "a picture, uint8 [h, w, 3]")
         if images:
-            self._write(moment.cycle, [_value(name, "images", tf.make_tensor_proto(_encoded(grid), tf.string))
+            self._write(cycle, [_value(name, "images", tf.make_tensor_proto(_encoded(grid), tf.string))
                                 for name, grid in images.items()])
 
     def rewind(self, cycle: int) -> None:

@@ -16,7 +16,7 @@ from engine.run.durable import read_json, write_json
 FIXED = ("seed", "precision", "batch_size", "examples", "repeats", "accumulate", "every", "buckets")
 GIVEN = ("updates.", "weights.", "strategy.")  # what a person may have meant to change
 # What a run leaves that was killed, or refused by the disk, before its config.json was there.
-TRACES = re.compile(r"\.lock|\..*\.(partial|part)")
+TRACES = re.compile(r"\.lock|\..*\.(partial|part)|parts\.json")
 
 
 class RunFolder:
@@ -31,6 +31,7 @@ class RunFolder:
         nothing of ``FIXED``; "never" refuses any.
 
     Attributes:
+      parts: What the run is made of, as JSON values: kept in parts.json for who opens it, and compared with nothing.
       changed: Whether the optimizers are others than those of the run that is continued.
 
     Raises:
@@ -41,6 +42,7 @@ class RunFolder:
         require(resume in ("same", "always", "never"), "resume", resume, "same, always or never")
         self.path = Path(path)
         self._made = False
+        self.parts: dict[str, Any] = {}
         self.config = json.loads(json.dumps(dict(config)))
         require(not self.path.exists() or self.path.is_dir(), "run_dir", self.path, "a folder")
         before, self.resume = self._found(), resume
@@ -68,6 +70,8 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if not self._made and (self._fault() or read_json(self._file) != self.config):
             write_json(self._file, self.config)
+        if not self._made and self.parts and self.read("parts.json") != self.parts:
+            self.write("parts.json", self.parts)
         self._made = True
 
     def check(self) -> None:

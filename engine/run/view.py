@@ -78,6 +78,13 @@ class View:
         return {name: step.names for name, step in self.engine.steps.items()}
 
     @property
+    def learning_rates(self) -> dict[str, float]:
+        """{"<phase>/learning_rate": that of the next update}, of each phase with one optimizer."""
+        found = {name: part.commit.update.optimizers for name, part in self.engine.parts.items()}
+        return {f"{name}/learning_rate": float(tf.convert_to_tensor(each[0].learning_rate))
+                for name, each in found.items() if len(each) == 1}
+
+    @property
     def minimised(self) -> set[str]:
         """Names of the terms that some phase minimises, "objective" among them."""
         return {"objective", *(name for part in self.engine.parts.values() for name in part.compute.counted)}

@@ -116,7 +116,7 @@ def test_writers_of_ones_own(tmp_path):
     heard = Heard()
     history = made(tmp_path / "run", writers=[heard], record=Recording(Every(cycles=2),
                                                                        Every(cycles=3))).train(cycles=3)
-    logged = ["fit/absolute_error", "fit/gradient_norm", "fit/objective", "fit/squared_error"]
+    logged = ["fit/absolute_error", "fit/gradient_norm", "fit/learning_rate", "fit/objective", "fit/squared_error"]
     assert heard.told == [("open", 0, 3), ("scalars", 2, logged), ("scalars", 3, logged),
                           ("scalars", 3, ["eval/absolute_error"]), ("images", 3, {"points": (1354, 466, 3)}),
                           ("close",)]

@@ -121,11 +121,12 @@ def test_an_autoencoder_writes_reconstructions_of_the_training_size(autoencoder_
     assert (code, printed, err) == (0, f"3 reconstructions in {out}\n", "")
     assert sorted(path.name for path in out.iterdir()) == [
         "a-reconstruction-2.png", "a-reconstruction.png", "b-reconstruction.png"]
-    opened = reopen.reopen(autoencoder_run)
+    chosen = predict.options().parse_args([str(autoencoder_run)])
+    opened = reopen.reopen(chosen)
     for name, place in (("a-reconstruction.png", "in/a.png"), ("a-reconstruction-2.png", "in/deep/a.png")):
         source = catalog.Dataset("one", {}, {"image": images[[len(place)]]}).source(
             "test", 1, transform=opened.job.held_out.transform)
-        expected = opened.trainer.pictures(1, source)["reconstructions"][1, ..., 0]
+        expected = opened.run.pictures(1, source)["reconstructions"][1, ..., 0]
         np.testing.assert_allclose(np.asarray(Image.open(out / name).convert("L")), 255 * expected, atol=1)
     renamed = painted.save(out / "in" / "x-reconstruction.png", images[0])
     painted.save(out / "in" / "x.png", images[1])

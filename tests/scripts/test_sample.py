@@ -7,6 +7,8 @@ import sample
 import tensorflow as tf
 from PIL import Image
 
+from engine.run import checkpoint
+from engine.run.state import variables_of
 from tests.scripts.running import run, run_process
 
 
@@ -48,14 +50,17 @@ def test_a_way_begins_and_ends_at_samples(of, request, unchanged, tmp_path, caps
 
 
 def test_samples_are_of_the_averaged_weights_and_do_not_hang_on_the_batch(vae_run, monkeypatch):
-
-    opened = reopen.reopen(vae_run)
+    opened = reopen.reopen(sample.options().parse_args([str(vae_run)]))
     drawn = sample.latents(opened, 6, 0)
     assert {name: each.shape for name, each in drawn.items()} == {"prior": (6, 3)}
     found = sample.decoded(opened, drawn)
     monkeypatch.setattr(sample, "AT_ONCE", 4)
     np.testing.assert_allclose(sample.decoded(opened, drawn), found, atol=1e-6)
-    net = opened.job.nets["vae"]
+    net, path = opened.run.nets["vae"], checkpoint.listed(vae_run / "checkpoints")[-1]
+    kept = checkpoint.state_of(path, checkpoint.manifest_of(path))
+    for name, variable in variables_of(opened.run._trainer.engine).items():
+        if name.startswith("nets/"):
+            variable.assign(kept[name])
     plain = 1 / (1 + np.exp(-net.decode(tf.constant(drawn["prior"])).numpy()))
     assert abs(plain - found).max() > 1e-3
     for variable, average in opened.trainer.engine.averages:

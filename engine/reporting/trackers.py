@@ -1,0 +1,134 @@
+"""Writers into MLflow and Weights & Biases: a run that is continued goes on under its id there."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.errors import Invalid, require
+from engine.reporting.files import write_whole
+from engine.reporting.record import flat
+from engine.reporting.writer import Moment, Start, Writer
+
+LONGEST = 500  # characters of a parameter, MLflow's least limit
+
+
+class MLflow(Writer):
+    """Metrics, pictures and configuration into an MLflow tracking server or store; a step is a cycle.
+
+    Args:
+      experiment: Its name; made if it is not there.
+      uri: Of the tracking server or store; None for MLflow's own choice (``MLFLOW_TRACKING_URI``).
+      name: Of the run there; None for the name of the run's folder.
+
+    Raises:
+      Invalid: without the package mlflow or mlflow-skinny.
+    """
+
+    def __init__(self, experiment: str = "phaseloop", uri: str | None = None, name: str | None = None) -> None:
+        self._mlflow = _package("mlflow", "mlflow")
+        self._client = self._mlflow.MlflowClient(tracking_uri=uri)
+        self._experiment, self._name = experiment, name
+        self._sent = -1  # the newest cycle that is there already
+
+    def open(self, start: Start) -> None:
+        """Begin a run there, or go on with that of this run's folder."""
+        known = _known(start, "mlflow_run_id")
+        self._continues = start.cycle > 0
+        if known and start.cycle:
+            self._run = known
+            self._client.update_run(self._run, status="RUNNING")
+            self._sent = max((metric.step for name in start.names[:1]
+                              for metric in self._client.get_metric_history(self._run, name)), default=-1)
+            return
+        found = self._client.get_experiment_by_name(self._experiment)
+        place = found.experiment_id if found else self._client.create_experiment(self._experiment)
+        name = self._name or (start.folder.resolve().name if start.folder else None)
+        self._run, self._sent = self._client.create_run(place, run_name=name).info.run_id, -1
+        _keep(start, "mlflow_run_id", self._run)
+        for key, value in flat(start.config).items():
+            self._client.log_param(self._run, key, value[:LONGEST])
+
+    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+        """Send numbers, unless a process that was killed has sent them."""
+        if moment.cycle > self._sent:
+            now, metric = int(time.time() * 1000), self._mlflow.entities.Metric
+            self._client.log_batch(self._run, metrics=[metric(name, float(value), now, moment.cycle)
+                                                       for name, value in values.items()])
+
+    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+        """Send pictures."""
+        for name, image in images.items():
+            self._client.log_image(self._run, image, f"pictures/{name}-{moment.cycle}.png")
+
+    def rewind(self, cycle: int) -> None:
+        """After a rollback other numbers come for the same cycles: MLflow shows the newest."""
+        self._sent = self._sent if self._continues else -1
+        self._continues = False
+
+    def close(self) -> None:
+        """End it there."""
+        self._client.set_terminated(self._run)
+
+
+class WandB(Writer):
+    """Metrics, pictures and configuration into Weights & Biases; its x-axis is the metric ``cycle``.
+
+    Args:
+      project: Its name.
+      options: Of ``wandb.init``, such as ``mode="offline"``.
+
+    Raises:
+      Invalid: without the package wandb.
+    """
+
+    def __init__(self, project: str = "phaseloop", **options: Any) -> None:
+        self._wandb = _package("wandb", "wandb")
+        self._project, self._options = project, options
+
+    def open(self, start: Start) -> None:
+        """Begin a run there, or go on with that of this run's folder."""
+        known = _known(start, "wandb_run_id") if start.cycle else None
+        options: dict[str, Any] = {"dir": start.folder, "name": start.folder and start.folder.resolve().name}
+        self._run = self._wandb.init(project=self._project, config=dict(start.config), id=known, resume="allow",
+                                     **{**options, **self._options})
+        _keep(start, "wandb_run_id", self._run.id)
+        self._run.define_metric("*", step_metric="cycle")
+
+    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+        """Send numbers."""
+        self._run.log({**moment._asdict(), **values})
+
+    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+        """Send pictures."""
+        self._run.log({"cycle": moment.cycle, **{name: self._wandb.Image(image) for name, image in images.items()}})
+
+    def close(self) -> None:
+        """End it there."""
+        self._run.finish()
+
+
+def _package(name: str, distribution: str) -> Any:
+    import importlib
+
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise Invalid(f"`writers` ({name}) must be installed: pip install {distribution}") from None
+
+
+def _known(start: Start, file: str) -> str | None:
+    """The id that an earlier process has kept in the run's folder."""
+    path = (start.folder or Path()) / file
+    if start.folder is None or not path.is_file():
+        return None
+    text = path.read_text(errors="replace").strip()
+    require(text.isalnum() and len(text) <= 64, file, text[:80], f"an id of letters and digits: {path}")
+    return text
+
+
+def _keep(start: Start, file: str, name: str) -> None:
+    if start.folder is not None:
+        write_whole(start.folder / file, f"{name}\n".encode(), parents=False)

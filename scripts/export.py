@@ -1,0 +1,77 @@
+"""Write a net of a run for others to use: without phaseloop, without the training data.
+
+  python scripts/export.py runs/classifier --format onnx               classifier.onnx
+  python scripts/export.py runs/vae --format savedmodel --output served
+  python scripts/export.py runs/wgan-gp --format keras --net generator --checkpoint best
+
+savedmodel, onnx and litert hold evaluation's transform as well: they take data as stored (pictures uint8, 0 to 255)
+and give what `engine.open_run(RUN).predict(data)` gives. keras and weights hold the net alone, with the weights that
+evaluation uses: load them beside our package `nets` (`keras.models.load_model`), and hand them what the transform
+makes, pictures as float32 in [0, 1]. onnx needs `pip install tf2onnx onnx`.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import cli
+import reopen
+
+FORMATS = {"keras": ".keras", "weights": ".weights.h5", "savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
+
+
+def options() -> cli.Parser:
+    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="of the file; savedmodel is a folder")
+    parser.add_argument("--net", metavar="NAME", help="which one of the run's nets (default: its only one)")
+    parser.add_argument("--checkpoint", type=reopen.checkpoint, default="newest", metavar="newest|best|CYCLE",
+                        help="whose weights; best is that of the run's --goal (default: %(default)s)")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="(default: the net's name and the format's ending, "
+                        "in this folder)")
+    return parser
+
+
+def main(chosen: argparse.Namespace) -> int:
+    from engine import open_run
+    from engine.errors import require
+
+    run = open_run(chosen.run_dir, chosen.checkpoint)
+    require(chosen.net or len(run.nets) == 1, "--net", "none", f"one of {', '.join(run.nets)}")
+    name = chosen.net or next(iter(run.nets))
+    require(name in run.nets, "--net", name, f"one of {', '.join(run.nets)}")
+    ending = FORMATS[chosen.format]
+    output = chosen.output or Path(f"{name}{ending or '_savedmodel'}")
+    require(output.name.endswith(ending), "--output", output, f"a path that ends in {ending}")
+    require(not output.exists(), "--output", output, "a path where nothing is yet")
+    if chosen.format in ("keras", "weights"):
+        _save(run.nets[name], chosen.format, output)
+    else:
+        _export(run, name, chosen.format, output)
+    print(f"{output}: {name} ({type(run.nets[name]).__name__}) at cycle {run.cycle}")
+    return 0
+
+
+def _save(net: Any, kind: str, output: Path) -> None:
+    """The net alone, in Keras's own files."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    net.save(output) if kind == "keras" else net.save_weights(output)
+
+
+def _export(run: Any, name: str, kind: str, output: Path) -> None:
+    """Transform and net as one, by Keras's exporters."""
+    import importlib.util
+
+    from engine.errors import require
+
+    missing = [each for each in ("tf2onnx", "onnx") if kind == "onnx" and not importlib.util.find_spec(each)]
+    require(not missing, "--format", kind, f"another one, or after: pip install {' '.join(missing)}")
+    served, spec = run.served(name)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    kinds = {"savedmodel": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
+    served.export(str(output), format=kinds[kind], input_signature=[spec], verbose=False)
+
+
+if __name__ == "__main__":
+    chosen = options().parse_args()
+    raise SystemExit(reopen.answer(lambda: main(chosen)))
