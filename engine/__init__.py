@@ -22,8 +22,9 @@ from engine.run.plateau import Plateau
 from engine.run.signals import Interrupted
 from engine.strategy import Counts, LossStrategy, Phase, Ratio
 from engine.trainer import Trainer
+from engine.warm_start import freeze, warm_start
 
 __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
            "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
            "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
-           "average_of", "open_run", "prepare", "weights_of"]
+           "average_of", "freeze", "open_run", "prepare", "warm_start", "weights_of"]

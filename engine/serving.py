@@ -62,5 +62,6 @@ class Served(keras.Model):
 
     def call(self, data: tf.Tensor) -> tf.Tensor:
         """data [B, ...] -> outputs [B, ...]."""
-        batch = self.entry.transform({self.entry.key: data}, Noise())
+        stored = tf.cast(data, self.entry.dtype)  # Keras traces one function of float32, whatever is read
+        batch = self.entry.transform({self.entry.key: stored}, Noise())
         return self.net(batch[self.entry.key], training=False)

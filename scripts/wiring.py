@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    from engine import BadUpdate, Interrupted, Invalid, Trainer, prepare
+    from engine import BadUpdate, Interrupted, Invalid, Trainer, prepare, warm_start
     from engine.run.check_phases import one_line
 
     def say(text: str) -> None:
@@ -98,6 +98,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         with _smoke(options):
             dataset = cli.load_data(options)
             job = make(options, dataset)
+            _freeze(options, job, say)
             facts = {**config(options), **remembered.meaning(dataset, job)}
             trainer = Trainer(job.strategy, job.nets, job.updates, job.train, seed=options.seed, held_out=job.held_out,
                               record=_recording(options, job), config=facts,
@@ -110,6 +111,8 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
                 print(trainer.measure(**_length(options)))
                 return 0
             say(found.block(dataset, job, trainer, options.run_dir))
+            if getattr(options, "init", None) and not trainer.continued:
+                say(f"init      {options.init}: {warm_start(trainer, options.init)}")
             return _train(options, job, trainer)
     except Invalid as error:
         print(f"error: {cli.as_typed(error, options)}", file=sys.stderr)
@@ -130,6 +133,13 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
         with contextlib.suppress(OSError):  # the terminal may be closed
             print(stop, file=sys.stderr)
         return 128 + stop.signum
+
+
+def _freeze(options: argparse.Namespace, job: Job, say: Callable[[str], None]) -> None:
+    from engine import freeze
+
+    if patterns := getattr(options, "freeze", None):
+        say(f"frozen    {', '.join(freeze(job.nets, patterns))}")
 
 
 def _train(options: argparse.Namespace, job: Job, trainer: Any) -> int:
