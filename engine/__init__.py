@@ -1,5 +1,8 @@
 """phaseloop's engine: loss strategies in, compiled multi-optimizer training out."""
 
+from importlib import metadata
+
+from engine import clash
 from engine.cycle.average import average_of
 from engine.cycle.health import BadUpdate, Spike
 from engine.cycle.pull import Pull
@@ -23,3 +26,9 @@ from engine.strategy import Counts, LossStrategy, Phase, Ratio
 __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
            "Goal", "Interrupted", "Invalid", "LossStrategy", "Noise", "Phase", "Plateau", "Pull", "Ratio", "Source",
            "Spike", "StepEngine", "Trainer", "Update", "at", "average_of", "prepare", "weights_of"]
+
+try:
+    __version__ = metadata.version("phaseloop")
+except metadata.PackageNotFoundError:  # the folder of a clone on Python's path, not installed
+    __version__ = "unknown"
+clash.explain()
