@@ -7,6 +7,9 @@ copyright = "the authors of phaseloop"
 version = release = metadata.version("phaseloop")
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "sphinx_copybutton"]
 
+smartquotes_action = "D"  # no curly quotes: "same" in a docstring is a value
+python_maximum_signature_line_length = 100
+
 html_theme = "furo"
 html_title = f"phaseloop {release}"
 html_show_copyright = False
