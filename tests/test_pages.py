@@ -1,7 +1,10 @@
 """What people read: every snippet runs as printed, every link leads somewhere, the API reference is complete."""
 
+import importlib
 import re
 import runpy
+import shlex
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,21 @@ PAGES = {
 }
 APART = {"docs/write_your_own_strategy.md": "test_docs.py"}  # pages whose snippets another file tests
 README_FIRST = 1  # of its snippets the others are pieces
+
+
+READ = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
+COMMAND = re.compile(r"(?:PYTHONPATH=\. )?(?:python scripts/([\w/]+)\.py|phaseloop ([a-z][\w-]+))(.*)")
+
+
+def commands(page):
+    """(module, options) of each command of ours on a page: in blocks without a language, and in single backticks."""
+    text = page.read_text()
+    blocks = [line for block in re.findall(r"```\n(.*?)```", text, re.DOTALL)
+              for line in block.replace("\\\n", " ").splitlines()]
+    rest = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    inline = [" ".join(each.split()) for each in re.findall(r"`([^`]+)`", rest)]
+    for found in filter(None, map(COMMAND.fullmatch, [*blocks, *inline])):
+        yield (found[1] or found[2].replace("-", "_")).replace("/", "."), shlex.split(found[3], comments=True)
 
 
 def snippets(page):
@@ -68,8 +86,20 @@ def test_the_readme_is_short_and_its_strategy_is_that_of_the_page():
     assert strategy in (DOCS / "write_your_own_strategy.md").read_text()
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))],
-                         ids=lambda path: path.name)
+def test_every_command_is_one_that_its_script_takes(monkeypatch):
+    checked = 0
+    for page in READ:
+        for name, options in commands(page):
+            parser = getattr(importlib.import_module(name), "options", None)
+            if parser is not None:
+                monkeypatch.setattr(sys, "argv", [f"{name}.py", *options])
+                made = parser()  # of kfold and compare_nets the options themselves
+                assert "--help" in options or not hasattr(made, "parse_args") or made.parse_args(), (page, name)
+                checked += 1
+    assert checked > 30
+
+
+@pytest.mark.parametrize("page", READ, ids=lambda path: path.name)
 def test_links_and_pictures_lead_to_files_and_headings(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith(("http:", "https:")):

@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
 
 
-def ran(*command, cwd):
+def program(page):
+    """The snippets of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def ran(*command, cwd, **variables):
     """The finished process; its environment has no trace of the clone's."""
     kept = {name: value for name, value in os.environ.items()
             if name not in ("PYTHONPATH", "KERAS_BACKEND", "VIRTUAL_ENV", "TF_CPP_MIN_LOG_LEVEL")}
-    return subprocess.run([str(each) for each in command], cwd=cwd, env=kept, capture_output=True, text=True,
-                          check=False, timeout=900)
+    return subprocess.run([str(each) for each in command], cwd=cwd, env={**kept, **variables}, capture_output=True,
+                          text=True, check=False, timeout=900)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +48,7 @@ def test_data_markers_and_version_are_installed(venv, tmp_path):
 
 
 def test_the_readmes_example_runs_and_runs_on(venv, tmp_path):
-    example = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
-    (tmp_path / "first.py").write_text(example)
+    (tmp_path / "first.py").write_text(program("README.md")[0])
     first = ran(venv / "python", "first.py", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     found = float(re.search(r"'negative_elbo': (\d+\.\d+)", first.stdout)[1])
@@ -63,6 +66,25 @@ def test_the_command_trains_looks_and_samples(venv, tmp_path):
         done = ran(venv / "phaseloop", *command, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "samples.png").exists()
+
+
+def test_the_tutorials_own_method_trains_and_continues(venv, tmp_path):
+    text = "\n".join(program("docs/tutorial.md"))
+    for epochs, cycles in ((0.2, 14), (0.3, 21)):  # of 70 cycles each
+        (tmp_path / "conditional.py").write_text(text.replace("epochs=60", f"epochs={epochs}"))
+        done = ran(venv / "python", "conditional.py", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"{cycles} {{'reconstruction'"), done.stdout
+    assert (tmp_path / "runs" / "conditional" / "samples.png").exists()
+
+
+def test_a_net_of_ones_own_trains_by_the_command(venv, tmp_path):
+    page = program("docs/own_net.md")[0]
+    (tmp_path / "my_nets.py").write_text("import keras\n\n\n" + page[page.index("class Wide"):page.index("prepare(")])
+    done = ran(venv / "phaseloop", "train-classifier", "--net", "my_nets:Wide", "--net-option", "width=128", "--cycles",
+               "20", "--plan", "graph", "--run-dir", "run", cwd=tmp_path, PYTHONPATH=".")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
 
 
 def test_a_users_own_losses_beside_the_script_are_named(venv, tmp_path):
