@@ -4,6 +4,7 @@
 # make faults set up; the slow tests, and kills, signals, damage, poison: a sample of what tests/faults can do
 # make bench  set up with PyTorch; ours against its peers, one to two hours on an idle machine
 # make gpu    set up with CUDA's libraries and PyTorch; prove and time everything on an NVIDIA GPU, nine minutes
+# make docs  set up with Sphinx; the pages of docs/ and the API reference as a site, in site/
 # make lint   ruff and mypy alone
 # make clean  remove the environment, caches and runs
 
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export KERAS_BACKEND := tensorflow
 
-.PHONY: demo test quick faults lint clean setup bench gpu
+.PHONY: demo test quick faults lint clean setup bench gpu docs
 
 setup: $(VENV)/.ready
 
@@ -48,6 +49,10 @@ gpu: setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench,gpu]'
 	$(BIN)/python scripts/gpu_check.py
 
+docs: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m sphinx --builder html --fail-on-warning --keep-going --quiet -d build/doctrees docs site
+
 clean:
-	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) runs build site *.egg-info .pytest_cache .mypy_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,5 +1,8 @@
 """phaseloop's engine: loss strategies in, compiled multi-optimizer training out."""
 
+from importlib import metadata
+
+from engine import clash
 from engine.cycle.average import average_of
 from engine.cycle.health import BadUpdate, Spike
 from engine.cycle.pull import Pull
@@ -28,3 +31,9 @@ __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "
            "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
            "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
            "average_of", "freeze", "open_run", "prepare", "warm_start", "weights_of"]
+
+try:
+    __version__ = metadata.version("phaseloop")
+except metadata.PackageNotFoundError:  # the folder of a clone on Python's path, not installed
+    __version__ = "unknown"
+clash.explain()

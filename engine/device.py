@@ -1,4 +1,4 @@
-"""What is done otherwise on a CPU than on a GPU: one table, by measurement (README, docs/gpu.md).
+"""What is done otherwise on a CPU than on a GPU: one table, by measurement (docs/speed.md, docs/gpu.md).
 
 ``nets`` and ``losses`` may not import it: their five places ask TensorFlow for a GPU themselves.
 """

@@ -56,7 +56,7 @@ class Noise:
       phase: The phase's name.
       update: The update's number within the phase; an int64 scalar.
       examples: B, the number of examples that get a draw each.
-      drawn: Draws made before, by name, each [B, *shape].
+      drawn: Draws made before, by name, each ``[B, *shape]``.
       sizes: {source: its number of examples}, where the phase reads several; ``examples`` is that of the first.
 
     Attributes:
@@ -71,12 +71,12 @@ class Noise:
         self._drawn, self._sizes = drawn, {"": examples, **(sizes or {})}
 
     def normal(self, name: str, shape: Sequence[int] = (), of: str = "") -> tf.Tensor:
-        """Standard normal numbers, [B, *shape] float32; ``shape`` is per example, B that of the source ``of``."""
+        """Standard normal numbers, ``[B, *shape]`` float32; ``shape`` is per example, B that of the source ``of``."""
         return self._draw(name, Request("normal", _static(name, shape), of))
 
     def uniform(self, name: str, shape: Sequence[int] = (), low: float = 0.0, high: float = 1.0, of: str = ""
                 ) -> tf.Tensor:
-        """Uniform numbers in [low, high), [B, *shape] float32; ``shape`` is per example."""
+        """Uniform numbers in [low, high), ``[B, *shape]`` float32; ``shape`` is per example."""
         return low + (high - low) * self._draw(name, Request("uniform", _static(name, shape), of))
 
     def bernoulli(self, name: str, probs: tf.Tensor, of: str = "") -> tf.Tensor:

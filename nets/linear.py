@@ -17,7 +17,7 @@ class LinearRegression(Net):
 
     Args:
       outputs: numbers predicted per example.
-      l2: a, for the penalty a/2 |w|^2, without b, among the net's losses: ridge regression.
+      l2: a, for the penalty `a/2 |w|^2`, without b, among the net's losses: ridge regression.
       name: the Keras name.
 
     Raises:

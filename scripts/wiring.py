@@ -15,6 +15,7 @@ import auto
 import cli
 import early
 import found
+import installed
 import remembered
 
 
@@ -215,6 +216,7 @@ def _intact(run_dir: Path) -> str:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print on standard error while they load; shown if they fail."""
+    installed.require()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     sys.stderr.flush()
     kept = early.STDERR = os.dup(2)

@@ -20,8 +20,8 @@ class Update:
 
     Attributes:
       optimizer: A Keras optimizer, without clipping, averaging or accumulation; or {pattern: optimizer or None}: each
-        variable is moved by the optimizer whose pattern its path matches, as "net/*bias", and not at all by None. Two
-        phases may share an optimizer; they then share its moments and its count.
+        variable is moved by the optimizer whose pattern its path matches, as ``"net/*bias"``, and not at all by None.
+        Two phases may share an optimizer; they then share its moments and its count.
       clip_norm: Upper bound of the gradients' global norm, taken over all replicas; None for none.
       accumulate: Batches whose mean gradient makes one update: ``a`` batches of B are one of ``a * B``.
       average: Decay of a moving average of the weights (EMA) that evaluation and pictures use, with the statistics

@@ -1,5 +1,13 @@
 """Loss strategies, one per file: what to minimise, in the engine's words."""
 
+try:
+    from engine import strategy  # noqa: F401
+except ImportError as error:
+    if error.name != "engine":
+        raise
+    text = f"{error.path} takes the place of phaseloop's package `engine`: rename it"
+    raise ImportError(text, name="engine") from None
+
 from losses.strategies.autoencoder import Autoencoder
 from losses.strategies.binary import Binary
 from losses.strategies.gan import GAN

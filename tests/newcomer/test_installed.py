@@ -1,0 +1,97 @@
+"""A new user's first steps: a plain ``pip install .`` into a fresh environment, and nothing of the clone at hand."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def program(page):
+    """The snippets of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+def ran(*command, cwd, **variables):
+    """The finished process; its environment has no trace of the clone's."""
+    kept = {name: value for name, value in os.environ.items()
+            if name not in ("PYTHONPATH", "KERAS_BACKEND", "VIRTUAL_ENV", "TF_CPP_MIN_LOG_LEVEL")}
+    return subprocess.run([str(each) for each in command], cwd=cwd, env={**kept, **variables}, capture_output=True,
+                          text=True, check=False, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def venv(tmp_path_factory):
+    """The programs of an environment into which a copy of the clone was installed; the copy is gone."""
+    place = tmp_path_factory.mktemp("newcomer")
+    unwanted = shutil.ignore_patterns(".git", ".venv", "runs", "build", "site", "*.egg-info", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, place / "clone", ignore=unwanted)
+    subprocess.run([sys.executable, "-m", "venv", place / "venv"], check=True)
+    done = ran(place / "venv/bin/python", "-m", "pip", "install", "--quiet", "-c", "constraints.txt", ".",
+               cwd=place / "clone")
+    assert done.returncode == 0, done.stderr
+    shutil.rmtree(place / "clone")
+    return place / "venv" / "bin"
+
+
+def test_data_markers_and_version_are_installed(venv, tmp_path):
+    done = ran(venv / "python", "-c", "import engine, losses, nets; from pathlib import Path\n"
+               "print(engine.__version__)\n"
+               "print(*(Path(each.__file__).with_name('py.typed').exists() for each in (engine, losses, nets)))\n"
+               "from engine.data.catalog import load; print(load('fashion-mnist-10k').size('train'))", cwd=tmp_path)
+    assert done.stdout.split() == ["0.1.0", "True", "True", "True", "9000"], done.stderr
+
+
+def test_the_readmes_example_runs_and_runs_on(venv, tmp_path):
+    (tmp_path / "first.py").write_text(program("README.md")[0])
+    first = ran(venv / "python", "first.py", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    found = float(re.search(r"'negative_elbo': (\d+\.\d+)", first.stdout)[1])
+    assert 250 < found < 300
+    again = ran(venv / "python", "first.py", cwd=tmp_path)  # nothing left to do
+    assert again.stdout == first.stdout
+
+
+def test_the_command_trains_looks_and_samples(venv, tmp_path):
+    assert "train-vae" in ran(venv / "phaseloop", "--help", cwd=tmp_path).stdout
+    done = ran(venv / "phaseloop", "train-vae", "--cycles", "20", "--run-dir", "run", "--plan", "graph", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
+    for command in (["evaluate", "run"], ["inspect-run", "run"], ["sample", "run", "--output", "samples.png"]):
+        done = ran(venv / "phaseloop", *command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "samples.png").exists()
+
+
+def test_the_tutorials_own_method_trains_and_continues(venv, tmp_path):
+    text = "\n".join(program("docs/tutorial.md"))
+    for epochs, cycles in ((0.2, 14), (0.3, 21)):  # of 70 cycles each
+        (tmp_path / "conditional.py").write_text(text.replace("epochs=60", f"epochs={epochs}"))
+        done = ran(venv / "python", "conditional.py", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"{cycles} {{'reconstruction'"), done.stdout
+    assert (tmp_path / "runs" / "conditional" / "samples.png").exists()
+
+
+def test_a_net_of_ones_own_trains_by_the_command(venv, tmp_path):
+    page = program("docs/own_net.md")[0]
+    (tmp_path / "my_nets.py").write_text("import keras\n\n\n" + page[page.index("class Wide"):page.index("prepare(")])
+    done = ran(venv / "phaseloop", "train-classifier", "--net", "my_nets:Wide", "--net-option", "width=128", "--cycles",
+               "20", "--plan", "graph", "--run-dir", "run", cwd=tmp_path, PYTHONPATH=".")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_a_users_own_losses_beside_the_script_are_named(venv, tmp_path):
+    (tmp_path / "losses.py").write_text("MINE = 1\n")
+    (tmp_path / "mine.py").write_text("from engine import Trainer\nfrom losses import MINE\nprint(MINE)\n")
+    (tmp_path / "ours.py").write_text("from engine import Trainer\nfrom losses.strategies import VAE\n")
+    assert ran(venv / "python", "mine.py", cwd=tmp_path).stdout == "1\n"
+    done = ran(venv / "python", "ours.py", cwd=tmp_path)
+    told = f"{tmp_path / 'losses.py'} takes the place of phaseloop's package `losses`: rename it"
+    assert done.stderr.splitlines()[-1] == told
