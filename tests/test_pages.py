@@ -28,6 +28,7 @@ PAGES = {
     "docs/own_net.md": {},
     "docs/several_sources.md": {},
     "docs/resume.md": {},
+    "docs/use_a_run.md": {},
 }
 APART = {"docs/write_your_own_strategy.md": "test_docs.py"}  # pages whose snippets another file tests
 README_FIRST = 1  # of its snippets the others are pieces
