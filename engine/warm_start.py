@@ -129,7 +129,7 @@ def _of_run(ours: dict[str, Any], run: Run) -> Fitted:
 
 def _of_file(name: str, net: keras.Model, path: Path) -> Fitted:
     require(path.is_file(), "init", path, "a file that exists")
-    before = [np.array(variable) for variable in net.weights]
+    before = [variable.numpy() for variable in net.weights]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what does not fit is told below
@@ -143,7 +143,7 @@ def _of_file(name: str, net: keras.Model, path: Path) -> Fitted:
                       f"{str(error).strip().splitlines()[0]}") from None
     taken, left = [], []
     for place, (variable, values) in enumerate(zip(net.weights, before, strict=True)):
-        label, now = f"{name}/{place:03d}.{variable.name}", np.array(variable)
+        label, now = f"{name}/{place:03d}.{variable.name}", variable.numpy()
         untouched = (now == 123).all() if now.dtype.kind in "iu" else np.isnan(now).all()
         if untouched and now.size:
             variable.assign(values)

@@ -83,6 +83,8 @@ def run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], J
 
 def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], Job]) -> int:
     auto.settle(options)
+    if sys.stderr.isatty():
+        print(f"loading TensorFlow and {options.dataset}", file=sys.stderr)
     with quiet():
         import tensorflow as tf
 

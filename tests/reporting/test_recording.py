@@ -58,7 +58,8 @@ def whole(tmp_path_factory):
 def test_all_files_of_a_script_are_there(whole):
     folder, trainer, _ = whole
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
-        "config.json", "metrics.csv", "checkpoints", "pictures", "tensorboard", "report.html", "summary.json"}
+        "config.json", "parts.json", "metrics.csv", "checkpoints", "pictures", "tensorboard", "report.html",
+        "summary.json"}
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["points-25.png", "points-50.png"]
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["50"]
     summary = json.loads((folder / "summary.json").read_text())
@@ -103,7 +104,8 @@ def test_two_trainings_of_one_trainer_are_one_run(whole, tmp_path):
 def test_nothing_is_recorded_on_request(tmp_path):
     trainer = made(tmp_path / "run", record=False)
     assert not trainer.train(cycles=3) and trainer.metrics == {}
-    assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["config.json"]
+    there = {path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")}
+    assert there == {"config.json", "parts.json"}
 
 
 def test_without_a_folder_rows_are_in_memory_on_request():

@@ -26,8 +26,10 @@ def test_a_missing_package_is_one_line(writer, name, monkeypatch):
 
 @pytest.mark.skipif(not importlib.util.find_spec("mlflow"), reason="without mlflow")
 @pytest.mark.filterwarnings("ignore")  # of mlflow's own
-def test_mlflow_has_each_number_once_under_one_run(tmp_path):
+def test_mlflow_has_each_number_once_under_one_run(tmp_path, monkeypatch):
     import mlflow
+
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # it prefers databases
 
     uri = f"file://{tmp_path / 'store'}"
 
