@@ -7,7 +7,7 @@
 All have the same data, order of data, seed, epochs and optimizer. Each net is a run of train_classifier.py in a folder
 of its own; the same command again continues where it stopped, and does not train a finished net again; with more
 --nets these are added. At the end the folder holds the table, of parameters, multiply-adds of one example,
-figures and seconds, as summary.json and in comparison.html, with the curves of all nets.
+metrics and seconds, as summary.json and in comparison.html, with the curves of all nets.
 """
 
 import argparse
@@ -85,24 +85,16 @@ def _cost(net: Any, shape: Any) -> dict[str, int]:
 
 
 def _summarise(folder: Path, runs: dict[str, str], costs: dict[str, dict[str, int]]) -> None:
-    from engine.reporting.comparison import write_comparison
+    from engine.reporting.comparison import Comparison
 
     found = {}
     for net, name in runs.items():
         summary = several.summary(folder / name)
         found[net] = {**costs[net], **summary["metrics"], "seconds": summary["seconds"]}
     several.write_summary(folder, {"nets": found})
-    columns = list(dict.fromkeys(column for figures in found.values() for column in figures))
-    rows = [["net", *(column.replace("_", " ") for column in columns)],
-            *([net, *(_shown(figures.get(column)) for column in columns)] for net, figures in found.items())]
-    print(several.table(rows))
-    print(write_comparison(folder, rows, {net: folder / name for net, name in runs.items()}))
-
-
-def _shown(value: float | None) -> str:
-    from engine.reporting.progress import digits
-
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else digits(value)
+    comparison = Comparison.of({net: folder / name for net, name in runs.items()}, costs)
+    print(several.table(comparison.rows))
+    print(comparison.write(folder / "comparison.html", "Nets under one budget"))
 
 
 if __name__ == "__main__":

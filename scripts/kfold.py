@@ -1,4 +1,4 @@
-"""Train k times, each time with another k-th of the training part held out: mean and deviation of every figure.
+"""Train k times, each time with another k-th held out: mean and standard deviation of every metric.
 
   python scripts/kfold.py classifier --folds 5 --net mlp --epochs 4
   python scripts/kfold.py regression --folds 5 --dataset polynomial --degree 3 --epochs 400 --evaluate-every 100
@@ -6,7 +6,8 @@
 The folds are disjoint, and even over the classes; the test part is left alone. The options are those of
 train_classifier.py and train_regression.py. Each fold is a run of such a script in a folder of its own, fold-1,
 fold-2, ...; the same command again continues where it stopped, and does not train a finished fold again. At the end
-the folder holds summary.json, with the mean and the sample's deviation (of n - 1) of each figure, and index.html.
+the folder holds summary.json, with the mean and the sample's standard deviation (of n - 1) of each metric, and
+index.html, with the curves of all folds.
 """
 
 import argparse
@@ -52,19 +53,16 @@ def main(parser: cli.Parser) -> int:
 
 
 def _summarise(folder: Path, folds: list[str]) -> None:
-    """Mean and deviation of every figure, on screen, in summary.json and over the folds' curves in index.html."""
-    from engine.reporting.report import write_index
+    """Mean and standard deviation of every metric, on screen, in summary.json and above the folds' curves."""
+    from engine.reporting.comparison import Comparison
 
     found = [several.summary(folder / fold)["metrics"] for fold in folds]
-    figures = {name: {"mean": statistics.fmean(each), "deviation": statistics.stdev(each), "folds": each}
-               for name in found[0] for each in [[metrics[name] for metrics in found]]}
-    several.write_summary(folder, {"folds": len(folds), "metrics": figures})
-    rows = [["", *figures], *([fold, *(f"{each['folds'][i]:.6g}" for each in figures.values())]
-                              for i, fold in enumerate(folds)),
-            *([kind, *(f"{each[kind]:.6g}" for each in figures.values())] for kind in ("mean", "deviation"))]
-    print(several.table(rows))
-    lines = "; ".join(f"{name} {each['mean']:.4g} ± {each['deviation']:.2g}" for name, each in figures.items())
-    print(write_index(folder, [folder / fold for fold in folds], f"{len(folds)} folds", {"": lines}))
+    metrics = {name: {"mean": statistics.fmean(each), "deviation": statistics.stdev(each), "folds": each}
+               for name in found[0] for each in [[one[name] for one in found]]}
+    several.write_summary(folder, {"folds": len(folds), "metrics": metrics})
+    comparison = Comparison.of({fold: folder / fold for fold in folds}, summed=True)
+    print(several.table(comparison.rows))
+    print(comparison.write(folder / "index.html", f"{len(folds)} folds"))
 
 
 if __name__ == "__main__":

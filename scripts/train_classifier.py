@@ -114,8 +114,9 @@ def pictures(trainer: Any, strategy: Any, held_out: Any, classes: Any) -> dict[s
 
     found = trainer.examples(strategy.logits, held_out)
     logits, labels, images = (found[name] for name in ("logits", "label", "image"))
-    return {"confusion": confusion(labels, logits.argmax(axis=1), classes),
-            "misclassified": mistakes(np.round(images * 255).astype("uint8"), labels, logits, classes)}
+    drawn = {"confusion": confusion(labels, logits.argmax(axis=1), classes),
+             "misclassified": mistakes(np.round(images * 255).astype("uint8"), labels, logits, classes)}
+    return {name: picture for name, picture in drawn.items() if picture is not None}
 
 
 if __name__ == "__main__":

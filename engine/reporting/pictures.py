@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
 
 from engine.errors import require
 from engine.reporting.files import write_whole
@@ -107,8 +108,8 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def mistakes(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, classes: Sequence[str],
-             count: int = 32) -> Image.Image:
-    """The examples whose true class a classifier thinks least likely, the worst first.
+             count: int = 32) -> Image.Image | None:
+    """The examples that a classifier takes for another class, the most surely mistaken first.
 
     Args:
       images: [n, h, w, c], as in ``grid``.
@@ -118,21 +119,27 @@ def mistakes(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, classes
       count: How many to show at most.
 
     Returns:
-      A grid; under each image the guess and the truth, "Coat, is Shirt".
+      A grid; under each image the guess and the truth, "Coat, is Shirt". None if there is no mistake.
     """
     logits, labels = np.asarray(logits, np.float64), np.asarray(labels).reshape(-1)
+    guesses = logits.argmax(axis=1)
     loss = np.logaddexp.reduce(logits, axis=1) - logits[np.arange(len(labels)), labels]
-    worst = np.argsort(-loss, kind="stable")[:count]
-    names = [(classes[logits[i].argmax()], classes[labels[i]]) for i in worst]
-    captions = [truth if guess == truth else f"{guess}, is {truth}" for guess, truth in names]
+    wrong = np.flatnonzero(guesses != labels)
+    worst = wrong[np.argsort(-loss[wrong], kind="stable")][:count]
+    if not worst.size:
+        return None
+    captions = [f"{classes[guesses[i]]}, is {classes[labels[i]]}" for i in worst]
     chosen = np.asarray(images)[worst]
     return grid(chosen, columns=8, captions=captions, scale=2 * default_scale(*chosen.shape[1:3]), padding=4)
 
 
 def save(image: Image.Image, path: Path | str, parents: bool = True) -> None:
-    """Write a PNG, whole or not at all; with ``parents`` its folder is made when it is missing."""
-    data = io.BytesIO()
-    image.save(data, format="PNG")
+    """Write a PNG, whole or not at all, with the texts of its ``info``; with ``parents`` a missing folder is made."""
+    data, texts = io.BytesIO(), PngInfo()
+    for name, text in image.info.items():
+        if isinstance(text, str):
+            texts.add_text(str(name), text, zip=True)
+    image.save(data, format="PNG", pnginfo=texts)
     write_whole(Path(path), data.getvalue(), parents)
 
 

@@ -14,6 +14,8 @@ from engine.reporting.progress import digits
 from engine.run.durable import read_json
 
 COUNTERS = ("cycle", "batches", "epoch", "seconds")  # the columns that are no figures of the model
+ENDS = {"higher": ("accuracy", "precision", "recall", "f1", "auc", "psnr", "ssim", "r2"),
+        "lower": ("error", "loss", "entropy", "nll", "perplexity", "negative_elbo", "mse", "mae", "rmse", "fid")}
 PICTURE = re.compile(r"(.+)-(\d+)\.png")
 
 
@@ -25,6 +27,7 @@ class Record:
       folder: Where it lies.
       config: config.json; empty if there is none.
       summary: summary.json; empty while the run is unfinished.
+      environment: environment.json, what the run is computed with: ``command``, ``git_commit``, ``processor``, …
       columns: metrics.csv, {column: a number per row}; empty before the first row.
       pictures: {name: [(cycle, file name)]}, in the order of cycles.
     """
@@ -32,6 +35,7 @@ class Record:
     folder: Path
     config: Mapping[str, Any]
     summary: Mapping[str, Any]
+    environment: Mapping[str, Any]
     columns: Mapping[str, list[float]]
     pictures: Mapping[str, list[tuple[int, str]]]
 
@@ -46,8 +50,8 @@ class Record:
         require(folder.is_dir(), "run_dir", folder, "a folder")
         metrics = folder / "metrics.csv"
         columns = table.read(metrics) if metrics.exists() else {}
-        return cls(folder, _json(folder / "config.json"), _json(folder / "summary.json"), columns,
-                   _pictures(folder / "pictures"))
+        return cls(folder, _json(folder / "config.json"), _json(folder / "summary.json"),
+                   _json(folder / "environment.json"), columns, _pictures(folder / "pictures"))
 
     @property
     def name(self) -> str:
@@ -58,46 +62,31 @@ class Record:
         """Cycle, batches, epoch and seconds of the last row."""
         return {name: self.columns[name][-1] for name in COUNTERS if self.columns.get(name)}
 
-    def figures(self) -> dict[str, tuple[float, int | None]]:
-        """{"<phase>/<term>" or "eval/<metric>": (its last number, its cycle)}, evaluation first.
+    def final(self) -> dict[str, float]:
+        """{"<phase>/<term>", "eval/<metric>" or "<part>/<metric>": its last number}.
 
-        What summary.json holds under ``metrics`` is final and goes before, with None for its cycle; a name
-        without a phase is a metric.
+        What summary.json holds under ``metrics`` is final and goes before; a name without a phase is of the evaluation.
         """
-        found: dict[str, tuple[float, int | None]] = {}
+        found: dict[str, float] = {}
         for name, values in self.columns.items():
-            there = [i for i, value in enumerate(values) if not math.isnan(value)]
+            there = [value for value in values if not math.isnan(value)]
             if there and name not in COUNTERS:
-                found[name] = values[there[-1]], int(self.columns["cycle"][there[-1]])
-        final = self.summary.get("metrics")
-        for name, value in (final.items() if isinstance(final, Mapping) else ()):
+                found[name] = there[-1]
+        metrics = self.summary.get("metrics")
+        for name, value in (metrics.items() if isinstance(metrics, Mapping) else ()):
             if isinstance(value, (int, float)):
-                found[name if "/" in name else f"eval/{name}"] = value, None
-        return dict(sorted(found.items(), key=lambda item: not item[0].startswith("eval/")))
+                found[name if "/" in name else f"eval/{name}"] = value
+        return found
 
-    def groups(self) -> dict[str, tuple[list[float], dict[str, list[float]]]]:
-        """Columns that belong in one chart, {title: (cycles, {name: numbers})}.
+    def better(self, metric: str) -> str:
+        """"lower" or "higher", whichever values of a metric or term are better; "" if nothing says it.
 
-        A phase's terms lie together, its gradient_norm and each metric alone. Rows where the whole group is
-        empty are left out: not every row holds an evaluation.
+        summary.json says it under ``better``; else a name that ends like one of the field's common metrics.
         """
-        members: dict[str, list[str]] = {}
-        order = {name: (not name.startswith("eval/"), name.endswith("/gradient_norm"))
-                 for name in self.columns}
-        for name in sorted(order, key=order.__getitem__):
-            phase, _, term = name.partition("/")
-            alone = not term or phase == "eval" or term == "gradient_norm"
-            if name not in COUNTERS:
-                members.setdefault(name if alone else phase, []).append(name)
-        groups = {}
-        for title, names in members.items():
-            rows = [i for i in range(len(self.columns["cycle"]))
-                    if not all(math.isnan(self.columns[name][i]) for name in names)]
-            short = {name: name.partition("/")[2] if title != name else name for name in names}
-            if rows:
-                groups[title] = ([self.columns["cycle"][i] for i in rows],
-                                 {short[name]: [self.columns[name][i] for i in rows] for name in names})
-        return groups
+        name, said = metric.rpartition("/")[2], self.summary.get("better")
+        if isinstance(said, Mapping) and said.get(name) in ("lower", "higher"):
+            return str(said[name])
+        return next((way for way, ends in ENDS.items() if name.lower().endswith(ends)), "")
 
 
 def flat(values: Mapping[str, Any], before: str = "") -> dict[str, str]:

@@ -1,129 +1,123 @@
-"""Charts: well-formed SVG whose points lie where the numbers say."""
+"""Charts: the numbers that a page draws from, what is said of them, and the axis that fits them."""
 
+import json
 import math
-import xml.etree.ElementTree as ET
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
+from html import unescape
+from typing import Any
 
+import numpy as np
 import pytest
 
 from engine.errors import Invalid
-from engine.reporting.chart import WIDTH, chart, thin
-from engine.reporting.scale import Axis, nice_step, text
+from engine.reporting.chart import Line, chart, thin
 
 NAN = math.nan
 
 
-def drawn(x: Sequence[float], series: Mapping[str, Sequence[float]], title: str = "t") -> ET.Element:
-    return ET.fromstring(chart(title, x, series, "cycle"))
+def over(*values: float, name: str = "a", look: int | None = None) -> Line:
+    return Line(name, {"cycles": [float(i) for i in range(len(values))]}, values, look)
 
 
-def texts(svg: ET.Element) -> list[str]:
-    return ["".join(element.itertext()) for element in svg.iter("text")]
+def spec(html: str) -> Any:
+    """What page.js reads, by the rules of JSON."""
+    text = re.search(r'<script type="application/json">(.*?)</script>', html, re.DOTALL)[1]
+    return json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
-def lines(svg: ET.Element) -> list[list[tuple[float, float]]]:
-    return [[tuple(map(float, pair.split(","))) for pair in line.attrib["points"].split()]
-            for line in svg.iter("polyline")]
+def label(html: str) -> str:
+    return unescape(re.search('aria-label="([^"]*)"', html)[1])
 
 
-def test_points_lie_where_the_axes_say() -> None:
-    svg = drawn([0, 50, 100], {"a": [0.0, 10.0, 5.0]})
-    (left, bottom), (middle, top), (right, half) = lines(svg)[0]
-    assert middle == pytest.approx((left + right) / 2, abs=0.1)
-    assert half == pytest.approx((top + bottom) / 2, abs=0.1)
-    assert texts(svg) == ["t", "0", "5", "10", "0", "20", "40", "60", "80", "100", "cycle", "a 5.000"]
-    labels = {"".join(e.itertext()): e.attrib for e in svg.iter("text")}
-    assert float(labels["100"]["x"]) == pytest.approx(right, abs=0.1)
-    assert float(labels["10"]["y"]) - 4 == pytest.approx(top, abs=0.1)
+def legend(html: str) -> list[str]:
+    items = re.findall(r"<li><svg.*?</svg>(.*?)</li>", html)
+    return [unescape(re.sub("<.*?>", "", item)) for item in items]
 
 
-def test_every_series_has_its_own_look_and_a_place_in_the_legend() -> None:
-    svg = drawn([1, 2], {f"term_{i}": [i, i + 1] for i in range(16)})
-    groups = [g for g in svg.iter("g") if g.attrib.get("fill") == "none"]
-    looks = [(g.attrib["stroke"], g.attrib["stroke-dasharray"]) for g in groups]
+def test_a_chart_holds_its_numbers_and_says_them_in_words() -> None:
+    x = {"epochs": [0.5, 1.0, 1.5], "cycles": [10.0, 20.0, 30.0], "seconds": [1.25, 2.5, 4.123456789]}
+    html = chart("kl", [Line("training", x, [4.0, 0.25, 1e-9]), Line("validation", {"cycles": [30.0]}, [7.0])])
+    assert spec(html) == {"log": True, "lines": [
+        {"name": "training", "colour": "#2a86c8", "dash": "none", "y": [4, 0.25, 1e-9],
+         "x": {"epochs": [0.5, 1, 1.5], "cycles": [10, 20, 30], "seconds": [1.25, 2.5, 4.123457]}},
+        {"name": "validation", "colour": "#d55e00", "dash": "none", "y": [7], "x": {"cycles": [30]}}]}
+    assert label(html) == ("kl: training from 4.000 to 1.000e-09, lowest 1.000e-09, highest 4.000; "
+                           "validation from 7.000 to 7.000, lowest 7.000, highest 7.000")
+    assert legend(html) == ["training 1.000e-09", "validation 7.000"]
+
+
+def test_every_line_has_its_own_look_and_may_keep_that_of_another_chart() -> None:
+    html = chart("t", [over(i, i + 1, name=f"term_{i}") for i in range(16)])
+    looks = [(line["colour"], line["dash"]) for line in spec(html)["lines"]]
     assert len(set(looks)) == 16
-    legend = [p for p in svg.iter("path") if p.attrib["stroke"] != "currentColor"]
-    assert [(p.attrib["stroke"], p.attrib["stroke-dasharray"]) for p in legend] == looks
-    assert [t for t in texts(svg) if t.startswith("term_")][-1] == "term_15 16.00"
+    assert re.findall(r'<path d="M0 4h22" stroke="(.*?)" stroke-width="2.5" stroke-dasharray="(.*?)"', html) == looks
+    assert spec(chart("t", [over(1, look=1)]))["lines"][0]["colour"] == looks[1][0]
 
 
-def test_nan_and_infinity_leave_gaps_and_lone_points_are_dots() -> None:
-    values = [1.0, 2.0, NAN, 3.0, math.inf, *([5.0] * 40)]
-    svg = drawn(range(45), {"a": values})
-    assert [len(line) for line in lines(svg)] == [2, 40]
-    assert [dot.find("title").text for dot in svg.iter("circle")] == ["a, cycle 3: 3.000"]
-
-
-def test_few_points_are_dots_too() -> None:
-    assert len(list(drawn([1, 2, 3], {"a": [1, 2, 3]}).iter("circle"))) == 3
-    assert not list(drawn(range(100), {"a": range(100)}).iter("circle"))
-
-
-def test_a_single_point_is_a_dot_in_the_middle() -> None:
-    svg = drawn([100], {"a": [3.5]})
-    assert not lines(svg) and len(list(svg.iter("circle"))) == 1
-    assert {"99", "100", "101"} <= set(texts(svg))
+def test_nan_and_infinity_leave_gaps() -> None:
+    html = chart("t", [over(1.0, NAN, -math.inf, 3.0)])
+    assert spec(html)["lines"][0]["y"] == [1, None, None, 3]
+    assert label(html) == "t: a from 1.000 to 3.000, lowest 1.000, highest 3.000"
 
 
 @pytest.mark.parametrize("values", [[], [NAN, NAN]])
-def test_no_numbers_make_no_axes(values: list[float]) -> None:
-    svg = drawn(range(len(values)), {"a": values})
-    assert texts(svg) == ["t", "no figures yet", "a"]
+def test_no_numbers_are_said(values: list[float]) -> None:
+    html = chart("t", [over(*values)])
+    assert label(html) == "t: a has no values yet" and "<button" not in html and legend(html) == ["a "]
+
+
+@pytest.mark.parametrize(("values", "log"), [
+    ([520, 300, 280, 260, 250, 240], False), ([0.1, 0.5, 0.8, 0.85, 0.86, 0.9], False), ([1, 1, 1, 1], False),
+    ([400, 9, 1, 0.1, 0.05, 0.04, 0.03], True), (np.geomspace(1e-5, 1, 40).tolist(), True),
+    ([400, 9, 1, 0, 0.05, 0.04, 0.03], False), ([-5, -0.001, -3], False), ([0.001, 4, 15, 16, 17, 16, 17] * 9, True)])
+def test_a_log_axis_is_taken_where_a_linear_one_would_hide_most(values: list[float], log: bool) -> None:
+    html = chart("t", [over(*values)])
+    assert spec(html)["log"] is log and f'aria-pressed="{str(log).lower()}"' in html + ' aria-pressed="false"'
+    assert ("<button" in html) == (max(values) > 0)
 
 
 def test_text_is_escaped() -> None:
-    svg = drawn([1, 2], {"<b>&": [1, 2]}, title='<script>"x"')
-    assert texts(svg)[0] == '<script>"x"' and "<b>& 2.000" in texts(svg)
-    assert svg.attrib["aria-label"] == '<script>"x"'
+    html = chart('<script>"x"', [over(1, 2, name="</script><b>&")])
+    assert spec(html)["lines"][0]["name"] == "</script><b>&" and legend(html) == ["</script><b>& 2.000"]
+    assert label(html).startswith('<script>"x": </script><b>& from')
+    assert "</script><b>" not in html.partition("</figcaption>")[2] and html.count("<script") == 1
 
 
-def test_a_series_of_another_length_is_refused() -> None:
-    with pytest.raises(Invalid, match=r"`a` \(2 points\) must be a number for each of the 3 x"):
-        chart("t", [1, 2, 3], {"a": [1, 2]}, "cycle")
+def test_a_line_of_another_length_is_refused() -> None:
+    with pytest.raises(Invalid, match=r"`a` \(2 points\) must be a number for each of the 3 cycles"):
+        chart("t", [Line("a", {"cycles": [1, 2, 3]}, [1, 2])])
 
 
 @pytest.mark.parametrize("values", [
     [0, 0, 0], [1e308, -1e308, 0], [5e-324, 0, 1e-320], [1e12, 1e12 + 1, 1e12], [-1e-9, 2e-9, 0],
-    [1.0, 1.0 + 2e-16, 1.0], [-7.0, -7.0, -7.0]])
-def test_strange_numbers_stay_on_the_chart(values: list[float]) -> None:
-    svg = drawn([1, 10, 1_000_000], {"a": values})
-    view = [float(part) for part in svg.attrib["viewBox"].split()]
-    points = [point for line in lines(svg) for point in line]
-    assert len(points) == 3
-    assert all(0 <= x <= WIDTH and 0 <= y <= view[3] for x, y in points)
-    assert all(0 <= float(e.attrib["x"]) <= WIDTH for e in svg.iter("text"))
+    [1.0, 1.0 + 2e-16, 1.0], [2**60, math.pi * 1e25, 3.0]])
+def test_strange_numbers_stay_within_what_an_axis_can_compute(values: list[float]) -> None:
+    found = spec(chart("t", [over(*values)]))["lines"][0]["y"]
+    np.testing.assert_allclose(found, np.clip(values, -1e300, 1e300), rtol=5e-7, atol=1e-300)
+    assert all(value == 0 or 1e-300 <= abs(value) <= 1e300 for value in found)
 
 
-def test_thin_keeps_ends_and_spikes() -> None:
-    values = [0.0] * 10_000
-    values[4321], values[7000], values[-1] = 9.0, -9.0, 1.0
-    points = thin(range(10_000), values)
-    assert len(points) <= 500 and points == sorted(points)
-    assert {(0.0, 0.0), (4321.0, 9.0), (7000.0, -9.0), (9999.0, 1.0)} <= set(points)
-    assert thin([1, 2], [3, 4]) == [(1, 3), (2, 4)]
+def kept(values: Sequence[float]) -> list[tuple[int, float]]:
+    return [(int(i), float(values[i])) for i in thin(np.asarray(values, np.float64))]
+
+
+@pytest.mark.parametrize("count", [501, 502, 999, 1000, 10_000, 12_345])
+def test_thin_keeps_ends_and_spikes(count: int) -> None:
+    values = [0.0] * count
+    values[321], values[400], values[-2], values[-1] = 9.0, -9.0, 5.0, 1.0
+    points = kept(values)
+    assert len(points) <= 500 and points == sorted(points) and len(set(points)) == len(points)
+    assert {(0, 0.0), (321, 9.0), (400, -9.0), (count - 2, 5.0), (count - 1, 1.0)} <= set(points)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 500])
+def test_few_points_are_all_kept(count: int) -> None:
+    assert thin(np.zeros(count)).tolist() == list(range(count))
 
 
 def test_thin_keeps_gaps() -> None:
-    points = thin(range(2000), [NAN if 500 <= i < 1000 else 1.0 for i in range(2000)])
+    points = kept([NAN if 500 <= i < 1000 else 1.0 for i in range(2000)])
     assert len(points) <= 500
     assert any(math.isnan(y) for x, y in points if 500 <= x < 1000)
     assert not any(math.isnan(y) for x, y in points if not 490 <= x < 1010)
-
-
-@pytest.mark.parametrize(("least", "step"), [
-    (1, 1), (1.1, 2), (2.5, 5), (6, 10), (0.03, 0.05), (730, 1000), (0.2, 0.2)])
-def test_steps_are_nice(least: float, step: float) -> None:
-    assert nice_step(least) == pytest.approx(step, rel=1e-12)
-
-
-@pytest.mark.parametrize(("tick", "step", "shown"), [
-    (0.0, 1, "0"), (1500, 500, "1,500"), (0.25, 0.05, "0.25"), (0.3, 0.1, "0.3"), (2e-9, 1e-9, "2e-09"),
-    (3e12, 1e12, "3e+12"), (-2, 1, "-2"), (1e-3, 5e-4, "0.0010")])
-def test_ticks_are_written_as_short_as_their_step_allows(tick: float, step: float, shown: str) -> None:
-    assert text(tick, step) == shown
-
-
-def test_ticks_of_a_counter_are_whole() -> None:
-    axis = Axis.over([1, 2, 3], 0, 400, pad=False, least_step=1.0)
-    assert [shown for _, shown in axis.ticks] == ["1", "2", "3"]
-    assert (axis.at(1), axis.at(3)) == (0, 400)

@@ -1,19 +1,26 @@
 """The confusion picture: its counts, its shades, where its numbers stand, and what is refused."""
 
+import json
+import re
+from html import unescape
+
 import numpy as np
 import pytest
 
 from engine.errors import Invalid
-from engine.reporting.confusion import GAP, RIGHT, SMALL, WRONG, confusion, confusion_matrix
+from engine.reporting.confusion import GAP, RATES, RIGHT, SMALL, WRONG, confusion, confusion_matrix
+from engine.reporting.pictures import save
+from engine.reporting.report import write_report
 
 CELL = 28  # pixels, where no count is long
 
 
 def cells(picture, classes, size=CELL):
     """[k, k, size - 1, size - 1, 3]: the insides of the cells, found from the lower right corner."""
+    rates = RATES if size == CELL else 0
     page = np.asarray(picture)
     assert page.dtype == np.uint8 and page.ndim == 3 and page.shape[2] == 3
-    starts = [page.shape[0] - GAP - (classes - i) * size for i in range(classes)]
+    starts = [page.shape[0] - rates - GAP - (classes - i) * size for i in range(classes)]
     return np.stack([[page[y:y + size - 1, x:x + size - 1] for x in starts] for y in starts])
 
 
@@ -69,9 +76,10 @@ def test_names_stand_at_rows_and_columns_and_make_room():
     short, long = (confusion([0, 1], [0, 1], [name, "b"]) for name in ("a", "a much longer name"))
     assert short.width == short.height and long.width == long.height > short.width + 60
     page = np.asarray(long)[:, :, 0] < 128
-    start = long.width - GAP - 2 * CELL
-    assert page[start:start + CELL, :start].sum() > 2 * page[start + CELL:, :start].sum() > 0  # the first row's name
-    assert page[:start, start:start + CELL].sum() > 2 * page[:start, start + CELL:].sum() > 0  # turned, over its column
+    start = long.width - RATES - GAP - 2 * CELL
+    first, second = slice(start, start + CELL), slice(start + CELL, start + 2 * CELL)
+    assert page[first, :start].sum() > 2 * page[second, :start].sum() > 0  # the first row's name
+    assert page[:start, first].sum() > 2 * page[:start, second].sum() > 0  # turned, over its column
 
 
 def test_many_classes_are_small_cells_without_numbers():
@@ -82,6 +90,50 @@ def test_many_classes_are_small_cells_without_numbers():
     for i in (0, 50, 99):
         assert np.all(shown[i, i, 1:-1, 1:-1] == RIGHT)
     assert np.all(shown[0, 99, 1:-1, 1:-1] == 255)
+
+
+def test_precision_and_recall_stand_at_columns_and_rows():
+    # Of class a 3 of 4 are found, and no b is taken for it; class c is neither there nor predicted.
+    page = np.asarray(confusion([0, 0, 0, 0, 1], [0, 0, 0, 1, 1], ["a", "b", "c"]))[:, :, 0] < 128
+    start, end = page.shape[0] - RATES - GAP - 3 * CELL, page.shape[0] - RATES - GAP
+    for strip in (page[end + 4:], page[:, end + 4:].T):
+        inks = [strip[:, start + i * CELL:start + (i + 1) * CELL].sum() for i in range(3)]
+        assert inks[0] > 10 and inks[1] > 10 and inks[2] == 0
+    assert page[end + 4:, :start].any() and page[:start, end + 4:].any()  # their names
+
+
+def test_the_picture_carries_a_row_per_class():
+    picture = confusion([0, 0, 0, 2, 2, 1], [0, 1, 1, 0, 2, 1], ["a", "b", "é"])
+    assert json.loads(picture.info["confusion"]) == [
+        {"class": "a", "examples": 3, "predicted": 2, "correct": 1, "taken_for": "b", "times": 2},
+        {"class": "b", "examples": 1, "predicted": 3, "correct": 1},
+        {"class": "é", "examples": 2, "predicted": 1, "correct": 1, "taken_for": "a", "times": 1}]
+
+
+def table_of(folder, labels, predictions, classes):
+    """The cells of the report's table of classes."""
+    save(confusion(np.asarray(labels), np.asarray(predictions), classes), folder / "pictures" / "confusion-7.png")
+    page = write_report(folder).read_text().partition("<h2>Classes</h2>")[2]
+    rows = re.findall(r"<tr>(.*?)</tr>", page.partition("<h2>")[0])
+    return page, [[unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)] for row in rows]
+
+
+def test_a_report_has_precision_and_recall_of_each_class(tmp_path):
+    _, rows = table_of(tmp_path, [0, 0, 0, 2, 2, 1], [0, 1, 1, 0, 2, 1], ["<a>", "b", "é", "none"])
+    assert rows == [["class", "examples", "precision", "recall", "F1", "most often taken for"],
+                    ["<a>", "3", "0.5000", "0.3333", "0.4000", "b (2)"], ["b", "1", "0.3333", "1.000", "0.5000", ""],
+                    ["é", "2", "1.000", "0.5000", "0.6667", "<a> (1)"], ["none", "0", "–", "–", "–", ""]]
+    assert "30 classes" in table_of(tmp_path, [0], [0], [f"class {i}" for i in range(30)])[0]
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda data: data[:60], lambda data: b"", lambda data: data.replace(b"zTXt", b"zTXu"),
+    lambda data: data.replace(b"confusion", b"confused!")])
+def test_a_spoilt_picture_leaves_the_table_out(tmp_path, spoil):
+    table_of(tmp_path, [0, 1], [0, 1], ["a", "b"])
+    path = tmp_path / "pictures" / "confusion-7.png"
+    path.write_bytes(spoil(path.read_bytes()))
+    assert "<h2>Classes</h2>" not in write_report(tmp_path).read_text()
 
 
 @pytest.mark.parametrize(("labels", "predictions", "message"), [

@@ -90,12 +90,13 @@ def test_beside_puts_pairs_next_to_one_another() -> None:
         beside(shades(0, 1), shades(0))
 
 
-def test_mistakes_show_the_worst_first() -> None:
+def test_mistakes_are_shown_alone_the_worst_first() -> None:
     images = np.asarray([10, 20, 30, 40], np.uint8)[:, None, None, None] * np.ones((4, 28, 28, 1), np.uint8)
     logits = [[9, 0], [0, 1], [0, 5], [2, 0]]  # loss 0.00, 1.31, 5.01 and 0.13 nats
     page = np.asarray(mistakes(images, np.zeros(4, np.int64), np.asarray(logits), ["Bag", "Coat"], count=3))
     assert page.shape[1] == 4 + 8 * (112 + 4)
-    assert [int(page[20, 4 + 116 * i + 56, 0]) for i in range(4)] == [30, 20, 40, 255]
+    assert [int(page[20, 4 + 116 * i + 56, 0]) for i in range(3)] == [30, 20, 255]  # 10 and 40 are no mistakes
+    assert mistakes(images[:1], np.zeros(1, np.int64), np.asarray(logits[:1]), ["Bag", "Coat"]) is None
 
 
 def test_save_writes_a_whole_png_into_a_new_folder(tmp_path: Path) -> None:
@@ -106,6 +107,14 @@ def test_save_writes_a_whole_png_into_a_new_folder(tmp_path: Path) -> None:
     with Image.open(tmp_path / "pictures" / "samples-10.png") as found:
         assert found.format == "PNG"
         np.testing.assert_array_equal(np.asarray(found), np.asarray(image))
+
+
+def test_a_picture_keeps_its_texts(tmp_path: Path) -> None:
+    image = grid(shades(0, 1))
+    image.info |= {"what": "é, Ω and more", "dpi": (72, 72)}
+    save(image, tmp_path / "a.png")
+    with Image.open(tmp_path / "a.png") as found:
+        assert found.info["what"] == "é, Ω and more"
 
 
 def test_a_failed_save_leaves_the_old_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

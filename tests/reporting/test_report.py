@@ -1,17 +1,22 @@
 """Pages: what a reader finds on them, whole links, nothing from elsewhere."""
 
+import base64
 import json
+import math
 import os
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
 import pytest
 
 from engine.errors import Invalid
+from engine.reporting.curves import charts_of
+from engine.reporting.gallery import gallery
 from engine.reporting.pictures import grid, save
 from engine.reporting.record import Record, shown
 from engine.reporting.report import write_index, write_report
@@ -32,13 +37,16 @@ class Page(HTMLParser):
         self.links += [value for name, value in attributes if name in ("href", "src")]
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if self.tags and self.tags[-1] not in ("script", "style"):
+            self.words.append(data)
 
     def titles(self) -> list[str]:
-        return re.findall(r'aria-label="([^"]*)"', next(self.folder.glob("*.html")).read_text())
+        """The charts' titles."""
+        return re.findall('role="img" aria-label="(.*?):', next(self.folder.glob("*.html")).read_text())
 
 
-def make_run(folder: Path, *, finished: bool = True, rows: int = 4, drawings: int = 12) -> Path:
+def make_run(folder: Path, *, finished: bool = True, rows: int = 4, drawings: int = 12,
+             summary: dict[str, Any] | None = None) -> Path:
     table = Table(folder / "metrics.csv", [
         "cycle", "batches", "epoch", "seconds", "elbo/objective", "elbo/kl", "elbo/gradient_norm",
         "eval/accuracy", "eval/mse"])
@@ -54,49 +62,108 @@ def make_run(folder: Path, *, finished: bool = True, rows: int = 4, drawings: in
     if finished:
         (folder / "summary.json").write_text(json.dumps({
             "metrics": {"accuracy": 0.4321}, "cycles_per_second": 73.2123, "plan": "xla", "seconds": 6,
-            "peak_memory_bytes": 2**30, "versions": {"tensorflow": "2.21.0"}}))
+            "peak_memory_bytes": 2**30, "versions": {"tensorflow": "2.21.0"},
+            **(summary or {})}))
     return folder
 
 
-def test_a_report_shows_figures_charts_pictures_and_configuration(tmp_path: Path) -> None:
+def test_a_report_shows_metrics_curves_pictures_and_details(tmp_path: Path) -> None:
     page = Page(write_report(make_run(tmp_path / "vae")))
     assert page.folder.name == "vae"
-    for words in ("cycle 400 · batches 400 · epoch 1 · seconds 6", "eval/accuracy 0.4321",
+    for words in ("cycle 400 · batches 400 · epoch 1 · seconds 6", "accuracy 0.4321 0.4000 at epoch 1",
                   "elbo/objective 62.50", "cycles per second 73.21", "plan xla", "peak memory 1,024 MiB",
-                  "versions.tensorflow 2.21.0", "dataset <mnist>", "adam.rate 0.001000", "batch_size 64"):
+                  "tensorflow 2.21.0", "dataset <mnist>", "adam.rate 0.001000", "batch_size 64"):
         assert words in page.text, words
-    assert page.titles() == ["eval/accuracy", "elbo", "elbo/gradient_norm"]
+    assert page.titles() == ["accuracy", "elbo", "gradient norm"]
     assert "objective 62.50 kl 16.52" in page.text
+    order = [page.text.index(word) for word in ("Metrics", "Curves", "Pictures", "Details", "Configuration")]
+    assert order == sorted(order) and page.tags.count("details") == 3
 
 
-def test_a_report_needs_nothing_from_elsewhere_and_its_links_lead_somewhere(tmp_path: Path) -> None:
+def test_a_report_is_one_file(tmp_path: Path) -> None:
     page = Page(write_report(make_run(tmp_path / "vae")))
-    assert not {"script", "link", "iframe"} & set(page.tags)
-    assert "http" not in (tmp_path / "vae" / "report.html").read_text().replace("http-equiv", "")
-    assert page.links and all(link.startswith("pictures/") for link in page.links)
-    assert all((page.folder / unquote(link)).is_file() for link in page.links)
+    assert not {"link", "iframe", "a"} & set(page.tags)
+    assert "http" not in (tmp_path / "vae" / "report.html").read_text()
+    assert page.links and all(link.startswith("data:image/png;base64,") for link in page.links)
 
 
-def test_the_latest_picture_is_followed_by_a_strip_from_the_first_on(tmp_path: Path) -> None:
-    page = Page(write_report(make_run(tmp_path / "vae")))
-    cycles = [int(link[:-4].rpartition("-")[2]) for link in page.links[::2]]
-    assert cycles[0] == 1200 and cycles[1] == 100 and cycles[-1] == 1100
-    assert len(cycles) == 9 and cycles[1:] == sorted(set(cycles[1:]))
-    few = Page(write_report(make_run(tmp_path / "few", drawings=3)))
-    assert [link[-8:] for link in few.links[::2]] == ["-300.png", "-100.png", "-200.png"]
+def test_training_and_validation_of_a_metric_share_a_chart(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    table = Table(tmp_path / "more.csv", ["cycle", "epoch", "a/kl", "a/loss", "a/learning_rate", "a/gradient_norm",
+                                          "b/kl", "b/learning_rate", "b/only", "eval/loss", "eval/kl", "eval/mse"])
+    table.write({"cycle": 1, "a/kl": 1.0, "a/loss": 2.0, "a/learning_rate": 0.1, "b/kl": 3.0, "b/learning_rate": 0.2,
+                 "a/gradient_norm": 5.0, "b/only": 9.0})
+    table.write({"cycle": 2, "epoch": 0.5, "a/loss": 1.0, "eval/loss": 1.5, "eval/kl": 4.0})
+    (tmp_path / "more.csv").replace(tmp_path / "metrics.csv")
+    found = {title: [(line.name, dict(line.x), line.y) for line in lines] for title, lines in
+             charts_of(Record.load(tmp_path))}
+    assert list(found) == ["loss", "kl", "b/only", "learning rate", "gradient norm"]
+    nan = pytest.approx(math.nan, nan_ok=True)
+    assert found["loss"] == [("training", {"epochs": [nan, 0.5], "cycles": [1, 2]}, [2, 1]),
+                             ("validation", {"epochs": [0.5], "cycles": [2]}, [1.5])]
+    assert [(name, y) for name, _, y in found["kl"]] == [
+        ("training, a", [1]), ("training, b", [3]), ("validation", [4])]
+    assert [(name, y) for name, _, y in found["learning rate"]] == [("a", [0.1]), ("b", [0.2])]
+    assert [(name, y) for name, _, y in found["gradient norm"]] == [("a", [5])]
 
 
-def test_evaluations_are_joined_over_the_rows_without_one(tmp_path: Path) -> None:
-    groups = Record.load(make_run(tmp_path / "vae")).groups()
-    assert groups["eval/accuracy"] == ([200, 400], {"eval/accuracy": [0.2, 0.4]})
-    assert list(groups["elbo"][1]) == ["objective", "kl"] and groups["elbo"][0] == [100, 200, 300, 400]
-    assert "eval/mse" not in groups
+def test_what_is_better_is_said_by_the_run_or_its_name(tmp_path: Path) -> None:
+    run = Record.load(make_run(tmp_path, summary={"better": {"kl": "higher", "accuracy": "sideways"}}))
+    assert [run.better(name) for name in ("elbo/kl", "eval/accuracy", "eval/negative_elbo", "test/elbo", "x")] == [
+        "higher", "higher", "lower", "", ""]
+
+
+def test_the_parts_that_were_evaluated_have_a_column_each(tmp_path: Path) -> None:
+    page = Page(write_report(make_run(tmp_path, summary={"metrics": {"accuracy": 0.5, "mse": 2.0, "test/mse": 3.0}})))
+    assert "training validation test best validation accuracy 0.5000 0.4000 at epoch 1 mse 2.000 3.000" in page.text
+
+
+def test_what_it_was_computed_with_is_folded_away(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    (run / "environment.json").write_text(json.dumps({"command": "python <train>.py", "git_commit": "0123abc",
+                                                      "processor": {"model": "A CPU"}}))
+    page = Page(write_report(run))
+    assert "Command line python <train>.py" in page.text
+    assert "Versions and processor tensorflow 2.21.0 git commit 0123abc processor.model A CPU" in page.text
+
+
+def test_what_must_be_known_first_stands_on_top(tmp_path: Path) -> None:
+    page = Page(write_report(make_run(tmp_path, summary={"stopped": "at a <fault>", "impossible": ["kl is -1"]})))
+    assert page.text.index("at a <fault> kl is -1") < page.text.index("Metrics")
+
+
+def embedded(page: str) -> list[dict[str, Any]]:
+    """The evaluations of a page's slider."""
+    text = re.search(r'class="gallery".*?json">(.*?)</script>', page, re.DOTALL)
+    return list(json.loads(text[1])) if text else []
+
+
+def test_the_slider_has_all_evaluations_evenly_chosen_if_they_are_many(tmp_path: Path) -> None:
+    run = Record.load(make_run(tmp_path / "vae"))
+    found = embedded(gallery(run))
+    assert [each["caption"].split()[1] for each in found] == [f"{100 * i:,}" + "," * (i < 5) for i in range(1, 13)]
+    assert found[0]["caption"] == "cycle 100, epoch 0.25 (1 of 12)" and found[11]["pictures"] == {}
+    png = base64.b64decode(found[1]["pictures"]["a & b"].partition(",")[2])
+    assert png == (run.folder / "pictures" / "a & b-200.png").read_bytes()
+    few = embedded(gallery(run, evaluations=5))
+    assert [each["caption"].split()[1].rstrip(",") for each in few] == ["100", "400", "700", "900", "1,200"]
+    assert "cycle 1,200" in gallery(run, evaluations=1) and not embedded(gallery(run, evaluations=1))
+    assert gallery(Record.load(make_run(tmp_path / "none", drawings=0))) == ""
+
+
+def test_large_pictures_are_fewer(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "vae")
+    for path in (run / "pictures").iterdir():
+        path.write_bytes(bytes(2**20))
+    assert len(embedded(gallery(Record.load(run)))) == 6
+    (run / "pictures" / "a & b-1200.png").write_bytes(bytes(2**23))
+    assert gallery(Record.load(run)).count("<img") == 1 and not embedded(gallery(Record.load(run)))
 
 
 def test_an_unfinished_run_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
     page = Page(write_report(make_run(tmp_path / "vae", finished=False, rows=3, drawings=0)))
-    assert "unfinished: no summary.json" in page.text
-    assert "eval/accuracy 0.2000 cycle 200" in page.text and "elbo/kl 16.52 " in page.text
+    assert "seconds 4.500 · unfinished" in page.text
+    assert "accuracy 0.2000 0.2000 at epoch 0.5" in page.text and "elbo/kl 16.52 " in page.text
     (tmp_path / "new").mkdir()
     assert "nothing logged yet" in Page(write_report(tmp_path / "new")).text
 
@@ -137,13 +204,12 @@ def test_an_index_shows_all_runs_with_links_from_where_it_lies(tmp_path: Path) -
     texts = {"": "What this is.", "a run": "Trained <well>."}
     page = Page(write_index(tmp_path / "site", runs, "All & more", texts))
     assert page.folder == tmp_path / "site"
-    for words in ("All & more What this is.", "Trained <well>.", "cycles per second 73.21",
-                  "eval/accuracy 0.4321", "a & b, cycle 1,200"):
+    for words in ("All & more What this is.", "Trained <well>.", "accuracy 0.4321", "cycle 1,200 a & b"):
         assert words in page.text, words
-    assert page.titles() == ["eval/accuracy", "elbo"] * 2
+    assert page.titles() == ["accuracy", "elbo"] * 2
     assert page.links[0] == "../runs/a%20run/report.html"
-    assert all((page.folder / unquote(link)).is_file() for link in page.links)
-    assert not any("runs/b/report.html" in link for link in page.links), "b has no report"
+    assert (page.folder / unquote(page.links[0])).is_file()
+    assert [link[:22] for link in page.links[1:]] == ["data:image/png;base64,"] * 2, "b has no report"
 
 
 @pytest.mark.parametrize(("name", "value", "text"), [

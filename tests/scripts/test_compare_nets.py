@@ -32,7 +32,7 @@ def test_nets_are_compared_and_added(tmp_path):
         assert line[1:3] == [f"{figures['parameters']:,}", f"{figures['multiply_adds']:,}"]
         assert digits(figures["accuracy"]) in line
     page = (folder / "comparison.html").read_text()
-    assert "25,408" in page and 'href="branching/report.html"' in page and 'aria-label="accuracy"' in page
+    assert "25,408" in page and 'href="branching/report.html"' in page and 'aria-label="accuracy: ' in page
 
 
 def test_smoke_and_bad_names_before_anything_is_trained(tmp_path):

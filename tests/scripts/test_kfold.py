@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from engine.reporting.progress import digits
 from tests.scripts.running import run, run_process
 
 REGRESSION = ("kfold.py", "regression", "--folds", "3", "--examples", "90", "--log-every", "5", "--plan", "eager")
@@ -32,8 +33,10 @@ def test_folds_are_run_summed_up_and_continued(tmp_path):
     found = metrics_of(whole)["squared_error"]
     assert found["folds"] == each
     assert (found["mean"], found["deviation"]) == pytest.approx((np.mean(each), np.std(each, ddof=1)))
-    assert re.search(rf"^mean .*{found['mean']:.6g}", done.stdout, re.MULTILINE)
-    assert "fold-3/report.html" in (whole / "index.html").read_text()
+    assert re.search(rf"^mean +{re.escape(digits(found['mean']))} ", done.stdout, re.MULTILINE)
+    assert re.search(rf"^standard deviation +{re.escape(digits(found['deviation']))} ", done.stdout, re.MULTILINE)
+    page = (whole / "index.html").read_text()
+    assert 'href="fold-3/report.html"' in page and "standard deviation" in page and "<td>2/3</td>" in page
 
     before = stamps(whole)
     again = run(*REGRESSION, "--cycles", "20", "--run-dir", whole, cwd=tmp_path)

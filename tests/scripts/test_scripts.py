@@ -147,7 +147,7 @@ def test_a_run_is_written_continued_and_guarded(tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     assert (summary["cycles"], summary["plan"]) == (18, "graph")
     assert summary["metrics"]["negative_elbo"] == rows["eval/negative_elbo"][-1]
-    assert "samples-18.png" in (folder / "report.html").read_text()
+    assert "samples, cycle 18" in (folder / "report.html").read_text()
     assert list((folder / "tensorboard").iterdir())
 
     again = run("train_vae.py", *options, "--cycles", "18", cwd=tmp_path)
