@@ -11,7 +11,7 @@ OURS = ("engine", "losses", "nets", "scripts", "tests")
 PACKAGES = {"tensorflow", "keras", "numpy", "tqdm", "PIL"}
 # Modules of scripts/ that other scripts import.
 BESIDE = ("auto", "wiring", "cli", "early", "found", "remembered", "reopen", "several", "train_classifier",
-          "train_regression", "benchmarks", "gpu")
+          "train_regression", "compare_runs", "benchmarks", "gpu")
 
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [
