@@ -11,7 +11,7 @@ import numpy as np
 from engine.reporting.chart import Line
 from engine.reporting.curves import Chart, drawn, line, written
 from engine.reporting.files import write_whole
-from engine.reporting.page import box, columns, curves, folded, heading, page, paragraph, way
+from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
 from engine.reporting.progress import digits
 from engine.reporting.record import Record, flat, shown
 
@@ -67,7 +67,7 @@ class Comparison:
         evaluated, trained = self.charts()
         if evaluated or trained:
             first, rest = (evaluated, trained) if evaluated else (trained, [])
-            body += [heading(2, "Curves"), curves(drawn(first)),
+            body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(first)),
                      folded("Curves of training", [box("charts", drawn(rest))] if rest else [])]
         body += [heading(2, "What differs in configuration"), *_configuration(self.records), heading(2, "Runs")]
         body += [f"<p>{_place(path.parent, name, record)}</p>" for name, record in self.records.items()]
@@ -132,8 +132,7 @@ def _configuration(records: Mapping[str, Record]) -> list[str]:
     rows = [["option", *records], *([name, *map(_cut, texts)] for name, texts in different.items())]
     table = columns(rows, texts=range(len(rows[0]))) if different else paragraph(
         "Nothing." if same else "None is recorded.")
-    return [table, folded(f"{len(same)} options are the same", [columns([["option", "value"], *(
-        [name, text] for name, text in same.items())], texts=range(2))] if same else [])]
+    return [table, folded(f"{len(same)} options are the same", [pairs(same.items())] if same else [])]
 
 
 def _cut(text: str) -> str:

@@ -55,7 +55,7 @@
 
   function draw(chart) {
     const {plot, spec} = chart, width = plot.clientWidth;
-    if (!width) return;  // folded away; drawn when it is opened
+    if (!width) return;  // folded away: drawn when it is opened
     const known = (line) => line.x[unit] || line.x.cycles;
     const shows = (y) => y !== null && (y > 0 || !chart.log);
     const places = [], values = [];
@@ -72,16 +72,17 @@
     const [low, high] = range(values), bottom = HEIGHT - FOOT;
     const down = chart.log ? logarithmic(low, high, bottom, TOP) : linear(low, high, bottom, TOP, 32, true);
     const left = 10 + CHARACTER * Math.max(...down.ticks.map(([, text]) => text.length));
-    const across = linear(...range(places), left, width - RIGHT, 48, false, unit === "cycles" ? 1 : 0);
+    const [first, last] = range(places), apart = Math.max(48, 20 + CHARACTER * place(Math.round(last)).length);
+    const across = linear(first, last, left, width - RIGHT, apart, false, unit === "cycles" ? 1 : 0);
     const parts = down.ticks.map(([value, text]) => {
       const y = down.at(value).toFixed(1);
       return `<path class="grid" d="M${left} ${y}H${width - RIGHT}"/>` +
         `<text x="${left - 6}" y="${y}" dy="4" text-anchor="end">${text}</text>`;
     });
     for (const [value, text] of across.ticks) {
-      const x = across.at(value).toFixed(1);
-      parts.push(`<path class="axis" d="M${x} ${bottom}v4"/>` +
-        `<text x="${x}" y="${bottom + 16}" text-anchor="middle">${text}</text>`);
+      const x = across.at(value), at = Math.min(x, width - CHARACTER * text.length / 2);
+      parts.push(`<path class="axis" d="M${x.toFixed(1)} ${bottom}v4"/>` +
+        `<text x="${at.toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${text}</text>`);
     }
     parts.push(`<path class="axis" d="M${left} ${bottom}H${width - RIGHT}"/>` +
       `<text x="${(left + width - RIGHT) / 2}" y="${HEIGHT - 5}" text-anchor="middle">${X[unit]}</text>`);

@@ -32,7 +32,7 @@ def paragraph(text: str, style: str = "") -> str:
 def pairs(rows: Iterable[tuple[str, str]]) -> str:
     """A table of names and texts."""
     lines = [f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows]
-    return f'<div class="scroll"><table class="names">{"".join(lines)}</table></div>' if lines else ""
+    return f'<table class="pairs">{"".join(lines)}</table>' if lines else ""
 
 
 def columns(rows: Sequence[Sequence[str]], texts: Collection[int] = (0,), best: Collection[tuple[int, int]] = (),
@@ -54,16 +54,15 @@ def columns(rows: Sequence[Sequence[str]], texts: Collection[int] = (0,), best: 
             style = f' class="{" ".join(styles)}"' if styles else ""
             cells.append(f"<{tag}{style}{title}>{escape(text)}</{tag}>")
         lines.append(f"<tr{' class=sum' if i >= len(rows) - sums else ''}>{''.join(cells)}</tr>")
-    return f'<div class="scroll"><table class="names">{"".join(lines)}</table></div>'
+    return f'<div class="scroll"><table class="columns">{"".join(lines)}</table></div>'
 
 
-def curves(charts: Sequence[str]) -> str:
-    """Charts, with the switch of what they count below."""
+def axis_switch() -> str:
+    """The switch of what all charts of the page count along x; once on a page with charts."""
     units = "".join(f'<label><input type="radio" name="unit" value="{unit}"{" checked" * (not i)}> {unit}</label>'
                     for i, unit in enumerate(UNITS))
-    switch = f'<div class="bar"><fieldset><legend>horizontal axis</legend>{units}</fieldset></div>'
-    off = "<noscript><p class=notice>The curves are drawn by JavaScript, which is off here.</p></noscript>"
-    return switch + off + box("charts", charts)
+    return (f'<div class="bar"><fieldset><legend>x axis</legend>{units}</fieldset></div>'
+            "<noscript><p class=notice>The curves are drawn by JavaScript, which is off here.</p></noscript>")
 
 
 def folded(title: str, parts: Iterable[str]) -> str:

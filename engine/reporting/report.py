@@ -8,7 +8,7 @@ from pathlib import Path
 from engine.reporting.curves import charts_of, drawn
 from engine.reporting.files import write_whole
 from engine.reporting.gallery import gallery
-from engine.reporting.page import box, columns, curves, folded, heading, page, pairs, paragraph, way
+from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
 from engine.reporting.per_class import per_class
 from engine.reporting.progress import digits
 from engine.reporting.record import Record, flat, shown
@@ -37,7 +37,7 @@ def write_report(run_folder: Path) -> Path:
     body = [heading(1, run.name), paragraph(state(run), "quiet"), *_notices(run)]
     body += [heading(2, "Metrics"), _metrics(run)] if run.final() else []
     charts = charts_of(run)
-    body += [heading(2, "Curves"), curves(drawn(charts))] if charts else []
+    body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(charts))] if charts else []
     pictures = gallery(run)
     body += [heading(2, "Pictures"), pictures] if pictures else []
     body += [heading(2, "Classes"), per_class(run)] if per_class(run) else []
@@ -63,7 +63,7 @@ def write_index(folder: Path, runs: Sequence[Path], title: str, texts: Mapping[s
       Invalid: as ``write_report``.
     """
     folder = Path(folder)
-    body = [heading(1, title), paragraph(texts.get("", ""))]
+    body = [heading(1, title), paragraph(texts.get("", "")), axis_switch()]
     body += [_run(folder, Record.load(run), texts) for run in runs]
     path = folder / "index.html"
     write_whole(path, page(title, body))

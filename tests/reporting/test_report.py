@@ -151,12 +151,13 @@ def test_the_slider_has_all_evaluations_evenly_chosen_if_they_are_many(tmp_path:
     assert gallery(Record.load(make_run(tmp_path / "none", drawings=0))) == ""
 
 
-def test_large_pictures_are_fewer(tmp_path: Path) -> None:
+def test_large_pictures_are_fewer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.reporting.gallery.BYTES", 600)
     run = make_run(tmp_path / "vae")
     for path in (run / "pictures").iterdir():
-        path.write_bytes(bytes(2**20))
+        path.write_bytes(bytes(100))
     assert len(embedded(gallery(Record.load(run)))) == 6
-    (run / "pictures" / "a & b-1200.png").write_bytes(bytes(2**23))
+    (run / "pictures" / "a & b-1200.png").write_bytes(bytes(700))
     assert gallery(Record.load(run)).count("<img") == 1 and not embedded(gallery(Record.load(run)))
 
 
