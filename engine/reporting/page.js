@@ -55,7 +55,7 @@
 
   function draw(chart) {
     const {plot, spec} = chart, width = plot.clientWidth;
-    if (!width) return;  // folded away; drawn when it is opened
+    if (!width) return;  // folded away: drawn when it is opened
     const known = (line) => line.x[unit] || line.x.cycles;
     const shows = (y) => y !== null && (y > 0 || !chart.log);
     const places = [], values = [];
@@ -72,8 +72,9 @@
     const [low, high] = range(values), bottom = HEIGHT - FOOT;
     const down = chart.log ? logarithmic(low, high, bottom, TOP) : linear(low, high, bottom, TOP, 32, true);
     const left = 10 + CHARACTER * Math.max(...down.ticks.map(([, text]) => text.length));
-    const [first, last] = range(places), apart = Math.max(48, 20 + CHARACTER * place(Math.round(last)).length);
-    const across = linear(first, last, left, width - RIGHT, apart, false, unit === "cycles" ? 1 : 0);
+    const [first, last] = range(places);  // from 0 on, so that all charts of a run are alike
+    const apart = Math.max(48, 20 + CHARACTER * place(Math.round(last)).length);
+    const across = linear(Math.min(0, first), last, left, width - RIGHT, apart, false, unit === "cycles" ? 1 : 0);
     const parts = down.ticks.map(([value, text]) => {
       const y = down.at(value).toFixed(1);
       return `<path class="grid" d="M${left} ${y}H${width - RIGHT}"/>` +
