@@ -13,7 +13,8 @@ from typing import Any, NoReturn
 
 # Kind of data -> its data sets (the first is the default).
 DATASETS = {
-    "images": ("fashion-mnist-10k", "fashion-mnist", "cifar10", "cifar100", "cifar100-coarse", "npz", "image-folder"),
+    "images": ("fashion-mnist-10k", "fashion-mnist", "mnist", "cifar10", "cifar100", "cifar100-coarse", "npz",
+               "image-folder"),
     "text": ("imdb", "text-csv", "text-folder"),
     "regression": ("linear", "polynomial"),
 }

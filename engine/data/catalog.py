@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from engine.data import cifar, fashion_mnist, image_folder, npz, synthetic, text_dataset
+from engine.data import cifar, fashion_mnist, image_folder, mnist, npz, synthetic, text_dataset
 from engine.data.dataset import Dataset
 from engine.data.image_folder import ImageFolder
 from engine.errors import require
@@ -16,6 +16,7 @@ __all__ = ["DATASETS", "Dataset", "load", "options_of"]
 DATASETS: dict[str, Callable[..., Dataset | ImageFolder]] = {
     "fashion-mnist-10k": fashion_mnist.embedded,
     "fashion-mnist": fashion_mnist.full,
+    "mnist": mnist.mnist,
     "cifar10": cifar.cifar10,
     "cifar100": cifar.cifar100,
     "cifar100-coarse": cifar.cifar100_coarse,
@@ -33,7 +34,7 @@ def load(name: str, data_dir: str | Path | None = None, **options: object) -> Da
     """The data set ``name``.
 
     Args:
-      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; fashion-mnist
+      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; mnist, fashion-mnist
         and the CIFAR sets are found on this machine or downloaded; npz is arrays of one's own; linear and
         polynomial are made from a seed.
       data_dir: A folder that holds the data set's files, or is to hold them; for npz, the file or folder.
