@@ -16,12 +16,14 @@ DATASETS = {
     "images": ("fashion-mnist-10k", "fashion-mnist", "mnist", "cifar10", "cifar100", "cifar100-coarse", "npz",
                "image-folder"),
     "text": ("imdb", "text-csv", "text-folder"),
-    "regression": ("linear", "polynomial"),
+    "regression": ("linear", "polynomial", "csv"),
 }
 # Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
 KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
             "words": "size", "length": "length", "text_column": "text", "label_column": "label", "where": "where",
-            "vocabulary": "vocabulary", "degree": "degree", "training_examples": "examples", "noise": "noise"}
+            "vocabulary": "vocabulary", "target": "target", "without": "without", "categorical": "categorical",
+            "skip_missing": "skip_missing", "columns": "columns", "whole": "whole", "degree": "degree",
+            "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
         "smoke", "keep", "goal", "better", "patience", "measure", "autopsy"}
@@ -223,7 +225,7 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
     data.add_argument("--dataset", type=one_of(names), default=names[0],
                       help=f"one of {', '.join(names)} (default: %(default)s)")
     data.add_argument("--data-dir", type=Path, default=None, help="where the data set's files are: a folder, or a file "
-                      "for npz and text-csv (default: the usual places)")
+                      "for npz, csv and text-csv (default: the usual places)")
     if kind == "images":
         data.add_argument("--image-size", type=whole, help="side that image-folder brings its pictures to, pixels "
                           "(default: 64)")
@@ -243,6 +245,12 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
         data.add_argument("--where", metavar="COLUMN=VALUE", help="only the rows of text-csv with this value in this "
                           "column")
     if kind == "regression":
+        data.add_argument("--target", metavar="COLUMN", help="of csv: what is predicted from the other columns")
+        data.add_argument("--without", action="append", metavar="COLUMN", help="of csv: left out; may be repeated")
+        data.add_argument("--categorical", action="append", metavar="COLUMN", help="of csv: of numbers that stand for "
+                          "categories; may be repeated")
+        data.add_argument("--skip-missing", action="store_true", default=None, help="leave out rows of csv with a "
+                          "missing value instead of refusing them")
         data.add_argument("--degree", type=whole, help="highest power that polynomial gives as a feature (default: 20)")
         # config.json's "examples" is what the run found, after --validation
         data.add_argument("--examples", type=whole, dest="training_examples", metavar="N",

@@ -20,7 +20,8 @@ def _data(dataset: Any, job: Any) -> str:
             *(f"{source.size:,} for the {part}" for part, source in job.at_end.items())]
     place = f" ({dataset.place})" if dataset.place else ""
     classes = f"{_classes(dataset.classes)}, " if dataset.classes else ""
-    return f"data {dataset.name}{place}: {classes}{job.train.size:,} examples to train on, {', '.join(held)}"
+    columns = f"{len(dataset.columns.names)} features, " if hasattr(dataset, "columns") else ""
+    return f"data {dataset.name}{place}: {classes}{columns}{job.train.size:,} examples to train on, {', '.join(held)}"
 
 
 def _classes(names: Sequence[str]) -> str:

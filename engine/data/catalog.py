@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from engine.data import cifar, fashion_mnist, image_folder, mnist, npz, synthetic, text_dataset
+from engine.data import cifar, fashion_mnist, image_folder, mnist, npz, synthetic, table, text_dataset
 from engine.data.dataset import Dataset
 from engine.data.image_folder import ImageFolder
 from engine.errors import require
@@ -27,6 +27,7 @@ DATASETS: dict[str, Callable[..., Dataset | ImageFolder]] = {
     "text-folder": text_dataset.folder,
     "linear": synthetic.linear,
     "polynomial": synthetic.polynomial,
+    "csv": table.load,
 }
 
 
@@ -34,10 +35,10 @@ def load(name: str, data_dir: str | Path | None = None, **options: object) -> Da
     """The data set ``name``.
 
     Args:
-      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; mnist, fashion-mnist
-        and the CIFAR sets are found on this machine or downloaded; npz is arrays of one's own; linear and
-        polynomial are made from a seed.
-      data_dir: A folder that holds the data set's files, or is to hold them; for npz, the file or folder.
+      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; fashion-mnist,
+        mnist and the CIFAR sets are found on this machine or downloaded; npz is arrays of one's own, csv a table;
+        linear and polynomial are made from a seed.
+      data_dir: A folder that holds the data set's files, or is to hold them; for npz and csv, the file.
       options: The keyword arguments of the data set's loader.
 
     Raises:
