@@ -93,7 +93,7 @@ class Columns:
         return _located(Number(self.target, 0.0, 1.0).encode, self.target, header, rows).astype(np.float32)
 
 
-def fit(header: Sequence[str], rows: Sequence[Row], train: np.ndarray, target: str,
+def columns_of(header: Sequence[str], rows: Sequence[Row], train: np.ndarray, target: str,
         without: Collection[str] = (), categorical: Collection[str] = ()) -> Columns:
     """Columns for ``rows``: means of the rows ``train``, categories of all.
 

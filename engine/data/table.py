@@ -73,7 +73,7 @@ def load(data_dir: str | Path | None = None, *, target: str | None = None, witho
     require(len(rows) > 1, "file", path, f"of at least two rows, but has {len(rows)}")
 
     def make(train: np.ndarray, test: np.ndarray) -> TableDataset:
-        found = given or of_columns.fit(header, rows, train, str(target), without, categorical)
+        found = given or of_columns.columns_of(header, rows, train, str(target), without, categorical)
         return TableDataset("csv", _split(found, header, rows, train), _split(found, header, rows, test),
                             place=str(path), columns=found, left_out=left, make=make, rows=train)
 
