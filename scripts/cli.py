@@ -84,10 +84,10 @@ def nearest(word: str, words: Iterable[str], cutoff: float = 0.0) -> str:
     return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=cutoff)), "")
 
 
-def one_of(names: Sequence[str], or_class: bool = False) -> Callable[[str], str]:
-    """A type for ``add_argument``: one of ``names``; with ``or_class`` also module:Class."""
+def one_of(names: Sequence[str], or_class: bool = False, prefixes: tuple[str, ...] = ()) -> Callable[[str], str]:
+    """A type for ``add_argument``: one of ``names``; with ``or_class`` also module:Class; or begins so."""
     def known(text: str) -> str:
-        if text in names or (or_class and ":" in text):
+        if text in names or (or_class and ":" in text) or (text.startswith(prefixes) and text not in prefixes):
             return text
         also = ", or module:Class" if or_class else ""
         raise argparse.ArgumentTypeError(
@@ -222,8 +222,10 @@ def _add_watch(watch: Any) -> None:
 def add_data(made: argparse.ArgumentParser, kind: str) -> None:
     """The options of one kind of data."""
     data, names = made.add_argument_group("data"), DATASETS[kind]
-    data.add_argument("--dataset", type=one_of(names), default=names[0],
-                      help=f"one of {', '.join(names)} (default: %(default)s)")
+    hubs = ("tfds:", "hf:") if kind in ("images", "text") else ()
+    also = ", or of the hubs of TensorFlow (tfds:NAME) or Hugging Face (hf:NAME)" if hubs else ""
+    data.add_argument("--dataset", type=one_of(names, prefixes=hubs), default=names[0],
+                      help=f"one of {', '.join(names)}{also} (default: %(default)s)")
     data.add_argument("--data-dir", type=Path, default=None, help="where the data set's files are: a folder, or a file "
                       "for npz, csv and text-csv (default: the usual places)")
     if kind == "images":
@@ -295,6 +297,8 @@ def load_data(chosen: argparse.Namespace) -> Any:
         if name in KEYWORDS and value is not None:
             require(KEYWORDS[name] in takes, f"--{name.replace('_', '-')}", value, f"left out for {chosen.dataset}")
             given[KEYWORDS[name]] = value
+    if "kind" in takes:
+        given["kind"] = "text" if hasattr(chosen, "words") else "images"
     if "seed" in takes:
         given["seed"] = chosen.seed
     if chosen.validation and "validation" in takes:
