@@ -111,8 +111,8 @@ def one_of(name: str, what: str, found: list[str], given: str | None, features: 
     if given is not None:
         require(given in found, f"{what} of {name}", given, f"one of {', '.join(found) or 'none'}")
         return given
-    require(len(found) == 1, "dataset", name, f"of one {what}, but of its {', '.join(sorted(features))} those could be: "
-            f"{', '.join(found) or 'none'}")
+    could = f"but of its {', '.join(sorted(features))} those could be: {', '.join(found) or 'none'}"
+    require(len(found) == 1, "dataset", name, f"of one {what}, {could}")
     return found[0]
 
 
