@@ -21,7 +21,7 @@ DATASETS = {
 # Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
 KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
             "words": "size", "length": "length", "text_column": "text", "label_column": "label", "where": "where",
-            "vocabulary": "vocabulary", "target": "target", "without": "without", "categorical": "categorical",
+            "vocabulary": "vocabulary", "target_column": "target", "without": "without", "categorical": "categorical",
             "skip_missing": "skip_missing", "columns": "columns", "whole": "whole", "degree": "degree",
             "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
@@ -247,7 +247,8 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
         data.add_argument("--where", metavar="COLUMN=VALUE", help="only the rows of text-csv with this value in this "
                           "column")
     if kind == "regression":
-        data.add_argument("--target", metavar="COLUMN", help="of csv: what is predicted from the other columns")
+        data.add_argument("--target", dest="target_column", metavar="COLUMN", help="of csv: what is predicted from the "
+                          "other columns")
         data.add_argument("--without", action="append", metavar="COLUMN", help="of csv: left out; may be repeated")
         data.add_argument("--categorical", action="append", metavar="COLUMN", help="of csv: of numbers that stand for "
                           "categories; may be repeated")

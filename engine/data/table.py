@@ -59,7 +59,7 @@ def load(data_dir: str | Path | None = None, *, target: str | None = None, witho
       Invalid: one line, with line and column, for a value that is missing or does not fit, and for faults of the file.
     """
     require(data_dir is not None, "data_dir", data_dir, "a CSV or TSV file")
-    require(target is not None, "target", target, "the name of the column to predict")
+    require(target is not None, "--target", target, "the name of the column to predict")
     path = Path(str(data_dir))
     header, rows = table(path, (str(target), *without, *categorical))
     given = None if columns is None else Columns.from_json(columns)

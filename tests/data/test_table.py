@@ -144,7 +144,7 @@ def test_na_among_texts_is_a_category(houses):
     ("x;y\n1;2\n", {}, r"`file` .* must be separated by commas \(.csv\) or tabs \(.tsv\), but its header is by ';'"),
     ("1,2\n3,4\n", {"target": "1"}, r"`file` .* must be of a header and rows, but begins with the numbers 1, 2"),
     ("x,y\n1,2\n3,4\n", {"target": "z"}, r"`column` \(z\) must be there once among those of .*: x, y"),
-    ("x,y\n1,2\n3,4\n", {"target": None}, r"`target` \(None\) must be the name of the column to predict"),
+    ("x,y\n1,2\n3,4\n", {"target": None}, r"`--target` \(None\) must be the name of the column to predict"),
     ("x,y\n1,2\n3,4\n", {"without": ["w"]}, r"`column` \(w\) must be there once among those of"),
     ("x,y\n1,2\n2,4\n", {"columns": {"target": "y", "features": [{"name": "a", "mean": 0, "standard_deviation": 1}]}},
      r"`columns` \(a\) must be there once each, but those of .* are x, y$"),
