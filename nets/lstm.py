@@ -1,4 +1,4 @@
-"""A classifier of token sequences in two classes."""
+"""A classifier of token sequences."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from nets._parts import output_dtype
 
 
 class LSTMClassifier(Net):
-    """Embedding, layers of long short-term memory, the last state, one logit.
+    """Embedding, layers of long short-term memory, the last state, one logit or one per class.
 
     Hochreiter and Schmidhuber, "Long short-term memory", Neural Computation 9(8), 1997, with the forget gate of
     Gers, Schmidhuber and Cummins, "Learning to forget", Neural Computation 12(10), 2000, whose bias starts at 1
@@ -21,13 +21,14 @@ class LSTMClassifier(Net):
     2015). Dropout acts between layers and not from step to step (Zaremba, Sutskever and Vinyals, "Recurrent
     neural network regularization", 2014).
 
-    Token 0 is padding: a state passes it unchanged, wherever it stands, so the logit does not depend on it.
+    Token 0 is padding: a state passes it unchanged, wherever it stands, so logits do not depend on it.
 
     Args:
       vocabulary: number of tokens V, the padding included.
       embedding: size E of a token's vector.
       units: units of each LSTM layer.
       dropout: share of each LSTM layer's outputs that is dropped in training, in [0, 1).
+      classes: number of classes; two are told apart by one logit.
       name: the Keras name.
 
     Raises:
@@ -40,6 +41,7 @@ class LSTMClassifier(Net):
         embedding: int = 100,
         units: Sequence[int] = (64, 64),
         dropout: float = 0.5,
+        classes: int = 2,
         *,
         name: str | None = None,
     ) -> None:
@@ -52,10 +54,14 @@ class LSTMClassifier(Net):
             last = i + 1 == self.depth
             setattr(self, f"lstm{i}", LSTM(size, return_sequences=not last))
             setattr(self, f"drop{i}", keras.layers.Dropout(dropout))
-        self.logit = keras.layers.Dense(1, dtype=output_dtype())
+        self.classes = arguments.whole("classes", classes, 2)
+        self.logit = keras.layers.Dense(1 if classes == 2 else classes, dtype=output_dtype())
 
     def call(self, tokens: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """tokens [B, T], integers in [0, V), 0 for padding -> logits [B]; above 0 means the class 1."""
+        """tokens [B, T], integers in [0, V), 0 for padding -> logits [B]; above 0 means the class 1.
+
+        Of more than two classes -> logits [B, classes].
+        """
         arguments.batch_of("tokens", tokens, (None,))
         steps = tf.transpose(tokens)  # [T, B]
         mask = tf.not_equal(steps, 0)
@@ -63,4 +69,5 @@ class LSTMClassifier(Net):
         for i in range(self.depth):
             x = getattr(self, f"lstm{i}")(x, mask)  # [T, B, units[i]], at last [B, units[i]]
             x = getattr(self, f"drop{i}")(x, training=training)
-        return tf.squeeze(self.logit(x), axis=-1)  # [B, 1] -> [B]
+        logits = self.logit(x)  # [B, 1], or [B, classes]
+        return tf.squeeze(logits, axis=-1) if self.classes == 2 else logits

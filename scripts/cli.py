@@ -13,14 +13,17 @@ from typing import Any, NoReturn
 
 # Kind of data -> its data sets (the first is the default).
 DATASETS = {
-    "images": ("fashion-mnist-10k", "fashion-mnist", "cifar10", "cifar100", "cifar100-coarse", "npz", "image-folder"),
+    "images": ("fashion-mnist-10k", "fashion-mnist", "mnist", "cifar10", "cifar100", "cifar100-coarse", "npz",
+               "image-folder"),
     "text": ("imdb", "text-csv", "text-folder"),
-    "regression": ("linear", "polynomial"),
+    "regression": ("linear", "polynomial", "csv"),
 }
 # Option -> keyword of the data sets' loaders. One that is not given is left to the loader.
 KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict": "strict", "cache": "cache",
             "words": "size", "length": "length", "text_column": "text", "label_column": "label", "where": "where",
-            "vocabulary": "vocabulary", "degree": "degree", "training_examples": "examples", "noise": "noise"}
+            "vocabulary": "vocabulary", "target_column": "target", "without": "without", "categorical": "categorical",
+            "skip_missing": "skip_missing", "columns": "columns", "whole": "whole", "degree": "degree",
+            "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
         "smoke", "keep", "goal", "better", "patience", "measure", "autopsy"}
@@ -81,10 +84,10 @@ def nearest(word: str, words: Iterable[str], cutoff: float = 0.0) -> str:
     return next(iter(difflib.get_close_matches(word, list(words), n=1, cutoff=cutoff)), "")
 
 
-def one_of(names: Sequence[str], or_class: bool = False) -> Callable[[str], str]:
-    """A type for ``add_argument``: one of ``names``; with ``or_class`` also module:Class."""
+def one_of(names: Sequence[str], or_class: bool = False, prefixes: tuple[str, ...] = ()) -> Callable[[str], str]:
+    """A type for ``add_argument``: one of ``names``; with ``or_class`` also module:Class; or begins so."""
     def known(text: str) -> str:
-        if text in names or (or_class and ":" in text):
+        if text in names or (or_class and ":" in text) or (text.startswith(prefixes) and text not in prefixes):
             return text
         also = ", or module:Class" if or_class else ""
         raise argparse.ArgumentTypeError(
@@ -219,10 +222,12 @@ def _add_watch(watch: Any) -> None:
 def add_data(made: argparse.ArgumentParser, kind: str) -> None:
     """The options of one kind of data."""
     data, names = made.add_argument_group("data"), DATASETS[kind]
-    data.add_argument("--dataset", type=one_of(names), default=names[0],
-                      help=f"one of {', '.join(names)} (default: %(default)s)")
+    hubs = ("tfds:", "hf:") if kind in ("images", "text") else ()
+    also = ", or of the hubs of TensorFlow (tfds:NAME) or Hugging Face (hf:NAME)" if hubs else ""
+    data.add_argument("--dataset", type=one_of(names, prefixes=hubs), default=names[0],
+                      help=f"one of {', '.join(names)}{also} (default: %(default)s)")
     data.add_argument("--data-dir", type=Path, default=None, help="where the data set's files are: a folder, or a file "
-                      "for npz and text-csv (default: the usual places)")
+                      "for npz, csv and text-csv (default: the usual places)")
     if kind == "images":
         data.add_argument("--image-size", type=whole, help="side that image-folder brings its pictures to, pixels "
                           "(default: 64)")
@@ -242,6 +247,13 @@ def add_data(made: argparse.ArgumentParser, kind: str) -> None:
         data.add_argument("--where", metavar="COLUMN=VALUE", help="only the rows of text-csv with this value in this "
                           "column")
     if kind == "regression":
+        data.add_argument("--target", dest="target_column", metavar="COLUMN", help="of csv: what is predicted from the "
+                          "other columns")
+        data.add_argument("--without", action="append", metavar="COLUMN", help="of csv: left out; may be repeated")
+        data.add_argument("--categorical", action="append", metavar="COLUMN", help="of csv: of numbers that stand for "
+                          "categories; may be repeated")
+        data.add_argument("--skip-missing", action="store_true", default=None, help="leave out rows of csv with a "
+                          "missing value instead of refusing them")
         data.add_argument("--degree", type=whole, help="highest power that polynomial gives as a feature (default: 20)")
         # config.json's "examples" is what the run found, after --validation
         data.add_argument("--examples", type=whole, dest="training_examples", metavar="N",
@@ -290,6 +302,8 @@ def load_data(chosen: argparse.Namespace) -> Any:
         if name in KEYWORDS and value is not None:
             require(KEYWORDS[name] in takes, f"--{name.replace('_', '-')}", value, f"left out for {chosen.dataset}")
             given[KEYWORDS[name]] = value
+    if "kind" in takes:
+        given["kind"] = "text" if hasattr(chosen, "words") else "images"
     if "seed" in takes:
         given["seed"] = chosen.seed
     if chosen.validation and "validation" in takes:

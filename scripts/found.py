@@ -26,7 +26,8 @@ def _data(dataset: Any) -> str:
 def _split(job: Any) -> str:
     held = [f"{job.held_out.size:,} held out",
             *(f"{source.size:,} for the {part}" for part, source in job.at_end.items())]
-    return f"{job.train.size:,} examples to train on, {', '.join(held)}"
+    columns = f"{len(dataset.columns.names)} features, " if hasattr(dataset, "columns") else ""
+    return f"{columns}{job.train.size:,} examples to train on, {', '.join(held)}"
 
 
 def _classes(names: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
   python scripts/predict.py runs/classifier photo.jpg folder      a line "file,label,probability" for each picture
   python scripts/predict.py runs/classifier folder --top 3 --output labels.csv
   python scripts/predict.py runs/text review.txt reviews.csv --text "I laughed all the way through."
+  python scripts/predict.py runs/regression new.csv --output prices.csv      of a table: a line for each row
   python scripts/predict.py runs/autoencoder folder --output pictures     PNGs of the reconstructions
 
 Takes some seconds, of which most is TensorFlow's start. Files are read as in training: pictures are brought to the
@@ -16,7 +17,7 @@ import csv
 import io
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     reopen.add_run(parser)
     parser.add_argument("paths", type=Path, nargs="*", metavar="FILE_OR_FOLDER", help="pictures (JPEG, PNG, GIF, BMP, "
-                        "WebP, TIFF); for a text run .txt files, and CSV files with a column of texts")
+                        "WebP, TIFF); for a text run .txt files, and CSV files with a column of texts; for a run on a "
+                        "table CSV or TSV files with its columns")
     parser.add_argument("--text", action="append", default=[], help="a text itself; may be repeated")
     parser.add_argument("--text-column", dest="column", metavar="NAME", help="of CSV files (default: as in training)")
     parser.add_argument("--top", type=cli.whole, default=1, metavar="K", help="labels per file, the likeliest first "
@@ -55,7 +57,10 @@ def main(chosen: argparse.Namespace) -> int:
         names, logits = texts(run, chosen)
     else:
         require(not chosen.text, "--text", ", ".join(chosen.text), f"left out for a run of {run.script}")
-        require("image" in run.job.train.spec, "run_dir", run.folder, f"a run on pictures or texts, not {run.script}")
+        if run.options.columns:
+            return rows(run, chosen)
+        require("image" in run.job.train.spec, "run_dir", run.folder,
+                f"a run on pictures, texts or tables, not {run.script}")
         if "classifier" not in run.job.nets:
             return reconstruct(run, chosen)
         names, logits = pictures(run, chosen)
@@ -80,6 +85,24 @@ def texts(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], 
     if found.ndim == 1:  # of two classes, the log-odds of the second
         found = np.stack([np.zeros_like(found), found], axis=1)
     return [name for name, _ in good], found
+
+
+def rows(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
+    """A line for each good row of the tables: its file and line, and what is predicted."""
+    import numpy as np
+
+    from engine import ArraySource
+    from engine.data import unlabelled
+    from engine.data.columns import Columns
+
+    columns = Columns.from_json(run.options.columns)
+    names, features, faults = unlabelled.rows(chosen.paths, columns)
+    _tell(faults)
+    unknown = np.zeros([len(names), 1], np.float32)
+    source = ArraySource({"x": features, "y": unknown}, min(AT_ONCE, len(names)), transform=run.job.held_out.transform)
+    found = run.trainer.examples(run.job.strategy.predictions, source)["predictions"]
+    _write(zip(names, (f"{value:.7g}" for value in found), strict=True), chosen.output, ("file", columns.target))
+    return 0
 
 
 def pictures(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], Any]:
@@ -163,11 +186,12 @@ def _tell(faults: Sequence[str]) -> None:
         print(f"skipped: {fault}", file=sys.stderr)
 
 
-def _write(rows: Iterator[Row], output: Path | None) -> None:
+def _write(rows: Iterable[Sequence[str]], output: Path | None, header: Sequence[str] = ("file", "label", "probability")
+           ) -> None:
     from engine.reporting.files import write_whole
 
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("file", "label", "probability"), *rows])
+    csv.writer(text, lineterminator="\n").writerows([header, *rows])
     if output is None:
         print(text.getvalue(), end="")
     else:

@@ -7,10 +7,12 @@ from typing import Any
 
 
 def meaning(dataset: Any, job: Any) -> dict[str, Any]:
-    """JSON values for config.json: type and shape of each input, and the names of the labels 0, 1, ..."""
+    """JSON values for config.json: type and shape of each input, names of the labels 0, 1, ..., columns of a table."""
     spec = job.train.spec
     inputs = {name: [each.dtype.name, *each.shape[1:]] for name, each in spec.items()}
-    return {"inputs": inputs, **({"classes": list(dataset.classes)} if "label" in spec and dataset.classes else {})}
+    classes = {"classes": list(dataset.classes)} if "label" in spec and dataset.classes else {}
+    columns = {"columns": dataset.columns.to_json()} if hasattr(dataset, "columns") else {}
+    return {"inputs": inputs, **classes, **columns}
 
 
 def stand_in(recorded: Mapping[str, Any], options: argparse.Namespace) -> Any:

@@ -14,7 +14,7 @@ import wiring
 
 # In config.json beside the options.
 FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate", "classes", "inputs", "updates", "weights",
-         "strategy"}
+         "strategy", "columns"}
 HERE = Path(__file__).parent
 
 
@@ -153,8 +153,10 @@ def _options(module: Any, run_dir: Path, recorded: Mapping[str, Any], given: Map
         takes = options_of(given["dataset"])
         old = {name: value for name, value in old.items() if name not in cli.KEYWORDS or cli.KEYWORDS[name] in takes}
         old.update(validation=0.0, fold=None)
+        options.whole = True if "whole" in takes else None
     for name, value in {**old, **given}.items():
         setattr(options, name, value)
+    options.columns = recorded.get("columns")  # rows of a table are read as in training
     if hasattr(options, "words"):  # texts, whatever data set they are of, are read as in training
         options.vocabulary = Vocabulary.load(run_dir / "vocabulary.txt")
     return options

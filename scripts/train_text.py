@@ -1,4 +1,4 @@
-"""Train an LSTM to tell two kinds of texts apart.
+"""Train an LSTM to tell kinds of texts apart.
 
   python scripts/train_text.py --dataset text-csv --data-dir reviews.csv --validation 0.1
   python scripts/train_text.py --dataset text-folder --data-dir aclImdb
@@ -7,9 +7,9 @@
 With 18 000 film reviews an epoch takes about a minute and a half on two cores; 0.85 of the held-out ones are right
 after the first.
 
-The vocabulary is of the training part alone, and is saved in the run's folder as vocabulary.txt. With --validation
-the test part is evaluated once, when the run is finished: summary.json then has its figures as test/accuracy and
-test/cross_entropy beside the validation's.
+Two classes are told apart by one logit, more of them by one for each. The vocabulary is of the training part alone, and
+is saved in the run's folder as vocabulary.txt. With --validation the test part is evaluated once, when the run is
+finished: summary.json then has its metrics as test/accuracy and test/cross_entropy beside the validation's.
 
 The run's folder then holds report.html, metrics.csv, pictures, checkpoints and TensorBoard events. The same
 command again continues the run; with more --epochs it trains on.
@@ -41,15 +41,14 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     import keras
 
     from engine import Update
-    from engine.errors import require
-    from losses.strategies import Binary
+    from losses.strategies import Binary, Supervised
 
-    require(len(dataset.classes) == 2, "dataset", chosen.dataset,
-            f"of two classes, which one logit tells apart, but has {', '.join(map(str, dataset.classes))}")
+    several = len(dataset.classes) if len(dataset.classes) > 2 else None
     train, test = dataset.source("train", chosen.batch_size, chosen.seed), dataset.source("test", 500)
     validation = dataset.validation and dataclasses.replace(dataset, test=dataset.validation).source("test", 500)
-    strategy, held_out = Binary(chosen.label_smoothing), validation or test
-    net = wiring.make_net(chosen, vocabulary=dataset.vocabulary.ids)
+    strategy = Supervised(chosen.label_smoothing, inputs="tokens") if several else Binary(chosen.label_smoothing)
+    held_out = validation or test
+    net = wiring.make_net(chosen, vocabulary=dataset.vocabulary.ids, classes=several)
     update = Update(keras.optimizers.Adam(chosen.learning_rate), clip_norm=chosen.clip_norm or None,
                     average=chosen.average or None)
     return wiring.Job(strategy, {"classifier": net}, update, train, held_out,
@@ -76,7 +75,8 @@ def pictures(trainer: Any, strategy: Any, held_out: Any, classes: Any) -> dict[s
     from engine.reporting.confusion import confusion
 
     logits = trainer.examples(strategy.logits, held_out)["logits"]
-    return {"confusion": confusion(held_out.arrays["label"].numpy(), (logits > 0).astype(int), classes)}
+    found = logits.argmax(axis=1) if logits.ndim > 1 else (logits > 0).astype(int)
+    return {"confusion": confusion(held_out.arrays["label"].numpy(), found, classes)}
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """The data sets that are known by name."""
 
 import difflib
+import functools
 import inspect
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from engine.data import cifar, fashion_mnist, image_folder, npz, synthetic, text_dataset
+from engine.data import cifar, fashion_mnist, hub, image_folder, mnist, npz, synthetic, table, text_dataset
 from engine.data.dataset import Dataset
 from engine.data.image_folder import ImageFolder
 from engine.errors import require
@@ -16,6 +17,7 @@ __all__ = ["DATASETS", "Dataset", "load", "options_of"]
 DATASETS: dict[str, Callable[..., Dataset | ImageFolder]] = {
     "fashion-mnist-10k": fashion_mnist.embedded,
     "fashion-mnist": fashion_mnist.full,
+    "mnist": mnist.mnist,
     "cifar10": cifar.cifar10,
     "cifar100": cifar.cifar100,
     "cifar100-coarse": cifar.cifar100_coarse,
@@ -26,6 +28,7 @@ DATASETS: dict[str, Callable[..., Dataset | ImageFolder]] = {
     "text-folder": text_dataset.folder,
     "linear": synthetic.linear,
     "polynomial": synthetic.polynomial,
+    "csv": table.load,
 }
 
 
@@ -33,10 +36,10 @@ def load(name: str, data_dir: str | Path | None = None, **options: object) -> Da
     """The data set ``name``.
 
     Args:
-      name: One of ``DATASETS``. fashion-mnist-10k (9 000 and 1 000 pictures) comes with phaseloop; fashion-mnist
-        and the CIFAR sets are found on this machine or downloaded; npz is arrays of one's own; linear and
-        polynomial are made from a seed.
-      data_dir: A folder that holds the data set's files, or is to hold them; for npz, the file or folder.
+      name: One of ``DATASETS``, or tfds:NAME or hf:NAME (see ``hub``). fashion-mnist-10k (9 000 and 1 000 pictures)
+        comes with phaseloop; fashion-mnist, mnist and the CIFAR sets are found on this machine or downloaded; npz is
+        arrays of one's own, csv a table; linear and polynomial are made from a seed.
+      data_dir: A folder that holds the data set's files, or is to hold them; for npz and csv, the file.
       options: The keyword arguments of the data set's loader.
 
     Raises:
@@ -47,14 +50,20 @@ def load(name: str, data_dir: str | Path | None = None, **options: object) -> Da
     for option in options:
         require(takes, f"option of {name}", option, f"left out: {name} takes none")
         _known(f"option of {name}", option, takes)
-    return DATASETS[name](data_dir, **options)
+    return _loader(name)(data_dir, **options)
 
 
 def options_of(name: str) -> list[str]:
     """The keyword arguments of the data set's loader. Raises ``Invalid`` for an unknown name."""
-    _known("dataset", name, DATASETS)
-    parameters = inspect.signature(DATASETS[name]).parameters.values()
+    parameters = inspect.signature(_loader(name)).parameters.values()
     return [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+
+def _loader(name: str) -> Callable[..., Dataset | ImageFolder]:
+    if hub.is_hub(name):
+        return functools.partial(hub.load, name)
+    _known("dataset", name, DATASETS)
+    return DATASETS[name]
 
 
 def _known(what: str, name: str, names: Collection[str]) -> None:

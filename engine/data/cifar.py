@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.data import cifar_archive, download, places
 from engine.data.cifar_archive import Archive
 from engine.data.dataset import Dataset
-from engine.errors import Invalid
+from engine.data.search import Lacking, search
 
 FIVE = tuple(f"data_batch_{number}" for number in range(1, 6))
 # The binary archive first: it is what is downloaded, as records need no unpickling. The authors publish MD5 sums
@@ -71,38 +71,27 @@ def find(name: str, data_dir: str | Path | None = None, shared: Sequence[Path] |
       Invalid: for a ``data_dir`` that is no folder, a wrong file in it, or (one line with all that was tried)
         no archive anywhere.
     """
-    given = places.folder(data_dir)
-    cache = places.cache(name) if cache is None else cache
-    mine = [] if given is None else [given, given / name]
-    tried = []
-    for folder in mine or [*([places.keras()] if shared is None else shared), cache]:
-        try:
-            if found := _look(folder, ARCHIVES[name]):
-                return found
-            tried.append(f"{folder} (has none)")
-        except Invalid as fault:
-            if folder in mine:
-                raise
-            tried.append(str(fault))
-    archive = ARCHIVES[name][0]
-    for url in URLS if urls is None else urls:
-        try:
-            path = (given or cache) / archive.file
-            return download.fetch(f"{url}{archive.file}", path, archive.sha256, archive.file, as_is=True), archive
-        except Invalid as fault:
-            tried.append(str(fault))
+    given, archive = places.folder(data_dir), ARCHIVES[name][0]
+
+    def fetch(url: str, folder: Path) -> tuple[Path, Archive]:
+        path = folder / archive.file
+        return download.fetch(f"{url}{archive.file}", path, archive.sha256, archive.file, as_is=True), archive
+
     files = " or ".join(archive.file for archive in ARCHIVES[name])
-    raise Invalid(f"`dataset` ({name}) must be found or downloadable: give the folder that holds {files}, not "
-                  f"extracted (--data-dir). Tried: {'; '.join(tried)}")
+    return search(name, lambda folder: _look(folder, ARCHIVES[name]), fetch,
+                  f"give the folder that holds {files}, not extracted (--data-dir)",
+                  mine=[] if given is None else [given, given / name],
+                  shared=[places.keras()] if shared is None else shared,
+                  target=given or (places.cache(name) if cache is None else cache), urls=URLS if urls is None else urls)
 
 
-def _look(folder: Path, archives: Sequence[Archive]) -> tuple[Path, Archive] | None:
+def _look(folder: Path, archives: Sequence[Archive]) -> tuple[Path, Archive]:
     for archive in archives:
         for file in dict.fromkeys([archive.file, *(name.format(archive.folder) for name in KERAS_NAMES)]):
             if (folder / file).is_file():
                 download.verify(folder / file, archive.sha256, archive.file, as_is=True)
                 return folder / file, archive
-    return None
+    raise Lacking("has none")
 
 
 def _load(name: str, files: str, kind: str, data_dir: str | Path | None) -> Dataset:

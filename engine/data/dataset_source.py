@@ -5,9 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from engine.data import operations
 from engine.data.ragged import RaggedDataset
 from engine.data.source import Batch, Source, Transform, unchanged
 from engine.errors import require
+
+UNREPEATED = ("another order of the examples at each reading, so that a repeated or continued run reads other "
+              "batches: DatasetSource(make, batch_size), of a function that makes the dataset with "
+              "shuffle(size, seed=...), has the same order")
 
 
 class DatasetSource(Source):
@@ -46,6 +51,14 @@ class DatasetSource(Source):
         else:
             self._of_one_form(batch_size, size, seed, transform)
         self._place: tuple[int, Any] = (-1, None)  # the next batch of the open iterator
+        self.doubts = ["the data are a tf.data.Dataset of the user's own, whose order may differ"]
+        if not self._is_repeated():
+            self.notes, self.doubts = [UNREPEATED], [f"the data have {UNREPEATED}"]
+
+    def _is_repeated(self) -> bool:
+        """Whether its shuffles, if any, give the same order each time that it is read."""
+        one, other = self._make(), self._make()
+        return not operations.seeds(one) or (one is not other and operations.seeds(one) == operations.seeds(other))
 
     def _of_one_form(self, batch_size: int, size: int | None, seed: int, transform: Transform) -> None:
         example = self._make()

@@ -8,13 +8,9 @@ Algorithms", 2017, arXiv:1708.07747. Its 10 000 test pictures come with phaseloo
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from engine.data import download, idx, places
-from engine.data.dataset import Dataset
-from engine.errors import Invalid, require
-
-Split = dict[str, np.ndarray]  # "image": uint8 [N, 28, 28, 1] in 0..255; "label": int32 [N], from 0
+from engine.data import idx_files, places
+from engine.data.dataset import Dataset, Split
+from engine.data.search import search
 
 CLASSES = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
            "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -49,7 +45,7 @@ def full(data_dir: str | Path | None = None) -> Dataset:
 
 def load_10k() -> tuple[Split, Split]:
     """The pictures that come with phaseloop: always the same 9 000 to train on and 1 000 held out."""
-    both = _split({name: EMBEDDED / f"{name}.gz" for name in SHA256 if name.startswith("t10k")}, "t10k")
+    both = idx_files.split({name: EMBEDDED / f"{name}.gz" for name in SHA256 if name.startswith("t10k")}, "t10k")
     return ({name: array[:TRAINED_OF_10K] for name, array in both.items()},
             {name: array[TRAINED_OF_10K:] for name, array in both.items()})
 
@@ -61,7 +57,7 @@ def load_full(data_dir: str | Path | None = None, shared: Sequence[Path] | None 
 
 
 def find(data_dir: str | Path | None = None, shared: Sequence[Path] | None = None, cache: Path | None = None,
-         urls: Sequence[str] = URLS) -> dict[str, Path]:
+         urls: Sequence[str] = URLS) -> idx_files.Paths:
     """{name: path} of the whole set's four files.
 
     They, packed or not, are looked for in ``data_dir`` and ``data_dir/fashion-mnist`` alone, or without one in the
@@ -79,53 +75,13 @@ def find(data_dir: str | Path | None = None, shared: Sequence[Path] | None = Non
     """
     mine = [] if data_dir is None else [Path(data_dir), Path(data_dir, "fashion-mnist")]
     target = Path(data_dir) if data_dir is not None else _cache() if cache is None else cache
-    tried = []
-    for folder in mine or [*(_shared() if shared is None else shared), target]:
-        try:
-            paths = _look(folder)
-        except Invalid as fault:
-            if folder in mine:
-                raise
-            tried.append(str(fault))
-            continue
-        if len(paths) == len(SHA256):
-            return paths
-        missing = [name for name in SHA256 if name not in paths]
-        tried.append(f"{folder} (lacks {', '.join(missing)})" if paths else f"{folder} (has none)")
-    return _download(target, urls, tried)
+    return search("fashion-mnist", lambda folder: idx_files.look(folder, SHA256),
+                  lambda url, folder: idx_files.fetch(url, folder, SHA256), REMEDY, mine=mine,
+                  shared=_shared() if shared is None else shared, target=target, urls=urls)
 
 
-def _parts(paths: dict[str, Path]) -> tuple[Split, Split]:
-    return _split(paths, "train"), _split(paths, "t10k")
-
-
-def _look(folder: Path) -> dict[str, Path]:
-    """{name: path} of the files that ``folder`` has, each verified."""
-    paths = {}
-    for name, expected in SHA256.items():
-        for path in (folder / f"{name}.gz", folder / name):
-            if name not in paths and path.is_file():
-                download.verify(path, expected, name)
-                paths[name] = path
-    return paths
-
-
-def _download(folder: Path, urls: Sequence[str], tried: list[str]) -> dict[str, Path]:
-    for url in urls:
-        try:
-            return {name: download.fetch(f"{url}{name}.gz", folder / f"{name}.gz", expected, name)
-                    for name, expected in SHA256.items()}
-        except Invalid as fault:
-            tried.append(str(fault))
-    raise Invalid(f"`dataset` (fashion-mnist) must be found or downloadable: {REMEDY}. "
-                  f"Tried: {'; '.join(tried)}")
-
-
-def _split(paths: dict[str, Path], part: str) -> Split:
-    images = idx.read(paths[f"{part}-images-idx3-ubyte"])
-    labels = idx.read(paths[f"{part}-labels-idx1-ubyte"])
-    require(images.shape == (len(labels), 28, 28), f"{part} images", images.shape, f"[{len(labels)}, 28, 28]")
-    return {"image": images[..., np.newaxis], "label": labels.astype(np.int32)}
+def _parts(paths: idx_files.Paths) -> tuple[Split, Split]:
+    return idx_files.split(paths, "train"), idx_files.split(paths, "t10k")
 
 
 def _shared() -> list[Path]:

@@ -4,6 +4,8 @@ Both take the examples' integer labels [N], and then keep each class's share in 
 Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection", IJCAI 1995), or just their number N.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from engine.errors import require
@@ -12,13 +14,14 @@ from engine.noise import fingerprint
 Parts = tuple[np.ndarray, np.ndarray]  # positions to train on and positions held out: int64, ascending
 
 
-def holdout(labels_or_size: np.ndarray | int, share: float, seed: int) -> Parts:
+def holdout(labels_or_size: np.ndarray | int, share: float, seed: int, names: Sequence[str] = ()) -> Parts:
     """Holds out ``share`` of the examples: of each class the nearest number, at least one, and never all.
 
     Args:
       labels_or_size: Integer labels [N], or N.
       share: In (0, 1).
       seed: Of the choice.
+      names: Of the classes, for messages.
 
     Returns:
       (train, held_out): disjoint, and together 0..N-1.
@@ -28,7 +31,7 @@ def holdout(labels_or_size: np.ndarray | int, share: float, seed: int) -> Parts:
     """
     require(isinstance(share, int | float) and 0 < share < 1, "share", share, "above 0 and below 1")
     labels = _labels(labels_or_size)
-    _enough(labels, 2, "examples, so that each class has one on either side")
+    _enough(labels, 2, "examples, so that each class has one on either side", names)
     held = np.zeros(len(labels), bool)
     for positions in _by_class(labels, seed, "holdout"):
         count = int(np.clip(round(share * len(positions)), 1, len(positions) - 1))
@@ -68,10 +71,11 @@ def _labels(labels_or_size: np.ndarray | int) -> np.ndarray:
     return labels
 
 
-def _enough(labels: np.ndarray, least: int, what: str) -> None:
+def _enough(labels: np.ndarray, least: int, what: str, names: Sequence[str] = ()) -> None:
     classes, counts = np.unique(labels, return_counts=True)
     smallest = int(np.argmin(counts))
-    name = "the only class" if len(classes) == 1 else f"class {classes[smallest]}"
+    which = names[classes[smallest]] if names else classes[smallest]
+    name = "the only class" if len(classes) == 1 else f"class {which}"
     require(counts[smallest] >= least, "labels", f"{counts[smallest]} of {name}", f"of at least {least} {what}")
 
 

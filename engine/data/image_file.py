@@ -72,8 +72,13 @@ def decode(path: str | Path, form: Form) -> np.ndarray:
       Invalid: one line with the path and the reason, for a file that cannot be read, is of another format, is too
         large (told from its header), cut short or damaged.
     """
+    return in_form(_load(path, 2 * max(form.size)), form)
+
+
+def in_form(image: Image.Image, form: Form) -> np.ndarray:
+    """A picture as ``decode`` gives it, uint8 [h, w, c] of ``form``."""
     mode = "RGB" if form.channels == 3 else "L"
-    image = _opaque(_load(path, 2 * max(form.size)), form.background)
+    image = _opaque(image, form.background)
     image = image if image.mode == mode else image.convert(mode)  # it copies one that has the mode
     fitted = _crop(image, form) if form.fit == "crop" else _pad(image, form)
     return np.array(fitted, np.uint8).reshape(form.shape)

@@ -11,7 +11,20 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from engine.errors import require
+
 ALIGNMENT = 64  # bytes; TensorFlow aborts the process on tensors that begin elsewhere
+
+
+def checked(name: Any, array: Any) -> np.ndarray:
+    """``array`` as an array of examples. Raises ``Invalid`` for what is none, or of no numbers or texts."""
+    require(isinstance(name, str), "name of an array", repr(name), "text")
+    found = np.asanyarray(array)
+    require(found.ndim, name, found.dtype, "an array whose first axis counts examples, but is a single value")
+    texts = found.dtype.hasobject and all(isinstance(value, str | bytes) for value in found.flat)
+    known = found.dtype.kind in "biufSU" or found.dtype.name == "bfloat16" or texts
+    require(known, name, f"values of the type {found.dtype}", "numbers or texts")
+    return found
 
 
 class _Alias:

@@ -40,12 +40,16 @@ class Source:
       stored_places: Places in stored order of the examples as ``in_order`` gives them; None if it gives that order.
       transform: Runs in the graph on each raw batch.
       inside: Whether ``batch_inside`` is there, for XLA to compile: the data lie where the updates are computed.
+      notes: What people should know of it: a trainer tells it, a line each.
+      doubts: Why a repeat may read other batches.
     """
 
     spec: dict[str, tf.TensorSpec]
     buckets: Sequence[Specs] = ()
     stored_places: np.ndarray | None = None
     inside = False
+    notes: Sequence[str] = ()
+    doubts: Sequence[str] = ()
 
     def __init__(self, size: int, batch_size: int, seed: int, transform: Transform) -> None:
         require(isinstance(batch_size, int | np.integer) and batch_size >= 1, "batch_size", batch_size,
@@ -131,6 +135,7 @@ class ArraySource(Source):
     def __init__(self, arrays: Mapping[str, np.ndarray], batch_size: int, seed: int = 0,
                  transform: Transform = unchanged, only: np.ndarray | None = None) -> None:
         require(arrays, "arrays", dict(arrays), "at least one array")
+        arrays = {name: memory.checked(name, array) for name, array in arrays.items()}
         lengths = {name: len(array) for name, array in arrays.items()}
         require(len(set(lengths.values())) == 1, "arrays", lengths, "of one length")
         length = next(iter(lengths.values()))
@@ -138,7 +143,7 @@ class ArraySource(Source):
         super().__init__(length if chosen is None else len(chosen), batch_size, seed, transform)
         self._only = None if chosen is None else tf.constant(chosen, tf.int64)
         with tf.device("CPU:0"):
-            self.arrays = {name: memory.tensor(np.asanyarray(array)) for name, array in arrays.items()}
+            self.arrays = {name: memory.tensor(array) for name, array in arrays.items()}
         self.inside = self._fits()
         self._place = device().name if self.inside else "CPU:0"
         if self._place != "CPU:0":  # copied once, and not at each call of the compiled loop

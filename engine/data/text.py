@@ -1,7 +1,5 @@
 """Labelled texts as they are: from a CSV file, or from one folder per class."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.data import utf8
+from engine.data.delimited import Row, position, table
 from engine.data.parts import check_classes, is_shown, parts_of
-from engine.errors import Invalid, require
+from engine.errors import require
 
-LONGEST_FIELD = 1 << 20  # characters; more is a quotation mark left open
-Row = tuple[int, list[str]]  # the line that it begins in, and its fields
 UNLABELLED = "unsup"  # the folder of aclImdb whose texts have no label
 
 
@@ -53,7 +50,7 @@ def text_csv(path: str | Path, text: str = "text", label: str = "label", where: 
         too many fields or without text or label, or a single class.
     """
     path = Path(path)
-    header, rows = _table(path, (text, label))
+    header, rows = table(path, (text, label))
     if where is not None:
         rows = _where(rows, header, where, path)
     texts, names = (_column(rows, header, name, path) for name in (text, label))
@@ -62,46 +59,10 @@ def text_csv(path: str | Path, text: str = "text", label: str = "label", where: 
     return Corpus("text-csv", Part(texts, labels), None, classes)
 
 
-def is_table(path: Path) -> bool:
-    """Whether a file is a CSV file by its name: .csv, or packed .csv.gz."""
-    return path.name.lower().removesuffix(".gz").endswith(".csv")
-
-
-def csv_column(path: str | Path, name: str) -> list[tuple[int, str]]:
-    """One column of a CSV file: the line that each row begins in, and its value there, which may be empty.
-
-    Raises:
-      Invalid: one line, for a file that is no UTF-8 or no CSV, has no such column or no rows, or a row of too few or
-        too many fields.
-    """
-    header, rows = _table(Path(path), (name,))
-    place = header.index(name)
-    return [(line, fields[place].strip()) for line, fields in rows]
-
-
-def _table(path: Path, names: Sequence[str]) -> tuple[list[str], list[Row]]:
-    """The header, which has the columns ``names``, and the rows, each of as many fields."""
-    rows = _rows(path)
-    require(rows, "file", path, "a CSV file with a header, but is empty")
-    header = [name.strip() for name in rows.pop(0)[1]]
-    for name in names:
-        _place(header, name, path)
-    require(rows, "file", path, "of at least one row below its header")
-    for line, fields in rows:
-        require(len(fields) == len(header), "file", path,
-                f"of {len(header)} fields a row, as its header, but has {len(fields)} in line {line}")
-    return header, rows
-
-
-def _place(header: list[str], name: str, path: Path) -> int:
-    require(header.count(name) == 1, "column", name, f"there once among those of {path}: {', '.join(header)}")
-    return header.index(name)
-
-
 def _where(rows: list[Row], header: list[str], where: str, path: Path) -> list[Row]:
     name, equals, value = where.partition("=")
     require(equals, "where", where, "column=value")
-    place = _place(header, name.strip(), path)
+    place = position(header, name.strip(), path)
     kept = [row for row in rows if row[1][place].strip() == value.strip()]
     found = sorted({fields[place].strip() for _, fields in rows})
     require(kept, "where", where, f"true of some row; {name.strip()} is {', '.join(found[:5])}")
@@ -109,7 +70,7 @@ def _where(rows: list[Row], header: list[str], where: str, path: Path) -> list[R
 
 
 def _column(rows: list[Row], header: list[str], name: str, path: Path) -> list[str]:
-    place = _place(header, name, path)
+    place = position(header, name, path)
     values = [fields[place].strip() for _, fields in rows]
     empty = next((line for (line, _), value in zip(rows, values, strict=True) if not value), 0)
     require(not empty, "file", path, f"of rows with a {name}, but the row in line {empty} has none")
@@ -123,24 +84,6 @@ def numbered(names: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     else:
         values, places = np.unique(np.array(names, object), return_inverse=True)
     return places.astype(np.int32), tuple(str(value) for value in values)
-
-
-def _rows(path: Path) -> list[Row]:
-    """All rows that are not empty."""
-    reader = csv.reader(io.StringIO(utf8.read(path), newline=""), strict=True)
-    rows, line = [], 1
-    before = csv.field_size_limit(LONGEST_FIELD)  # of the whole process: put back below
-    try:
-        for fields in reader:
-            if fields:
-                rows.append((line, fields))
-            line = reader.line_num + 1
-    except csv.Error as fault:
-        raise Invalid(f"`file` ({path}) must be CSV, but is not in the row that begins in line {line}: "
-                      f"{fault}") from None
-    finally:
-        csv.field_size_limit(before)
-    return rows
 
 
 def text_folder(path: str | Path) -> Corpus:

@@ -1,5 +1,6 @@
 """Labelled texts as arrays: split, with the vocabulary of what is trained on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,8 +52,8 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
     train, test = corpus.train, corpus.test
     require(held_out is None or test is None, "held_out", held_out, "left out for texts with a published test part")
     if test is None:
-        train, test = split(train, HELD_OUT if held_out is None else held_out, seed)
-    train, chosen = split(train, validation, seed) if validation else (train, corpus.validation)
+        train, test = split(train, HELD_OUT if held_out is None else held_out, seed, corpus.classes)
+    train, chosen = split(train, validation, seed, corpus.classes) if validation else (train, corpus.validation)
     vocabulary = vocabulary or Vocabulary.build(train.texts, size, minimum)
     return TextDataset(corpus.name, _encoded(train, vocabulary, length), _encoded(test, vocabulary, length),
                        corpus.classes, place, vocabulary=vocabulary,
@@ -60,12 +61,12 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
                        unknown=1.0 - vocabulary.coverage((chosen or test).texts))
 
 
-def split(part: Part, share: float, seed: int) -> tuple[Part, Part]:
+def split(part: Part, share: float, seed: int, classes: Sequence[str] = ()) -> tuple[Part, Part]:
     """Two parts without a common text, the second with ``share`` of each class.
 
     Reviews are often there twice: a text that is held out too is not trained on.
     """
-    kept, held = holdout(part.labels, share, seed)
+    kept, held = holdout(part.labels, share, seed, classes)
     tested = {part.texts[place] for place in held}
     kept = np.array([place for place in kept if part.texts[place] not in tested], np.int64)
     return _chosen(part, kept), _chosen(part, held)

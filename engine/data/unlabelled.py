@@ -1,12 +1,15 @@
-"""Pictures and texts without labels, from files as a person names them: what a prediction reads."""
+"""Pictures, texts and rows without labels, from files as a person names them: what a prediction reads."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from engine.data import utf8
+import numpy as np
+
+from engine.data import delimited, utf8
+from engine.data.columns import Columns
+from engine.data.delimited import is_table
 from engine.data.image_file import SUFFIXES, Form
 from engine.data.picture_files import PictureFiles
-from engine.data.text import csv_column, is_table
 from engine.data.tokeniser import tokenise
 from engine.errors import Invalid, require
 
@@ -65,7 +68,7 @@ def texts(paths: Sequence[Path], given: Sequence[str] = (), column: str = "text"
     for file in listed(paths, (".txt",)):
         try:
             if is_table(file):
-                found += [(f"{file}:{line}", text) for line, text in csv_column(file, column)]
+                found += [(f"{file}:{line}", text) for line, text in delimited.column(file, column)]
             else:
                 found.append((str(file), utf8.read(file)))
         except Invalid as fault:
@@ -74,6 +77,30 @@ def texts(paths: Sequence[Path], given: Sequence[str] = (), column: str = "text"
     faults += [f"`text` ({name}) must be of at least one word" for name, text in found if not tokenise(text)]
     _some(good, faults)
     return good, faults
+
+
+def rows(paths: Sequence[Path], columns: Columns) -> tuple[list[str], np.ndarray, list[str]]:
+    """Features of the rows of tables: their names (file and line), float32 [N, d], and one line for each bad row.
+
+    Raises:
+      Invalid: as ``listed``, for a table without a column of ``columns``, or if no row is good.
+    """
+    names, found, faults = [], [], []
+    for file in listed(paths, tuple(delimited.ENDINGS)):
+        header, lines = delimited.table(file)
+        columns.check(header, file, target=False)
+        try:
+            found.append(columns.encode(header, lines))
+            names += [f"{file}:{line}" for line, _ in lines]
+        except Invalid:  # of some row: the others are good
+            for row in lines:
+                try:
+                    found.append(columns.encode(header, [row]))
+                    names.append(f"{file}:{row[0]}")
+                except Invalid as fault:
+                    faults.append(f"{fault} of {file}")
+    _some(names, faults)
+    return names, np.concatenate(found), faults
 
 
 def _some(good: Sequence[object], faults: Sequence[str]) -> None:

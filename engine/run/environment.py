@@ -12,7 +12,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from engine.data.dataset_source import DatasetSource
 from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
@@ -46,9 +45,7 @@ def doubts(source: Source) -> list[str]:
         found.append("TensorFlow's arithmetic optimizer is on: it adds in whatever order is ready first")
         if device().op_determinism:
             found.append("operations on the GPU may add in any order")
-    if isinstance(source, DatasetSource):
-        found.append("the data are a tf.data.Dataset of the user's own, whose order may differ")
-    return found
+    return [*found, *source.doubts]
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministically: bool = True) -> None:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from engine.cycle.converted import as_loss
 from engine.cycle.scope import Scope
 from engine.cycle.step_engine import StepEngine
+from engine.data.handed import source_of
 from engine.data.source import Source
 from engine.noise import Noise
 from engine.run.evaluate import Evaluation, first_examples
@@ -27,23 +28,33 @@ class Figures:
         self._strategy, self._nets, self._engine, self._seed = strategy, nets, engine, seed
         self._evaluations: dict[tuple[int, Any], Evaluation] = {}
 
-    def of(self, function: Loss, source: Source) -> Evaluation:
-        """``function`` over ``source``, compiled by the plan of the engine."""
+    def of(self, function: Loss, data: Any) -> Evaluation:
+        """``function`` over ``data``, compiled by the plan of the engine: a source, or what ``source_of`` makes one of.
+
+        Only that of a source is kept: arrays may be others at the next call.
+        """
+        source = self._source(data)
         place = id(source), function
         found = self._evaluations.pop(place, None) or Evaluation(
             function, self._nets, source, seed=self._seed, plan=self._engine.plan.name, averages=self._engine.averages,
             state=self._engine.state)
+        if source is not data:
+            return found
         self._evaluations[place] = found  # the newest comes last
         if len(self._evaluations) > KEPT:
             del self._evaluations[next(iter(self._evaluations))]
         return found
 
+    def _source(self, data: Any) -> Source:
+        return source_of(data, batch_size=self._engine.source.batch_size, all_examples=True)
+
     def forget(self) -> None:
         """Compile anew: the plan is another one."""
         self._evaluations.clear()
 
-    def pictures(self, source: Source, count: int) -> dict[str, np.ndarray]:
-        """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``."""
+    def pictures(self, data: Any, count: int) -> dict[str, np.ndarray]:
+        """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``data``."""
+        source = self._source(data)
         raw = first_examples(source, count)
         found = len(next(iter(raw.values())))
         averages = self._engine.averages

@@ -13,14 +13,12 @@ from engine.cycle.reads import Reads
 from engine.cycle.step_engine import StepEngine
 from engine.cycle.trace import survey
 from engine.cycle.update import Update, as_update
+from engine.data.handed import sources_of
 from engine.data.source import Source
 from engine.errors import require
 from engine.run.check_data import ROUNDING, first_batch
 from engine.run.environment import POLICIES
 from engine.strategy import SAME, LossStrategy, NamedNets, Phase
-
-KINDS = ("a Source: ArraySource({name: array}, batch_size) makes one of arrays, DatasetSource(dataset, batch_size) one "
-         "of a tf.data.Dataset of single examples")
 
 
 def named_nets(nets: Mapping[str, Any]) -> NamedNets:
@@ -38,12 +36,9 @@ def named_nets(nets: Mapping[str, Any]) -> NamedNets:
 
 
 def named_sources(data: Any) -> dict[str, Source]:
-    """The sources by name; one alone is called data."""
-    sources = dict(data) if isinstance(data, Mapping) else {"data": data}
-    require(sources, "data", data, "at least one source")
-    for name, source in sources.items():
-        title = f"data {name}" if len(sources) > 1 else "data"
-        require(isinstance(source, Source), title, type(source).__name__, KINDS)
+    """The sources by name; one alone is called data. Arrays and the like are wrapped: see ``engine.data.handed``."""
+    sources = sources_of(data)
+    for name in sources:
         require(name and "/" not in name and name != SAME, "data", repr(name), f'a name without "/", and not "{SAME}"')
     return sources
 
@@ -129,8 +124,9 @@ def check_precision(precision: str, nets: Mapping[str, Any]) -> None:
 
 
 def check_traces(engine: StepEngine) -> list[str]:
-    """Warnings. Raises ``Invalid`` for a net that a phase should move and does not."""
-    warnings = []
+    """Warnings, the sources' notes among them. Raises ``Invalid`` for a net that a phase should move and does not."""
+    warnings = [f"{f'data {name}' if len(engine.sources) > 1 else 'data'}: {note}"
+                for name, source in engine.sources.items() for note in source.notes]
     reached = {id(v) for part in engine.parts.values() for v in part.compute.variables}
     for phase in engine.phases:
         traced = engine.parts[phase.name].compute.traced

@@ -11,7 +11,7 @@ from engine.errors import Invalid
 
 def test_unknown_names_show_the_nearest():
     for name, nearest in (("cifar-10", "cifar10"), ("cifar100coarse", "cifar100-coarse"), ("lineal", "linear"),
-                          ("npy", "npz"), ("mnist", "fashion-mnist")):
+                          ("npy", "npz"), ("mnst", "mnist")):
         with pytest.raises(Invalid, match=rf"^`dataset` \({name}\) must be one of .*; nearest: {nearest}$"):
             catalog.load(name)
 

@@ -90,7 +90,7 @@ def test_columns_that_are_not_there_or_twice(tmp_path):
     path = file_of(tmp_path, "id, Text ,label,id\n1,a,b,2\n")
     assert refusal(text_csv, path) == f"`column` (text) must be there once among those of {path}: id, Text, label, id"
     assert refusal(text_csv, path, "Text", "id").startswith("`column` (id) must be there once among those of")
-    assert refusal(text_csv, file_of(tmp_path, "text;label\na, b;1\n")).endswith("reviews.csv: text;label")
+    assert refusal(text_csv, file_of(tmp_path, "text;label\na, b;1\n")).endswith("but its header is by ';'")
 
 
 def test_some_rows_alone(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 
 from engine import Invalid
 from engine.data import unlabelled
+from engine.data.delimited import column
 from engine.data.image_file import Form
-from engine.data.text import csv_column
 from tests import painted
 
 
@@ -71,4 +71,4 @@ def test_a_column_of_a_table_that_is_broken(tmp_path):
                           ("text,b\n1,2\n3\n", "of 2 fields a row, as its header, but has 1 in line 3")]:
         path.write_text(content)
         with pytest.raises(Invalid, match=rule):
-            csv_column(path, "text")
+            column(path, "text")

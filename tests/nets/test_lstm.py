@@ -49,6 +49,19 @@ def test_the_logit_is_that_of_the_equations_on_the_tokens_that_are_not_padding()
         np.testing.assert_allclose(logit, (last @ kernel + bias)[0], rtol=1e-4, atol=1e-5)
 
 
+def test_more_than_two_classes_have_a_logit_each_of_the_same_state():
+    net = small(classes=3)
+    *_, kernel, bias = [variable.numpy() for variable in net.trainable_variables]
+    assert kernel.shape == (5, 3) and net(TOKENS).shape == (4, 3)
+    two = small()
+    *states, one, _ = two.trainable_variables
+    for mine, theirs in zip(states, net.trainable_variables, strict=False):
+        theirs.assign(mine)
+    one.assign(kernel[:, 1:2])
+    two.trainable_variables[-1].assign(bias[1:2])
+    np.testing.assert_allclose(net(TOKENS)[:, 1], two(TOKENS), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("before, after", [(0, 3), (3, 0), (2, 4)])
 def test_padding_on_either_side_changes_no_bit(before, after):
     net = small()

@@ -27,10 +27,10 @@ def error(nets, batch, noise):
     return {"error": tf.square(nets["net"](batch["x"])[:, 0] - 1.0), "size": tf.reduce_mean(tf.abs(batch["x"]))}
 
 
-def trainer(strategy=None, nets=None, updates=None, **options):
+def trainer(strategy=None, nets=None, updates=None, data=None, **options):
     said = []
-    made = Trainer(strategy or One(), nets or {"net": toys.net(4, 1)}, updates or toys.adam(), toys.points(8),
-                   say=said.append, **options)
+    made = Trainer(strategy or One(), nets or {"net": toys.net(4, 1)}, updates or toys.adam(),
+                   toys.points(8) if data is None else data, say=said.append, **options)
     assert said == [f"warning: {warning}" for warning in made.warnings]
     return made
 
@@ -246,13 +246,28 @@ def test_labels_of_a_binary_loss_are_0_and_1_in_all_the_data(labels):
         Trainer(Binary(), {"classifier": words}, keras.optimizers.SGD(0.1), source, say=[].append)
 
 
-@pytest.mark.parametrize("data, said", [
-    ([1, 2], "list"), ({"x": np.zeros([8, 6])}, "ndarray"), (tf.data.Dataset.range(3), r"\w+"), (iter([]), r"\w+"),
-])
-def test_data_that_are_no_source_are_one_line_that_says_what_makes_one(data, said):
-    with pytest.raises(Invalid, match=rf"^`data` \({said}\) must be a Source: ArraySource\(.* makes one of arrays, "
-                                      r"DatasetSource\(.*\) one of a tf.data.Dataset of single examples$"):
+@pytest.mark.parametrize("data", [[1, 2], iter([]), toys.POINTS, tf.data.Dataset.range(3)])
+def test_data_that_are_no_source_are_one_line(data):
+    with pytest.raises(Invalid, match=r"^`data` \(.*\) must be .*$"):
         Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), data)
+
+
+@pytest.mark.parametrize("data", [
+    {"x": toys.POINTS[:40].astype("float64")}, tf.data.Dataset.from_tensor_slices({"x": toys.POINTS[:40]}).batch(32)])
+def test_arrays_and_a_dataset_train_and_evaluate_as_their_source_does(data):
+    made = trainer(toys.Fit(), data=data, plan="eager")
+    assert any("batches of 32 examples" in warning for warning in made.warnings) == isinstance(data, dict)
+    whole = ArraySource({"x": toys.POINTS[:40]}, 32)
+    made.train(cycles=1)
+    assert made.evaluate(data) == pytest.approx(made.evaluate(whole), rel=1e-6)
+    assert made.metric_names({"x": toys.POINTS[:3]}) == ["absolute_error"]
+    if isinstance(data, dict):  # what is in the arrays now
+        before = made.evaluate(data)
+        data["x"][:] = 0
+        assert made.evaluate(data) != before
+        assert "float64 became float32" in made.warnings[1]
+    else:
+        assert "tf.data.Dataset" in made.summary()["not_deterministic_because"][0]
 
 
 def test_a_missing_key_names_the_keys_that_there_are():

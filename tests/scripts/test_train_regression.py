@@ -79,3 +79,58 @@ def test_l2_is_ridge_regression_whatever_the_momentum(momentum, tmp_path):
     centred, target = x - x.mean(axis=0), y - y.mean()
     w = np.linalg.solve(centred.T @ centred / 40 + 0.25 * np.eye(3), centred.T @ target / 40)
     np.testing.assert_allclose(learned, [*w, y.mean() - x.mean(axis=0) @ w], atol=2e-3)
+
+
+def houses(rows, seed):
+    """A table whose price is 3 area + 40 in Ulm + 100, and its cheapest rows first."""
+    draw = np.random.default_rng(seed)
+    area, city = draw.integers(40, 140, rows), draw.choice(["Bonn", "Ulm"], rows)
+    price = 3 * area + 40 * (city == "Ulm") + 100
+    lines = sorted(zip(price, area, city, strict=True))
+    return "".join(["area,city,price\n", *(f"{a},{c},{p}\n" for p, a, c in lines)]), [p for p, _, _ in lines]
+
+
+def test_a_table_of_ones_own_is_learned_evaluated_and_predicted(tmp_path):
+    (tmp_path / "houses.csv").write_text(houses(400, 0)[0])
+    options = ("--dataset", "csv", "--data-dir", "houses.csv", "--target", "price", "--validation", 0.25)
+    done = run("train_regression.py", *options, "--epochs", 30, "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "data csv (houses.csv): 3 features, 300 examples to train on, 100 held out" in done.stderr
+    learned = dict(re.findall(r"^(area|city=\w+|b) +(\S+)$", done.stdout, re.MULTILINE))
+    assert float(learned["city=Ulm"]) - float(learned["city=Bonn"]) == pytest.approx(40, abs=0.1)
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["metrics"]["squared_error"] < 0.01
+    done = run("evaluate.py", "run", "--data-dir", "houses.csv", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["examples"] == 100 and found["metrics"]["squared_error"] == summary["metrics"]["squared_error"]
+    (tmp_path / "houses.csv").unlink()
+    table, prices = houses(20, 1)
+    (tmp_path / "new.csv").write_text(table)
+    done = run("evaluate.py", "run", "--dataset", "csv", "--data-dir", "new.csv", "--json", cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert found["examples"] == 20 and found["metrics"]["squared_error"] < 0.01
+    done = run("predict.py", "run", "new.csv", cwd=tmp_path)
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert rows[0] == ["file", "price"] and [name for name, _ in rows[1:]] == [f"new.csv:{i}" for i in range(2, 22)]
+    assert [float(value) for _, value in rows[1:]] == pytest.approx(prices, abs=0.2)
+    (tmp_path / "new.csv").write_text(table.replace("area", "surface"))
+    for script, *more in (("predict.py", "new.csv"), ("evaluate.py", "--dataset", "csv", "--data-dir", "new.csv")):
+        done = run(script, "run", *more, cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr == ("error: `columns` (area) must be there once each, but those of "
+                                                        "new.csv are surface, city, price\n")
+    done = run("predict.py", "run", "new.csv", "--text", "a", cwd=tmp_path)
+    assert done.returncode == 2 and "`--text` (a) must be left out" in done.stderr
+
+
+def test_a_table_whose_columns_changed_is_another_run(tmp_path):
+    options = ("--dataset", "csv", "--data-dir", "t.csv", "--target", "price", "--cycles", 3, "--run-dir", "run")
+    (tmp_path / "t.csv").write_text(houses(40, 0)[0])
+    assert run("train_regression.py", *options, cwd=tmp_path).returncode == 0
+    (tmp_path / "t.csv").write_text(houses(40, 0)[0].replace("Ulm", "Rom"))
+    done = run("train_regression.py", *options, cwd=tmp_path)
+    assert done.returncode == 2 and "Rom" in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    for wrong, said in ((("--degree", 3), "`--degree` (3) must be left out for csv"),
+                        (("--target", "cost"), "`column` (cost) must be there once among those of t.csv: area, city,"),
+                        (("--without", "cost"), "`column` (cost) must be there once")):
+        done = run("train_regression.py", *options, *wrong, cwd=tmp_path)
+        assert done.returncode == 2 and done.stderr.startswith(f"error: {said}"), done.stderr

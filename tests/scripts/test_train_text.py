@@ -76,13 +76,32 @@ def test_smoke_check_and_bad_data_write_nothing(tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_three_kinds_of_texts_by_softmax(tmp_path):
+    draw, lines = np.random.default_rng(1), []
+    for i in range(150):
+        words = [["dull", "funny", "sad"][i % 3], "film", *draw.choice(["a", "the", "of"], 2)]
+        lines.append(f"{' '.join(draw.permutation(words))},{['c', 'a', 'b'][i % 3]}")
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *lines]))
+    done = run("train_text.py", "--dataset", "text-csv", "--data-dir", "t.csv", *OPTIONS, "--learning-rate", "0.02",
+               "--average", "0.5", "--cycles", "60", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 classes (a, b, c)" in done.stderr
+    metrics = json.loads((tmp_path / "run" / "summary.json").read_text())["metrics"]
+    assert metrics["accuracy"] > 0.9 and set(metrics) == {"cross_entropy", "accuracy"}
+    with Image.open(tmp_path / "run" / "pictures" / "confusion-60.png") as picture:
+        assert np.asarray(picture).std() > 1
+    done = run("predict.py", "run", "--text", "a funny film", "--text", "of the sad film", "--top", 3, cwd=tmp_path)
+    rows = [line.split(",") for line in done.stdout.splitlines()[1:]]
+    assert [rows[0][1], rows[3][1]] == ["a", "b"]
+    assert sum(float(row[2]) for row in rows[:3]) == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize("options, line", [
-    ((), r"`--dataset` (text-csv) must be of two classes, which one logit tells apart, but has 0, 1, 7"),
+    ((), r"`labels` (1 of class 7) must be of at least 2 examples, so that each class has one on either side"),
     (("--where", "origin=mine"), r"`column` (origin) must be there once among those of"),
 ])
 def test_data_that_do_not_fit_are_one_line(options, line, tmp_path):
     path = reviews(tmp_path / "reviews.csv")
-    path.write_text(path.read_text() + "elsewhere again,7,other\n")
     done = run("train_text.py", "--dataset", "text-csv", "--data-dir", path, *OPTIONS, *options, cwd=tmp_path)
     assert done.returncode == 2
     assert line in done.stderr and done.stderr.count("\n") == 1
