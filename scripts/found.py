@@ -12,8 +12,8 @@ def block(dataset: Any, job: Any, trainer: Any, run_dir: Path) -> str:
     from engine.run.cost import parameters
 
     nets = ", ".join(f"{name} ({type(net).__name__}), {parameters(net):,} parameters" for name, net in job.nets.items())
-    lines = {"data": _data(dataset), "split": _split(job), "left out": _left_out(dataset), "words": _unknown(dataset),
-             "nets": nets, "phases": _phases(trainer),
+    lines = {"data": _data(dataset), "split": _split(dataset, job), "left out": _left_out(dataset),
+             "words": _unknown(dataset), "nets": nets, "phases": _phases(trainer),
              "run": f"{run_dir}; Ctrl-C saves, and the same command continues"}
     return "\n".join(f"{title:9} {text}" for title, text in lines.items() if text)
 
@@ -23,7 +23,7 @@ def _data(dataset: Any) -> str:
     return f"{dataset.name}{place}{_classes(dataset.classes)}"
 
 
-def _split(job: Any) -> str:
+def _split(dataset: Any, job: Any) -> str:
     held = [f"{job.held_out.size:,} held out",
             *(f"{source.size:,} for the {part}" for part, source in job.at_end.items())]
     columns = f"{len(dataset.columns.names)} features, " if hasattr(dataset, "columns") else ""

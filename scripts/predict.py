@@ -100,7 +100,7 @@ def rows(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     _tell(faults)
     unknown = np.zeros([len(names), 1], np.float32)
     source = ArraySource({"x": features, "y": unknown}, min(AT_ONCE, len(names)), transform=run.job.held_out.transform)
-    found = run.trainer.examples(run.job.strategy.predictions, source)["predictions"]
+    found = run.run.examples(run.job.strategy.predictions, source)["predictions"]
     _write(zip(names, (f"{value:.7g}" for value in found), strict=True), chosen.output, ("file", columns.target))
     return 0
 

@@ -90,7 +90,7 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
 
         tf.config.list_physical_devices()
     from engine import BadUpdate, Interrupted, Invalid, Trainer, prepare, warm_start
-    from engine.run.check_phases import one_line
+    from engine.run.failure import FAILURES, is_of_memory, one_line, rule_of
 
     def say(text: str) -> None:
         if not (options.check and text.startswith("warning: ")):  # its report has them all
@@ -123,6 +123,10 @@ def _run(options: argparse.Namespace, make: Callable[[argparse.Namespace, Any], 
     except tf.errors.UnimplementedError as error:  # as XLA's gradient of max pooling that gives the same bits on a GPU
         print(f"error: `plan` ({options.plan}) must be one that can compute this, such as graph: "
               f"{one_line(error)}", file=sys.stderr)
+        return 2
+    except FAILURES as error:  # before the first update: later ones are told by the trainer
+        place = f"--batch-size` ({options.batch_size}" if is_of_memory(error) else f"--dataset` ({options.dataset}"
+        print(f"error: `{place}) must be {rule_of(error, 'take a smaller one, or a smaller net')}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: {error}{_intact(options.run_dir)}", file=sys.stderr)

@@ -71,7 +71,12 @@ class Agenda:
                 event.interval.clear()
                 event.start(*self._now())
                 acted.add(id(event))
-                act(event, means)
+                try:
+                    act(event, means)
+                except Exception:  # it is yet to act
+                    event.interval.restore(self._acting[1])
+                    self._pending.insert(0, event)
+                    raise
         finally:
             self._acting = None
         return acted

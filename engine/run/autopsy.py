@@ -22,8 +22,8 @@ from engine.run import wording
 from engine.run.applied import first_overflow
 from engine.run.blame import Blame, Found
 from engine.run.check_data import context
-from engine.run.check_phases import one_line
 from engine.run.executed import Recorder
+from engine.run.failure import one_line
 from engine.run.rows import Rows
 
 

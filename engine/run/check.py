@@ -11,7 +11,8 @@ from engine.cycle.step_engine import StepEngine
 from engine.errors import Invalid
 from engine.run import check_data, check_problems, check_report
 from engine.run.check_data import Column
-from engine.run.check_phases import Trial, attempt, one_line
+from engine.run.check_phases import Trial, attempt
+from engine.run.failure import one_line
 from engine.strategy import Nets
 
 

@@ -1,7 +1,6 @@
 """Every phase, tried on the batch and the draws of its next update. Nothing is applied."""
 
 import contextlib
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from engine.cycle.measured import Measured
 from engine.cycle.step import Step
 from engine.cycle.step_engine import StepEngine
 from engine.run.check_data import context
+from engine.run.failure import one_line
 from engine.strategy import Nets
 
 SECONDS = 1.5  # of timing, per phase
@@ -73,21 +73,6 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
     return Trial(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True)),
                  _norms(step, nets, found.gradients[0]), _bad(step, found), at_zero, seconds,
                  max(0.0, ready - began - seconds))
-
-
-def one_line(error: tf.errors.OpError) -> str:
-    """What went wrong, without TensorFlow's account of where."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("[[", "Stack trace", "tf2xla"))]
-    text = re.sub(r"\{\{.*?\}\}|\[Op:.*?\]|\s*name:\s*$", "", (told or [type(error).__name__])[-1]).strip()
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def rule_of(error: tf.errors.OpError) -> str:
-    """What an update that failed must be, and what went wrong."""
-    full = isinstance(error, tf.errors.ResourceExhaustedError)
-    rule = "within the memory: take a smaller batch_size" if full else "free of errors of the data and the loss"
-    return f"{rule}: {one_line(error)}"
 
 
 def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:

@@ -117,15 +117,20 @@ def _finite(bad: Sequence[str]) -> str:
     return f"no: {shortened(bad)}" if bad else "yes"
 
 
-def of_cost(engine: StepEngine, nets: Nets, trials: Sequence[Trial], cycles: int) -> list[str]:
-    """Memory and time."""
+def memory_of(engine: StepEngine, nets: Nets) -> str:
+    """What takes memory whatever the batch."""
     state = sum(sum(_memory(engine, nets, name)) for name in nets)
     gradients = max(_bytes(step.compute.variables) for step in engine.steps.values())
     arrays = [array for source in engine.sources.values() for array in getattr(source, "arrays", {}).values()]
     data = sum(array.shape.num_elements() * array.dtype.size for array in arrays)
-    parts = [f"{size(state)} nets and optimizers", f"{size(gradients)} gradients", *[f"{size(data)} data"] * bool(data)]
+    return ", ".join([f"{size(state)} nets and optimizers", f"{size(gradients)} gradients",
+                      *[f"{size(data)} data"] * bool(data)])
+
+
+def of_cost(engine: StepEngine, nets: Nets, trials: Sequence[Trial], cycles: int) -> list[str]:
+    """Memory and time."""
     lines = ["estimate", f"  memory  at least {size(environment.peak_memory())}, the most of this check",
-             f"          ({', '.join(parts)}, the rest activations and libraries)"]
+             f"          ({memory_of(engine, nets)}, the rest activations and libraries)"]
     if any(trial.error for trial in trials):
         return [*lines, "  time    unknown"]
     cycle = sum(phase.repeats * trial.seconds / phase.every

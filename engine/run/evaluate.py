@@ -1,6 +1,7 @@
 """Exact figures over a source: every example once, padding never, averaged weights when there are any."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.cycle.scope import Scope
 from engine.data.source import Source
 from engine.errors import require
 from engine.noise import Noise, key
+from engine.run.failure import told
 from engine.strategy import Loss, Nets
 
 
@@ -58,8 +60,9 @@ class Evaluation:
             require(len(shape) == 1, f"metric {name}", f"shape {list(shape)}", "one number per example")
         if not self._survey.shapes:
             return {}
-        reader = self.source.open_in_order()
-        sums, count = self._loop(reader)
+        with self._told():
+            reader = self.source.open_in_order()
+            sums, count = self._loop(reader)
         self.source.check_read(int(count), reader)
         return {name: float(total) / float(count) for name, total in sums.items()}
 
@@ -67,15 +70,20 @@ class Evaluation:
         """The figures themselves, [N, ...] each, in stored order."""
         reader, found, count = self.source.open_in_order(), [], 0
         for number in range(self.source.batches_in_order):
-            values, weights = self._each(tf.constant(number, tf.int64), reader)
-            found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
-            count += int(tf.reduce_sum(weights))
+            with self._told():
+                values, weights = self._each(tf.constant(number, tf.int64), reader)
+                found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
+                count += int(tf.reduce_sum(weights))
         self.source.check_read(count, reader)
         whole = {name: np.concatenate([values[name] for values in found]) for name in found[0]}
         if self.source.stored_places is None:
             return whole
         order = np.argsort(self.source.stored_places)
         return {name: values[order] for name, values in whole.items()}
+
+    def _told(self) -> AbstractContextManager[None]:
+        return told("evaluation", f"{self.source.size} examples, {self.source.batch_size} at a time",
+                    "it takes smaller examples or nets, or fewer at a time")
 
     # Traced from here on.
 

@@ -10,9 +10,11 @@ import tensorflow as tf
 from engine.cycle.report import Report
 from engine.cycle.step_engine import StepEngine
 from engine.errors import Invalid
-from engine.run import checkpoint
-from engine.run.check_phases import rule_of
+from engine.run import checkpoint, environment
+from engine.run.check_report import memory_of
+from engine.run.check_text import size
 from engine.run.facts import RunFacts
+from engine.run.failure import FAILURES, is_of_memory, rule_of
 from engine.run.keeper import Facts, Keeper
 
 SHARE = 0.01  # of the time goes into copies
@@ -53,7 +55,7 @@ class Calls:
         self._copy, self._next, self._before = None, 0.0, self._keeper.newest
 
     def run(self, cycles: int) -> Report:
-        """Run ``cycles`` cycles. Raises ``Invalid`` for an error of data or loss, in one line."""
+        """Run ``cycles`` cycles. Raises ``Invalid`` for an error of data, loss or memory, in one line."""
         if self._copies and (began := time.monotonic()) >= self._next:
             self._copy = Copy(self._engine.cycles, self._keeper.copied(), copy.deepcopy(self._now()))
             ended = time.monotonic()
@@ -62,11 +64,15 @@ class Calls:
             return self._engine.run(cycles)
         except tf.errors.UnimplementedError:
             raise
-        except tf.errors.OpError as error:
-            place, rule = f"after cycle {self._engine.cycles}", rule_of(error)
-            if isinstance(error, tf.errors.ResourceExhaustedError):
+        except FAILURES as error:
+            place, rule = f"after cycle {self._engine.cycles}", rule_of(error, self._smaller())
+            if is_of_memory(error):
                 place += f", batch_size {self._engine.source.batch_size}"
         raise Invalid(f"`training` ({place}) must be {rule}; {self._made_again()}") from None
+
+    def _smaller(self) -> str:
+        return (f"take a smaller batch_size (in use were up to {size(environment.peak_memory())}, of which "
+                f"{memory_of(self._engine, self._engine.nets)})")
 
     def _made_again(self) -> str:
         cycle, before = self._engine.cycles, self._now()
@@ -81,7 +87,7 @@ class Calls:
         if self._engine.cycles < cycle:
             try:
                 self._engine.run(cycle - self._engine.cycles)
-            except tf.errors.OpError:
+            except FAILURES:
                 self._go_back()
         if self._engine.cycles == cycle:
             self._put_back(before)

@@ -7,12 +7,13 @@ from typing import Any
 
 from engine.cycle.health import BadUpdate, Fault
 from engine.cycle.step_engine import StepEngine
-from engine.errors import require
+from engine.errors import Invalid, require
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
 from engine.run.counters import Counters
 from engine.run.events import Event
 from engine.run.facts import RunFacts
+from engine.run.failure import told
 from engine.run.figures import Figures
 from engine.run.keeper import Facts, Keeper
 from engine.run.pace import Pace
@@ -160,11 +161,22 @@ class Session:
     def _fire(self) -> set[int]:
         """Let the pending events act, and save what they want saved. Returns the ids of those that acted."""
         self._keeper.check()
-        acted = self._agenda.act(self._act)
+        try:
+            with told("events", f"after cycle {self._engine.cycles}", "they take smaller examples or nets"):
+                acted = self._agenda.act(self._act)
+        except Invalid as error:
+            raise Invalid(f"{error}; {self._left()}") from None
         if self._save_wanted:
             self._save_wanted = False
             self.save(wait=False)
         return acted
+
+    def _left(self) -> str:
+        """What is left when an event has failed: the state of before it, on the disk if there is a folder."""
+        if not self._keeper.has_folder:
+            return f"it stands at cycle {self._engine.cycles}, and has no folder to be saved in"
+        self.save()
+        return f"cycle {self._engine.cycles} was saved"
 
     def _call(self, target: int) -> None:
         now = self._engine.cycles

@@ -19,8 +19,8 @@ import tensorflow as tf
 from engine.cycle.plan import Plan
 from engine.cycle.step_engine import Program, StepEngine
 from engine.device import device
-from engine.run.check_phases import one_line
 from engine.run.cost import operations
+from engine.run.failure import one_line
 
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
 LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
@@ -62,7 +62,7 @@ class Choice:
 
 
 class _Stopped(Exception):
-    """By the health watch: training will meet the same update, and name it."""
+    """By the health watch: training will meet the same update, and name it, as it does an error."""
 
 
 class Trial:
@@ -91,6 +91,10 @@ class Trial:
             choice = self._choose()
         except _Stopped:
             choice = self._none("the first updates are not all good")
+        except tf.errors.OpError:
+            choice = self._none("the first updates fail")
+            for source in engine.sources.values():
+                source.left_at(-1)  # nowhere: a reader that is open has gone on
         finally:
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)

@@ -2,25 +2,26 @@
 
   python -m tests.faults.files --script train_vae --kind kill               a line per point, and the totals
   python -m tests.faults.files --script kfold --kind ENOSPC --every 5       every fifth operation
+  python -m tests.faults.files --script compare_nets --kind EIO --row ends  of writes in a row to one file the first
+                                                                            and the last (--row middle: the others)
   python -m tests.faults.files --script compare_nets --kind damage
 
-A point is one run of the script, disturbed, and the same command once more (interposed.c stands between the script and
-the C library). After a kill that must end as the undisturbed run did: the bits of the last checkpoint, metrics.csv,
-pictures, the figures of summary.json, the names of the files. An error of the disk must be exit code 2 and one line on
-standard error before it; at each operation alone, at each with all that follow, and at all on the files of one name.
-Damage must be repaired, with a warning where rows of metrics.csv are lost, or told in one line, in bounded time.
+A kill leaves the folder as it is: one run is stopped at each operation, half-written data included, the folder copied,
+and the same command run in the copy; where no byte has changed since another point, once for both. It must end as the
+undisturbed run did: the bits of the last checkpoint, metrics.csv, pictures, the figures of summary.json, the names of
+the files. An error of the disk must be exit code 2 and one line on standard error, and the same command once more must
+then end as undisturbed (not run again where the folder is as after another error, but for what the clock says); at
+each operation alone, at each with all that follow, and at all on the files of one name. Damage must be repaired, with
+a warning where rows of metrics.csv are lost, or told in one line, in bounded time. interposed.c stands between the
+script and the C library.
 """
 
 import argparse
-import contextlib
-import ctypes
 import errno
 import hashlib
 import json
-import mmap
 import os
 import re
-import runpy
 import shutil
 import signal
 import subprocess
@@ -30,100 +31,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-SOURCE = Path(__file__).with_name("interposed.c")
-PATIENCE = 90  # seconds that a run may take
-SCRIPTS = {
-    "train_vae": ("train_vae.py", "--net-option", "hidden=8", "--latent-dim", "2", "--average", "0.9"),
-    "train_regression": ("train_regression.py", "--dataset", "polynomial", "--examples", "40"),
-    "kfold": ("kfold.py", "regression", "--folds", "2", "--dataset", "polynomial", "--examples", "40"),
-    "compare_nets": ("compare_nets.py", "--nets", "mlp", "convnet", "--net-option", "mlp.hidden=[4]"),
-}
-OFTEN = ("--batch-size", "8", "--cycles", "5", "--log-every", "2", "--evaluate-every", "1", "--checkpoint-every",
-         "1e-6")  # a checkpoint per call of the loop, an epoch of four or five cycles
+from tests.faults.file_scripts import ROOT, SCRIPTS, imported, script
+from tests.faults.interposed import KILL, STOPS, compiled
+
 FORMS = ("absent", "empty", "cut", "garbage", "folder", "full folder", "dangling link", "link", "fifo", "zeros",
          "newlines")
 KINDS = ("kill", "ENOSPC", "EIO", "EROFS", "damage")
-
-
-def compiled(folder):
-    """The library, compiled. Raises FileNotFoundError without a compiler."""
-    library = Path(folder) / "interposed.so"
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        raise FileNotFoundError("no C compiler")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
-    return library
-
-
-class Script:
-    """One script in folders under ``place``: this process has TensorFlow imported and not used, and forks."""
-
-    def __init__(self, name, place, plan="eager"):
-        self.name, self.place = name, Path(place)
-        self.library = ctypes.CDLL(None)  # interposed.so is among what is loaded
-        self.board = mmap.mmap(-1, 4096)
-        self.seen = (ctypes.c_long * 3).from_buffer(self.board)
-        script, *options = SCRIPTS[name]
-        self.command = [str(ROOT / "scripts" / script), *options, *OFTEN, "--plan", plan]
-        if name in ("train_vae", "compare_nets"):
-            self.command += ["--dataset", "npz", "--data-dir", str(self._pictures())]
-
-    def _pictures(self):
-        import numpy as np
-
-        draw, path = np.random.default_rng(0), self.place / "data.npz"
-        arrays = {}
-        for part, count in (("train", 32), ("test", 8)):
-            arrays[f"x_{part}"] = draw.integers(0, 256, (count, 12, 12, 1)).astype(np.uint8)
-            arrays[f"y_{part}"] = np.arange(count) % 2
-        np.savez(path, **arrays)
-        return path
-
-    def run(self, folder, code=-1, at=0, lasting=False, name="", trace=""):
-        """The exit code, and what was printed on standard error. ``code``: 0 to kill, or the error's number."""
-        log = self.place / "log"
-        pid = os.fork()
-        if not pid:
-            self._child(folder, log, (code, at, lasting, name.encode(), str(trace).encode()))
-        status, until = None, time.monotonic() + PATIENCE
-        while status is None:
-            done = os.waitpid(pid, os.WNOHANG)
-            status = os.waitstatus_to_exitcode(done[1]) if done[0] else None
-            if status is None and time.monotonic() > until:
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
-                status = "too late"
-            time.sleep(0.005)
-        return status, log.read_text(errors="replace")
-
-    def _child(self, folder, log, armed):
-        os.chdir(self.place)
-        error = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        os.dup2(error, 2)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.argv = [*self.command, "--run-dir", str(folder)]
-        how, at, lasting, name, trace = armed
-        exits = 0
-        try:
-            self.library.fault_arm(str(folder).encode(), how, ctypes.c_long(at), int(lasting), name, trace,
-                                   ctypes.byref(self.seen))
-            runpy.run_path(sys.argv[0], run_name="__main__")
-        except SystemExit as end:
-            exits = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            exits = 1
-        with contextlib.suppress(Exception):
-            sys.stderr.flush()
-        os._exit(exits)
-
-    @property
-    def struck(self):
-        """Whether the last run met its point."""
-        return self.seen[1] > 0
 
 
 def end_of(folder):
@@ -146,10 +59,11 @@ def end_of(folder):
 
 
 def _figures(values):
-    """Without what a clock or the memory says."""
+    """Without what a clock or the memory says, and digests of it."""
     if not isinstance(values, dict):
         return values
-    return {name: _figures(each) for name, each in values.items() if "second" not in name and "memory" not in name}
+    return {name: _figures(each) for name, each in values.items()
+            if not any(word in name for word in ("second", "memory", "sha256"))}
 
 
 def differs(folder, wanted):
@@ -175,8 +89,8 @@ def shown(error):
 class Sweep:
     """All points of one script."""
 
-    def __init__(self, script, every, first):
-        self.script, self.every, self.first = script, every, first
+    def __init__(self, script, every, first, row):
+        self.script, self.every, self.first, self.row = script, every, first, row
         self.whole = script.place / "whole"
         self.trace = script.place / "trace"
         began = time.monotonic()
@@ -184,6 +98,7 @@ class Sweep:
         assert code == 0, error
         self.wanted, self.seconds = end_of(self.whole), time.monotonic() - began
         self.points, self.good, self.how = 0, 0, Counter()
+        self.known = {}  # what finishing a folder after an error gave, by its state
 
     def note(self, name, verdict, fine):
         self.points += 1
@@ -205,33 +120,54 @@ class Sweep:
         return folder
 
     def kills(self):
-        at = self.first
-        while True:
-            folder = self.fresh()
-            code, error = self.script.run(folder, 0, at, trace=self._new_trace())
-            if not self.script.struck and code == 0:
-                return
-            wrong = "" if code == -signal.SIGKILL else f"exit code {code}: {shown(error)}"
-            wrong = wrong or self.finishes(folder)
-            self.note(f"kill {self._place()}", wrong or "continued to the same end", not wrong)
-            at += self.every
+        """Each state of the folder that a kill may leave, by stopping one run at each operation."""
+        states, seen = {}, []
+
+        def look():
+            seen.append(_digest(folder))
+            if seen[-1] not in states:
+                states[seen[-1]] = copy = self.script.place / f"state-{len(seen)}"
+                if folder.exists():
+                    shutil.copytree(folder, copy, symlinks=True)
+
+        folder = self.fresh()
+        code, error = self.script.run(folder, STOPS, trace=self._new_trace(), look=look)
+        assert code == 0, error
+        operations, known = _lines(self._trace), {}
+        for number in self._taken(operations):
+            state = seen[number - 1]
+            first, wrong = known.get(state, (None, ""))
+            if first is None:
+                wrong = self.finishes(states[state])
+                shutil.rmtree(states[state], ignore_errors=True)
+                known[state] = number, wrong
+            same = f", as at {first}: the same bytes" if first else ""
+            self.note(f"kill {operations[number - 1]}{same}", wrong or "continued to the same end", not wrong)
+        print(f"{len(operations)} operations, {len(set(seen))} states of the folder, {len(known)} continued")
+
+    def _taken(self, operations):
+        """Numbers of the operations that are tried."""
+        what = [line.partition(" ")[2] for line in operations]
+        inside = [0 < i < len(what) - 1 and what[i - 1] == what[i] == what[i + 1] for i in range(len(what))]
+        wanted = [i + 1 for i in range(len(what)) if self.row == "whole" or inside[i] == (self.row == "middle")]
+        return wanted[self.first - 1::self.every]
 
     def errors(self, number):
         name = errno.errorcode[number]
+        self.script.run(self.fresh(), number, trace=self._new_trace())  # what this error may hit
+        operations = _lines(self._trace)
         for lasting in (False, True):
-            at = self.first
-            while True:
+            for at in self._taken(operations):
                 folder = self.fresh()
                 code, error = self.script.run(folder, number, at, lasting, trace=self._new_trace())
-                if not self.script.struck:
-                    break
-                self._refused(f"{name} {'from' if lasting else 'at'} {self._place()}", folder, code, error)
-                at += self.every
-        for target in sorted({_kind_of(line.split(" ", 2)[2]) for line in self.trace_of_whole()})[::min(self.every, 7)]:
+                if self.script.struck:
+                    self._refused(f"{name} {'from' if lasting else 'at'} {self._place()}", folder, code, error)
+        for target in sorted({_kind_of(line.split(" ", 2)[2]) for line in operations})[::min(self.every, 7)]:
             folder = self.fresh()
             code, error = self.script.run(folder, number, name=target, trace=self._new_trace())
             if self.script.struck:
                 self._refused(f"{name} at all of {target}", folder, code, error)
+        print(f"{len(operations)} operations, {len(self.known)} states of the folder continued")
 
     def _refused(self, name, folder, code, error):
         if code == 0:
@@ -242,13 +178,16 @@ class Sweep:
         if code != 2 or not one_line(error):
             self.note(name, f"exit code {code}: {shown(error)}", False)
             return
-        wrong = self.finishes(folder)
+        state = _digest(folder, clock=False)
+        if state not in self.known:
+            self.known[state] = self.finishes(folder)
+        wrong = self.known[state]
         self.note(name, wrong or "one line, and continued to the same end", not wrong)
 
     def damages(self):
         finished, middle = self.whole, self.script.place / "middle"
-        operations = len(self.trace_of_whole())
-        code, error = self.script.run(middle, 0, int(operations * 0.6))
+        operations = len(_lines(self.trace))
+        code, error = self.script.run(middle, KILL, int(operations * 0.6))
         assert code == -signal.SIGKILL, error
         number = 0
         for state, origin in (("half-way", middle), ("finished", finished)):
@@ -282,9 +221,6 @@ class Sweep:
         told = "warning: metrics.csv" in error
         return [name for name in wrong if not name.endswith(".png") and not (told and name.endswith("metrics.csv"))]
 
-    def trace_of_whole(self):
-        return [line for line in self.trace.read_text().splitlines() if line]
-
     def _new_trace(self):
         self._trace = self.script.place / "now"
         self._trace.unlink(missing_ok=True)
@@ -292,8 +228,39 @@ class Sweep:
 
     def _place(self):
         """The operation that was met, as the trace has it."""
-        lines = self._trace.read_text().splitlines() if self._trace.exists() else []
-        return next((line.removesuffix(" <-") for line in lines if line.endswith(" <-")), "nothing")
+        found = [line.removesuffix(" <-") for line in self._trace.read_text().splitlines() if line.endswith(" <-")]
+        return found[0] if found else "nothing"
+
+
+def _lines(trace):
+    """The operations of a run."""
+    return [line.removesuffix(" <-") for line in trace.read_text().splitlines()]
+
+
+def _digest(folder, clock=True):
+    """Of all names, links and bytes in ``folder``; without ``clock`` but for what the clock says."""
+    found = hashlib.sha256()
+    for path in [folder, *sorted(folder.rglob("*"))] if folder.exists() else []:
+        name = str(path.relative_to(folder))
+        data = os.readlink(path).encode() if path.is_symlink() else path.read_bytes() if path.is_file() else b"folder"
+        if not clock:
+            name, data = re.sub(r"tfevents.*", "tfevents", name), _without_clock(path, data)
+        found.update(f"{name} {len(data)} ".encode() + data)
+    return found.hexdigest()
+
+
+def _without_clock(path, data):
+    if "tfevents" in path.name:
+        return str(len(data)).encode()
+    if path.suffix == ".csv":
+        rows = [row.split(b",") for row in data.splitlines()]
+        return b"\n".join(b",".join(row[:3] + row[4:]) for row in rows)
+    if path.suffix == ".json":
+        try:
+            return json.dumps(_figures(json.loads(data))).encode()
+        except ValueError:
+            return data
+    return re.sub(rb"[\d.]+", b"", data) if path.suffix == ".html" or path.name == ".lock" else data
 
 
 def damage(path, form, outside):
@@ -330,10 +297,10 @@ def _kind_of(path):
     return "/" + path.rpartition("/")[2] if path else "/"
 
 
-def sweep(name, kind, every=1, first=1, plan="eager"):
+def sweep(name, kind, every=1, first=1, row="whole", plan="eager"):
     """All points of one kind; (how many, how many good)."""
     with tempfile.TemporaryDirectory() as place:
-        found = Sweep(Script(name, Path(place).resolve(), plan), every, first)
+        found = Sweep(script(name, Path(place).resolve(), plan), every, first, row)
         if kind == "kill":
             found.kills()
         elif kind == "damage":
@@ -345,29 +312,14 @@ def sweep(name, kind, every=1, first=1, plan="eager"):
     return found.points, found.good
 
 
-def _imported():
-    """All that the scripts import: once, and not used."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    import kfold  # noqa: F401
-    import train_vae  # noqa: F401
-    import wiring
-
-    with wiring.quiet():
-        import keras  # noqa: F401
-        import tensorflow as tf  # noqa: F401
-
-        import losses.strategies  # noqa: F401
-        import nets  # noqa: F401
-        from engine.data import catalog  # noqa: F401
-        from engine.reporting import comparison, confusion, points, recorder  # noqa: F401
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--script", choices=SCRIPTS, nargs="+", default=list(SCRIPTS))
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=list(KINDS))
     parser.add_argument("--every", type=int, default=1, help="take every so many-th point")
     parser.add_argument("--first", type=int, default=1, help="begin at this one")
+    parser.add_argument("--row", choices=("whole", "ends", "middle"), default="whole", help="of the same operation on "
+                        "the same file several times in a row")
     parser.add_argument("--plan", default="eager", help="the files are the same under all, and this one starts fastest")
     options = parser.parse_args()
     if "interposed" not in os.environ.get("LD_PRELOAD", ""):
@@ -376,12 +328,12 @@ def main():
                            "TF_CPP_MIN_LOG_LEVEL": "3"}
             return subprocess.run([sys.executable, "-m", "tests.faults.files", *sys.argv[1:]], cwd=ROOT,
                                   env=environment, check=False).returncode
-    _imported()
+    imported()
     bad = 0
     for name in options.script:
         for kind in options.kind:
             began = time.monotonic()
-            points, good = sweep(name, kind, options.every, options.first, options.plan)
+            points, good = sweep(name, kind, options.every, options.first, options.row, options.plan)
             bad += points - good
             print(f"{time.monotonic() - began:.0f} s", flush=True)
     return int(bad > 0)

@@ -3,12 +3,13 @@
    cc -shared -fPIC -O1 -o interposed.so interposed.c -ldl;  LD_PRELOAD=interposed.so FAULT_FOLDER=... program
 
    FAULT_FOLDER  absolute path: operations on what lies in it (or on it) are counted
-   FAULT_ERRNO   0 kills (SIGKILL), else the number of an error that the operation fails with; absent: count alone
+   FAULT_ERRNO   0 kills (SIGKILL), else the number of an error that the operation fails with; absent: count alone;
+                 -2 stops before each operation (SIGSTOP) and goes on with it after SIGCONT
    FAULT_AT      the operation, from 1 on; FAULT_LASTING=1: and all after it
    FAULT_NAME    instead: each operation on a path that contains this
    FAULT_TRACE   a file that gets a line for each operation
 
-   A write that is killed or fails has put half of its data. What an error may hit depends on it: a full disk refuses
+   A write that is killed, stopped or fails has put half of its data. What an error may hit depends on it: a full disk refuses
    what takes room, a disk that is read-only what changes it, a broken one everything. A program that has forked may
    use fault_arm() in place of the environment. */
 
@@ -79,7 +80,7 @@ static int struck(const char *name, enum kind kind, const char *path) {
     if (kind == CHANGES && code == ENOSPC) return 0;
     long n = __atomic_add_fetch(&board[0], 1, __ATOMIC_SEQ_CST);
     int hit = *wanted ? strstr(path + strlen(folder), wanted) != NULL : lasting ? n >= at : n == at;
-    hit = hit && code >= 0;
+    hit = code == -2 || (hit && code >= 0);
     if (trace >= 0) {
         char line[PATH_MAX + 64];
         int size = snprintf(line, sizeof line, "%ld %s %s%s\n", n, name, path + strlen(folder), hit ? " <-" : "");
@@ -89,15 +90,20 @@ static int struck(const char *name, enum kind kind, const char *path) {
     return hit;
 }
 
-static void kill_here(void) {
+/* Kill or stop; whether the operation goes on after it. */
+static int goes_on(void) {
     if (code == 0) syscall(SYS_kill, getpid(), SIGKILL);
+    if (code == -2) syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGSTOP);
+    return code == -2;
 }
+
+static ssize_t both(ssize_t put, ssize_t rest) { return rest > 0 ? put + rest : put; }
 
 #define REAL(result, name, ...) \
     static result (*real)(__VA_ARGS__); \
     if (!real) real = (result (*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
 #define STRIKE(name, kind, path, failed) \
-    if (struck(name, kind, path)) { kill_here(); errno = code; return failed; }
+    if (struck(name, kind, path) && !goes_on()) { errno = code; return failed; }
 
 static enum kind of_flags(int flags) {
     return flags & (O_CREAT | O_TRUNC) ? TAKES_ROOM : (flags & O_ACCMODE) == O_RDONLY ? READS : CHANGES;
@@ -143,8 +149,8 @@ ssize_t write(int fd, const void *data, size_t size) {
     REAL(ssize_t, "write", int, const void *, size_t);
     PATH_OF(fd);
     if (struck("write", TAKES_ROOM, path)) {
-        real(fd, data, size / 2);
-        kill_here();
+        ssize_t put = both(0, real(fd, data, size / 2));
+        if (goes_on()) return both(put, real(fd, (const char *)data + put, size - put));
         errno = code;
         return -1;
     }
@@ -156,8 +162,8 @@ ssize_t symbol(int fd, const void *data, size_t size, offset_type offset) { \
     REAL(ssize_t, #symbol, int, const void *, size_t, offset_type); \
     PATH_OF(fd); \
     if (struck("pwrite", TAKES_ROOM, path)) { \
-        real(fd, data, size / 2, offset); \
-        kill_here(); \
+        ssize_t put = both(0, real(fd, data, size / 2, offset)); \
+        if (goes_on()) return both(put, real(fd, (const char *)data + put, size - put, offset + put)); \
         errno = code; \
         return -1; \
     } \
@@ -170,8 +176,8 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     REAL(ssize_t, "writev", int, const struct iovec *, int);
     PATH_OF(fd);
     if (struck("writev", TAKES_ROOM, path)) {
-        real(fd, parts, count / 2);
-        kill_here();
+        ssize_t put = both(0, real(fd, parts, count / 2));
+        if (goes_on()) return both(put, real(fd, parts + count / 2, count - count / 2));
         errno = code;
         return -1;
     }
@@ -192,8 +198,8 @@ size_t fwrite(const void *data, size_t size, size_t count, FILE *file) {
     PATH_OF(fileno(file));
     if (struck("fwrite", TAKES_ROOM, path)) {
         size_t put = real(data, 1, size * count / 2, file);
-        if (code == 0) fflush_unlocked(file);
-        kill_here();
+        if (code == 0 || code == -2) fflush_unlocked(file);
+        if (goes_on()) return (put + real((const char *)data + put, 1, size * count - put, file)) / (size ? size : 1);
         errno = code;
         return put / (size ? size : 1);
     }
@@ -212,8 +218,7 @@ int fflush(FILE *file) {
 int fclose(FILE *file) {
     REAL(int, "fclose", FILE *);
     PATH_OF(fileno(file));
-    if (struck("fclose", TAKES_ROOM, path)) {
-        kill_here();
+    if (struck("fclose", TAKES_ROOM, path) && !goes_on()) {
         real(file);
         errno = code;
         return EOF;

@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(
 
 @pytest.mark.parametrize("options, least", [
     ("--script train_regression --kind kill --first 20 --every 50", 2),
-    ("--script kfold --kind kill --first 14 --every 1000", 1),  # in the first fold's folder, before its config.json
+    ("--script kfold --kind kill --first 11 --every 1000", 1),  # in the first fold's folder, before its config.json
+    ("--script train_classifier --kind kill --first 120 --every 1000", 1),
     ("--script train_regression --kind EIO --first 60 --every 1000", 3),
     ("--script train_regression --kind damage --every 71", 4),
 ])

@@ -229,6 +229,24 @@ def test_what_a_plan_cannot_compute_is_one_line(tmp_path, monkeypatch):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("error, line", [
+    (tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor with shape[9] on /job:x/device:CPU:0"),
+     "`--batch-size` (128) must be within the memory: take a smaller one, or a smaller net: OOM when allocating tensor "
+     "with shape[9]"),
+    (MemoryError("1 TiB"),
+     "`--batch-size` (128) must be within the memory: take a smaller one, or a smaller net: 1 TiB"),
+    (tf.errors.DataLossError(None, None, "cut off"),
+     "`--dataset` (fashion-mnist-10k) must be free of errors of the data and the loss: cut off")],
+                         ids=["memory", "Python's memory", "data"])
+def test_what_fails_before_the_first_update_is_one_line(tmp_path, monkeypatch, error, line):
+    def trainer(*args, **options):
+        raise error
+
+    monkeypatch.setattr(engine, "Trainer", trainer)
+    done = run("train_vae.py", cwd=tmp_path)
+    assert done.returncode == 2 and done.stderr.strip().splitlines()[-1] == f"error: {line}"
+
+
 def test_a_folder_of_one_class_is_not_to_be_classified(tmp_path):
     (tmp_path / "flat").mkdir()
     for number in range(12):
