@@ -19,7 +19,7 @@ from engine.reporting.recording import Recording
 from engine.reporting.writer import History, Moment, Start, Writer
 from engine.run.counters import Counters
 from engine.run.environment import prepare
-from engine.run.events import Event, Every
+from engine.run.events import Event, Every, Stop
 from engine.run.goal import Goal
 from engine.run.plateau import Plateau
 from engine.run.signals import Interrupted
@@ -29,8 +29,8 @@ from engine.warm_start import freeze, warm_start
 
 __all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
            "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
-           "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Trainer", "Update", "Writer", "at",
-           "average_of", "freeze", "open_run", "prepare", "warm_start", "weights_of"]
+           "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Stop", "Trainer", "Update",
+           "Writer", "at", "average_of", "freeze", "open_run", "prepare", "warm_start", "weights_of"]
 
 try:
     __version__ = metadata.version("phaseloop")

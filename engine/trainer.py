@@ -227,12 +227,15 @@ class Trainer(View):
         """
         self._facts.keep(name, get, put)
 
-    def note(self, figures: Mapping[str, float]) -> None:
-        """Hand in figures by their column in metrics.csv: the goal is judged, and controllers are moved by them."""
+    def note(self, metrics: Mapping[str, float]) -> bool:
+        """Hand in numbers by their column in metrics.csv: the goal is judged, and controllers are moved by them.
+
+        Returns:
+          Whether they are the best so far: worth a checkpoint.
+        """
         for controller in self._controllers:
-            controller.note(self, figures)
-        if self._facts.is_best(figures):
-            self.save()
+            controller.note(self, metrics)
+        return self._facts.is_best(metrics)
 
     def summary(self) -> dict[str, Any]:
         """Counters, speed, plan, determinism and versions of the run, as JSON values."""

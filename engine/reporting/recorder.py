@@ -18,6 +18,7 @@ from engine.reporting.report_file import ReportFile
 from engine.reporting.rows import CSV, Rows
 from engine.reporting.tensorboard import TensorBoard
 from engine.reporting.writer import History, Moment, Start, Writer
+from engine.run import environment
 from engine.run.events import Event, Every
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ class Recorder:
         """Open the writers for a training to cycle ``target``."""
         trainer, at = self._trainer, self._trainer.counters.cycles
         folder = trainer.folder
+        if folder:
+            folder.write("environment.json", environment.described())
         start = Start(folder.path if folder else None, self._names, folder.config if folder else {}, at, target,
                       trainer.cycles_per_epoch, lambda line: trainer.say(line))
         for writer in self._writers:
@@ -170,13 +173,13 @@ class Recorder:
         for writer in self._writers:
             writer.progress(self._moment(), means)
 
-    def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+    def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> str | None:
         self._note({**means, **trainer.learning_rates})
         if not any(isinstance(writer, Progress) and writer.on_terminal for writer in self._writers):
             self._line(describe(trainer.counters.cycles, trainer.counters.epoch, means))
-        trainer.note(means)
+        return "save" if trainer.note(means) else None
 
-    def _evaluate(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+    def _evaluate(self, trainer: "Trainer", means: Mapping[str, float]) -> str | None:
         values: dict[str, float] = {}
         if self._held_out is not None:
             self.metrics = trainer.evaluate(self._held_out)
@@ -187,7 +190,7 @@ class Recorder:
         if drawn:
             self._tell("images", self._moment(), {name: np.asarray(image) for name, image in drawn.items()})
         self._tell("flush")
-        trainer.note(values)
+        return "save" if trainer.note(values) else None
 
     def _drawn(self) -> Mapping[str, Image.Image]:
         if self._recording.draw is not None:
@@ -196,9 +199,9 @@ class Recorder:
         found = self._trainer.pictures(min(SHOWN, source.size), source)
         return {name: pictures.grid(images, columns=8) for name, images in found.items()}
 
-    def _checkpoint(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
+    def _checkpoint(self, trainer: "Trainer", means: Mapping[str, float]) -> str:
         self._tell("flush")
-        trainer.save()
+        return "save"
 
     def _rewind(self) -> None:
         """The run goes on from a checkpoint."""

@@ -4,6 +4,8 @@ import contextlib
 import hashlib
 import os
 import platform
+import shlex
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -124,3 +126,22 @@ def age() -> float:
         return time.clock_gettime(time.CLOCK_BOOTTIME) - began
     except (OSError, AttributeError, ValueError, IndexError):
         return time.perf_counter() - BEGAN
+
+
+def described() -> dict[str, str]:
+    """What a process computes with, for people: its command, processor, and the commit of the program's folder."""
+    found = {"command": shlex.join([Path(sys.executable).name, *sys.argv]), "processor": _model(),
+             "cpus": str(os.cpu_count())}
+    where = str(Path(sys.argv[0] or ".").resolve().parent)
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        git = ["git", "-C", where, "describe", "--always", "--dirty", "--abbrev=40"]
+        done = subprocess.run(git, capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL)
+        found["git_commit"] = done.stdout.strip()
+    return found
+
+
+def _model() -> str:
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return platform.processor() or platform.machine()

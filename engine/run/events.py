@@ -67,15 +67,23 @@ class Every:
         return math.ceil(beat * step - 1e-6)
 
 
+@dataclass(frozen=True)
+class Stop:
+    """What an event returns to end the training, and why."""
+
+    why: str
+
+
 @dataclass
 class Event:
     """``what(trainer, means)`` whenever ``when`` says so, and once at the end if ``at_end``.
 
-    ``means`` holds the exact means of all terms since this event's last time.
+    ``means`` holds the exact means of all terms since this event's last time. What it wants done it returns: "save" for
+    a checkpoint when all events that are due have acted, or ``Stop(why)``.
     """
 
     when: Every
-    what: Callable[[Any, dict[str, float]], None]
+    what: Callable[[Any, dict[str, float]], Any]
     at_end: bool = True
     interval: Means = field(default_factory=Means)
     due_cycle: float = 0.0

@@ -16,7 +16,7 @@ from engine.run.durable import read_json, write_json
 FIXED = ("seed", "precision", "batch_size", "examples", "repeats", "accumulate", "every", "buckets")
 GIVEN = ("updates.", "weights.", "strategy.")  # what a person may have meant to change
 # What a run leaves that was killed, or refused by the disk, before its config.json was there.
-TRACES = re.compile(r"\.lock|\..*\.(partial|part)|parts\.json")
+TRACES = re.compile(r"\.lock|\..*\.(partial|part)|(parts|environment)\.json")
 
 
 class RunFolder:

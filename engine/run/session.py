@@ -11,7 +11,7 @@ from engine.errors import Invalid, require
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
 from engine.run.counters import Counters
-from engine.run.events import Event
+from engine.run.events import Event, Stop
 from engine.run.facts import RunFacts
 from engine.run.failure import told
 from engine.run.figures import Figures
@@ -37,7 +37,7 @@ class Session:
 
     def __init__(self, engine: StepEngine, facts: RunFacts, agenda: Agenda, keeper: Keeper, figures: Figures, *,
                  plan: str, cycles_per_call: int | str, rolls_back: bool,
-                 act: Callable[[Event, Mapping[str, float]], None], clock: Callable[[], float],
+                 act: Callable[[Event, Mapping[str, float]], Any], clock: Callable[[], float],
                  say: Callable[[str], None]) -> None:
         self._engine, self._facts, self._agenda, self._keeper, self._figures = engine, facts, agenda, keeper, figures
         self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
@@ -163,13 +163,21 @@ class Session:
         self._keeper.check()
         try:
             with told("events", f"after cycle {self._engine.cycles}", "they take smaller examples or nets"):
-                acted = self._agenda.act(self._act)
+                acted = self._agenda.act(self._heard)
         except Invalid as error:
             raise Invalid(f"{error}; {self._left()}") from None
         if self._save_wanted:
             self._save_wanted = False
             self.save(wait=False)
         return acted
+
+    def _heard(self, event: Event, means: Mapping[str, float]) -> None:
+        """Let one event act, and note what it wants done."""
+        wish = self._act(event, means)
+        require(not isinstance(wish, str) or wish == "save", "event", repr(wish), 'made to return "save" or Stop(why)')
+        self._save_wanted |= wish == "save"
+        if isinstance(wish, Stop):
+            self._facts.stopped = wish.why
 
     def _left(self) -> str:
         """What is left when an event has failed: the state of before it, on the disk if there is a folder."""

@@ -51,12 +51,8 @@ class View:
 
     @property
     def stopped(self) -> str:
-        """Why the training ended early; an event may set it, and it ends."""
+        """Why the training ended early."""
         return self._facts.stopped
-
-    @stopped.setter
-    def stopped(self, why: str) -> None:
-        self._facts.stopped = why
 
     @property
     def counters(self) -> Counters:

@@ -48,7 +48,7 @@ def _ours(point: dict[str, Any], score: Score) -> None:
     import train_classifier
 
     import nets
-    from engine import Event, Every, Recording, Trainer, Update, prepare
+    from engine import Event, Every, Recording, Stop, Trainer, Update, prepare
     from engine.data.augment import scale
     from losses.strategies import VAE, Supervised
 
@@ -62,9 +62,9 @@ def _ours(point: dict[str, Any], score: Score) -> None:
         return train_classifier.pictures(trainer, strategy, held_out, dataset.classes)
 
     with tempfile.TemporaryDirectory(prefix="phaseloop-quality-") as folder:
-        def judge(trainer: Any, means: Any) -> None:
-            if score(trainer.metrics[GOALS[point["workload"]].figure]):
-                trainer.stopped = "the goal is reached"
+        def judge(trainer: Any, means: Any) -> Stop | None:
+            reached = score(trainer.metrics[GOALS[point["workload"]].figure])
+            return Stop("the goal is reached") if reached else None
 
         trainer = Trainer(strategy, {net: _net(point, dataset, nets.create)},
                           Update(keras.optimizers.Adam(RATE), average=point["average"] or None),

@@ -58,8 +58,8 @@ def whole(tmp_path_factory):
 def test_all_files_of_a_script_are_there(whole):
     folder, trainer, _ = whole
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == {
-        "config.json", "parts.json", "metrics.csv", "checkpoints", "pictures", "tensorboard", "report.html",
-        "summary.json"}
+        "config.json", "parts.json", "environment.json", "metrics.csv", "checkpoints", "pictures", "tensorboard",
+        "report.html", "summary.json"}
     assert sorted(path.name for path in (folder / "pictures").iterdir()) == ["points-25.png", "points-50.png"]
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["50"]
     summary = json.loads((folder / "summary.json").read_text())

@@ -6,7 +6,7 @@ from fractions import Fraction
 import keras
 import pytest
 
-from engine import Event, Every, Invalid, Trainer
+from engine import Event, Every, Invalid, Stop, Trainer
 from engine.cycle.report import Report
 from engine.run.events import Means
 from tests import toys
@@ -130,3 +130,22 @@ def test_an_event_does_not_miss_what_another_one_saves(tmp_path):
         means = [whole.engine.run(3).totals["fit"]["squared_error"] for _ in range(2)]
         assert [cycle for cycle, _ in rows] == [3, 6]
         assert [mean for _, mean in rows] == pytest.approx([total / count for total, count in means], rel=1e-9)
+
+
+def test_an_event_returns_what_it_wants_done(tmp_path):
+    said = []
+
+    def made(folder, wish):
+        def act(trainer, means):
+            return wish if trainer.counters.cycles == 3 else None
+
+        return Trainer(toys.Fit(), {"net": toys.net(1)}, keras.optimizers.SGD(0.01), toys.points(), run_dir=folder,
+                       record=False, events=[Event(Every(cycles=1), act)], say=said.append, plan="eager")
+
+    made(tmp_path / "saved", "save").train(cycles=5)
+    assert [path.name for path in (tmp_path / "saved" / "checkpoints").iterdir()] == ["3"]
+    ended = made(tmp_path / "ended", Stop("enough"))
+    ended.train(cycles=5)
+    assert (ended.counters.cycles, ended.stopped) == (3, "enough") and said[-1] == "training ends: enough"
+    with pytest.raises(Invalid, match=r"`event` \('stop'\) must be made to return \"save\" or Stop\(why\)"):
+        made(tmp_path / "wrong", "stop").train(cycles=5)
