@@ -176,8 +176,9 @@
     });
 
   for (const gallery of document.querySelectorAll(".gallery")) {
-    const shown = JSON.parse(gallery.querySelector("script").textContent);
     const slider = gallery.querySelector("input"), text = gallery.querySelector("output");
+    if (!slider) continue;  // one evaluation
+    const shown = JSON.parse(gallery.querySelector("script").textContent);
     const images = [...gallery.querySelectorAll("img")], last = shown[shown.length - 1].pictures;
     for (const image of images) if (image.hasAttribute("src")) last[image.dataset.name] = image.src;
     slider.addEventListener("input", () => {

@@ -17,14 +17,16 @@ FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage
 
 
 class Browser:
-    """A page in it. What it asks of the network is in ``asked``."""
+    """A page in it. What it asks of the network is in ``asked``, what its scripts throw in ``thrown``."""
 
     def __init__(self, read: Any, write: Any) -> None:
         self._read, self._write, self._number, self._session, self._held = read, write, 0, "", b""
         self.asked: list[str] = []
+        self.thrown: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Network.enable")
+        self.call("Runtime.enable")
 
     def call(self, method: str, **parameters: Any) -> Any:
         """The answer to a command of the DevTools protocol."""
@@ -35,6 +37,8 @@ class Browser:
         self._write.write(json.dumps(message).encode() + b"\0")
         self._write.flush()
         while (answer := self._message()).get("id") != self._number:
+            if answer.get("method") == "Runtime.exceptionThrown":
+                self.thrown.append(str(answer["params"]["exceptionDetails"]))
             url = answer.get("params", {}).get("request", {}).get("url", "")
             if url and not url.startswith(("file:", "data:")):
                 self.asked.append(url)

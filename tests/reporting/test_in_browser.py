@@ -33,6 +33,7 @@ const frame = () => new Promise((done) => setTimeout(done, 50));
 def window() -> Iterator[Browser]:
     with browser() as found:
         yield found
+        assert not found.asked and not found.thrown
 
 
 def opened(window: Browser, path: Path, html: bytes, width: int = 800) -> Browser:
@@ -96,4 +97,11 @@ def test_a_report_fits_the_window_in_light_and_dark_and_asks_for_nothing(window:
         backgrounds.append(window.run("getComputedStyle(document.body).backgroundColor"))
     light, dark = (sum(map(int, re.findall(r"\d+", colour))) for colour in backgrounds)
     assert light > 700 and dark < 100
-    assert not window.asked
+
+
+def test_a_page_with_one_evaluation_or_none_is_drawn(window: Browser, tmp_path: Path) -> None:
+    for drawings in (0, 1):
+        window.open(write_report(make_run(tmp_path / str(drawings), drawings=drawings)))
+        assert window.run("document.querySelectorAll('.gallery').length") == drawings
+        assert window.run("document.querySelectorAll('.plot svg').length") == 3
+    assert not window.thrown
