@@ -192,6 +192,11 @@ def test_anything_else_is_one_line_with_what_to_do(data, said):
 
 
 def test_array_sources_refuse_what_is_no_array_of_examples():
+    with pytest.raises(Invalid, match=r"^`x` \(examples of several shapes\) must be of one shape: Bucketed"):
+        ArraySource({"x": [[1], [2, 3]]}, 1)
+    with pytest.raises(Invalid, match=r"^`x` \(values of the type .*\) must be numbers or texts$"):
+        ArraySource({"x": np.zeros(3, [("a", "i4")])}, 1)
+    assert ArraySource({"x": np.ones(3, np.complex64), "y": np.ones(3, tf.bfloat16.as_numpy_dtype)}, 1).size == 3
     with pytest.raises(Invalid, match=r"^`x` \(values of the type object\) must be numbers or texts$"):
         ArraySource({"x": np.array([{}, {}])}, 1)
     with pytest.raises(Invalid, match=r"^`x` \(float32\) must be an array whose first axis counts examples"):

@@ -154,6 +154,10 @@ def test_hugging_face_reads_saved_sets_parquet_and_folders_of_pictures(tmp_path,
     (tmp_path / "talk").mkdir()
     table = datasets.Dataset.from_dict({"sentence": TEXTS, "title": TEXTS, "label": ["x", "y", "z"] * 10})
     table.to_parquet(tmp_path / "talk" / "train.parquet")
+    (tmp_path / "moods").mkdir()
+    datasets.Dataset.from_dict({"line": TEXTS, "mood": [3, 1] * 15}).to_csv(tmp_path / "moods" / "train.csv")
+    moods = catalog.load(f"hf:{tmp_path / 'moods'}", tmp_path / "cache", kind="text", label="mood", length=4)
+    assert moods.classes == ("1", "3") and sorted(moods.test["label"]) == [0] * 3 + [1] * 3
     name = f"hf:{tmp_path / 'talk'}"
     talk = catalog.load(name, tmp_path / "cache", kind="text", text="sentence", length=4)
     assert talk.classes == ("x", "y", "z") and talk.size("train") == 24 and "dull" in talk.vocabulary.words
