@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-MOST = 6  # names of classes that are told
+MOST = 6  # names of classes or features that are told
 
 
 def line(dataset: Any, job: Any) -> str:
@@ -19,14 +19,15 @@ def _data(dataset: Any, job: Any) -> str:
     held = [f"{job.held_out.size:,} held out",
             *(f"{source.size:,} for the {part}" for part, source in job.at_end.items())]
     place = f" ({dataset.place})" if dataset.place else ""
-    classes = f"{_classes(dataset.classes)}, " if dataset.classes else ""
-    columns = f"{len(dataset.columns.names)} features, " if hasattr(dataset, "columns") else ""
+    classes = f"{_listed('class', dataset.classes)}, " if dataset.classes else ""
+    columns = f"{_listed('feature', dataset.columns.names)}, " if hasattr(dataset, "columns") else ""
     return f"data {dataset.name}{place}: {classes}{columns}{job.train.size:,} examples to train on, {', '.join(held)}"
 
 
-def _classes(names: Sequence[str]) -> str:
+def _listed(what: str, names: Sequence[str]) -> str:
     more = ", …" if len(names) > MOST else ""
-    return f"{len(names)} class{'es' * (len(names) > 1)} ({', '.join(names[:MOST])}{more})"
+    plural = ("es" if what.endswith("s") else "s") * (len(names) > 1)
+    return f"{len(names)} {what}{plural} ({', '.join(names[:MOST])}{more})"
 
 
 def _left_out(dataset: Any) -> list[str]:
