@@ -21,9 +21,10 @@ def checked(name: Any, array: Any) -> np.ndarray:
     require(isinstance(name, str), "name of an array", repr(name), "text")
     try:
         found = np.asanyarray(array)
-    except ValueError:
-        raise Invalid(f"`{name}` (examples of several shapes) must be of one shape: BucketedSource takes several "
-                      "lengths") from None
+    except Exception as fault:  # of NumPy for lists of several shapes; of other libraries for tensors on a device, say
+        raise Invalid(f"`{name}` ({type(array).__name__}) must be an array (BucketedSource takes lists of several "
+                      f"lengths): {' '.join(str(fault).split())}") from None
+    require(not np.ma.is_masked(found), name, "a masked array", "an array without masked values: .filled(...) them")
     require(found.ndim, name, found.dtype, "an array whose first axis counts examples, but is a single value")
     require(_is_known(found), name, f"values of the type {found.dtype}", "numbers or texts")
     return found
