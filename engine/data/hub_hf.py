@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.data.hub import Hub, attempt, one_of
+from engine.data.hub_set import Hub, attempt, one_of
 
 SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data import catalog, hub
+from engine.data import catalog, hub, hub_pictures
 from engine.data.text_dataset import TextDataset
 from engine.errors import Invalid
 
@@ -70,7 +70,7 @@ def test_pictures_are_brought_to_one_form_only_where_it_is_said(monkeypatch):
     fake(monkeypatch, {"train": [(PICTURES[0], 0), (PICTURES[1], None)] * 4})
     with pytest.raises(Invalid, match=r"^`dataset` \(hf:x\) must be of a label for each example, but some have none$"):
         hub.load("hf:x")
-    monkeypatch.setattr(hub, "ROOM", 100)
+    monkeypatch.setattr(hub_pictures, "ROOM", 100)
     with pytest.raises(Invalid, match=r"but has 8 of \[6, 5, 3\]: give a smaller size, or use them as files"):
         hub.load("hf:x")
     fake(monkeypatch, {"test": labelled(range(4))})
