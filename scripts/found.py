@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-MOST = 6  # names of classes that are told
+MOST = 6  # names of classes or features that are told
 
 
 def block(dataset: Any, job: Any, trainer: Any, run_dir: Path) -> str:
@@ -12,7 +12,7 @@ def block(dataset: Any, job: Any, trainer: Any, run_dir: Path) -> str:
     from engine.run.cost import parameters
 
     nets = ", ".join(f"{name} ({type(net).__name__}), {parameters(net):,} parameters" for name, net in job.nets.items())
-    lines = {"data": _data(dataset), "split": _split(dataset, job), "left out": _left_out(dataset),
+    lines = {"data": _data(dataset), "split": _split(job), "left out": _left_out(dataset),
              "words": _unknown(dataset), "nets": nets, "phases": _phases(trainer),
              "run": f"{run_dir}; Ctrl-C saves, and the same command continues"}
     return "\n".join(f"{title:9} {text}" for title, text in lines.items() if text)
@@ -20,19 +20,20 @@ def block(dataset: Any, job: Any, trainer: Any, run_dir: Path) -> str:
 
 def _data(dataset: Any) -> str:
     place = f" ({dataset.place})" if dataset.place else ""
-    return f"{dataset.name}{place}{_classes(dataset.classes)}"
+    features = dataset.columns.names if hasattr(dataset, "columns") else ()
+    return f"{dataset.name}{place}{_listed('class', dataset.classes)}{_listed('feature', features)}"
 
 
-def _split(dataset: Any, job: Any) -> str:
+def _split(job: Any) -> str:
     held = [f"{job.held_out.size:,} held out",
             *(f"{source.size:,} for the {part}" for part, source in job.at_end.items())]
-    columns = f"{len(dataset.columns.names)} features, " if hasattr(dataset, "columns") else ""
-    return f"{columns}{job.train.size:,} examples to train on, {', '.join(held)}"
+    return f"{job.train.size:,} examples to train on, {', '.join(held)}"
 
 
-def _classes(names: Sequence[str]) -> str:
+def _listed(what: str, names: Sequence[str]) -> str:
     more = ", …" if len(names) > MOST else ""
-    return f": {len(names)} class{'es' * (len(names) > 1)} ({', '.join(names[:MOST])}{more})" if names else ""
+    plural = ("es" if what.endswith("s") else "s") * (len(names) > 1)
+    return f": {len(names)} {what}{plural} ({', '.join(names[:MOST])}{more})" if names else ""
 
 
 def _phases(trainer: Any) -> str:

@@ -2,8 +2,7 @@
 
   python scripts/train_regression.py         y = 2 x1 - 3.4 x2 + 4.2 + e: each weight within 0.002, in seconds
   python scripts/train_regression.py --dataset polynomial --epochs 400 --evaluate-every 100 --degree 3
-
-  python scripts/train_regression.py --dataset csv --data-dir houses.csv --target price --validation 0.2
+  python scripts/train_regression.py --dataset csv --data-dir houses.csv --target price --epochs 50
 
 The second fits a cubic: squared errors of 0.009 in training and 0.010 in the test, of which 0.01 is the noise. It
 underfits with --degree 1: 20 and 9. It overfits with --degree 20 --examples 20 --epochs 2000: 0.014 and 0.32.

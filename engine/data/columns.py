@@ -98,7 +98,7 @@ def columns_of(header: Sequence[str], rows: Sequence[Row], train: np.ndarray, ta
     """Columns for ``rows``: means of the rows ``train``, categories of all.
 
     A column of which every value is a number is a number, unless it is ``categorical``; one of which none is, is a
-    category; one of both is refused.
+    category; one of both is refused, and so are numbers in other forms, and dates.
 
     Raises:
       Invalid: for a target that is no number, a column of numbers and texts, of one value alone or of more than
@@ -117,7 +117,7 @@ def columns_of(header: Sequence[str], rows: Sequence[Row], train: np.ndarray, ta
             features.append(Number(name, float(trained.mean()), float(trained.std())))
             continue
         if name not in categorical:
-            _all_texts(name, rows, values, numbers)
+            _check_texts(name, rows, values, numbers)
         categories = tuple(sorted(set(values)))
         require(1 < len(categories) <= MOST, f"column {name}", f"{len(categories)} different texts",
                 f"of 2 to {MOST} categories: leave it out (--without {name})")
@@ -141,11 +141,15 @@ def missing(header: Sequence[str], rows: Sequence[Row], names: Collection[str], 
     return sorted(found)
 
 
-def _all_texts(name: str, rows: Sequence[Row], values: Sequence[str], numbers: Sequence[bool]) -> None:
+def _check_texts(name: str, rows: Sequence[Row], values: Sequence[str], numbers: Sequence[bool]) -> None:
+    """Raises ``Invalid`` if some are numbers, or all are such in another form (3,5 or 1 000 or 12% or 2020-01-31)."""
     if any(numbers):
         one, other = numbers.index(True), numbers.index(False)
         raise Invalid(f"`column {name}` ({values[one]} in line {rows[one][0]}, {values[other]} in line "
                       f"{rows[other][0]}) must be of numbers or of texts (--categorical {name} takes all as texts)")
+    figures = all(any(map(str.isdigit, value)) and not any(map(str.isalpha, value)) for value in values)
+    require(not figures, f"column {name}", f"{values[0]} in line {rows[0][0]}", "of numbers as 1234.5, of texts, or "
+            f"left out (--without {name}); --categorical {name} takes it as texts")
 
 
 def _located(encode: Callable[[Sequence[str]], np.ndarray], name: str, header: Sequence[str], rows: Sequence[Row]

@@ -88,8 +88,8 @@ def _columns(frame: Any, title: str) -> list[str]:
     return names
 
 
-def _values(title: str, value: Any) -> np.ndarray:
-    """The array of an array-like; of a pandas column only if none of its values is missing."""
+def _values(title: str, value: Any) -> Any:
+    """The array of a pandas column if none of its values is missing; what else there is as it is."""
     if _is_pandas(value, "Series"):
         missing = np.flatnonzero(value.isna())
         first = value.index[missing[0]] if missing.size else None
@@ -97,7 +97,7 @@ def _values(title: str, value: Any) -> np.ndarray:
                 "there in every row: .dropna() or .fillna(...) first")
         require(value.dtype.kind in "biuf", title, value.dtype, "numbers: .astype(...) or .cat.codes makes them such")
         value = value.to_numpy(getattr(value.dtype, "numpy_dtype", value.dtype))
-    return np.asarray(value)
+    return value
 
 
 def _single(title: str, array: np.ndarray) -> np.ndarray:
@@ -109,6 +109,8 @@ def _single(title: str, array: np.ndarray) -> np.ndarray:
 
 def _hint(data: Any) -> str:
     """What to do with it."""
+    if isinstance(data, tf.RaggedTensor):
+        return ": BucketedSource({name: ragged}, batch_size, buckets=[...]) takes several lengths"
     if isinstance(data, tuple):
         return ': as {"image": x, "label": y}, by the names that the strategy reads'
     if isinstance(data, Mapping):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.data.hub import Hub, attempt, one_of
+from engine.data.hub_set import Hub, attempt, one_of
 
 SAVED = ("dataset_dict.json", "state.json")  # what save_to_disk writes
 
@@ -22,8 +22,10 @@ def read(datasets: Any, name: str, rest: str, place: str | None, kind: str, inpu
     texts = [key for key, each in features.items() if getattr(each, "dtype", "") in ("string", "large_string")
              and isinstance(each, datasets.Value)]
     named = [key for key, each in features.items() if isinstance(each, datasets.ClassLabel)]
-    plain = [key for key in ("label", "labels") if isinstance(features.get(key), datasets.Value)]
-    answer = one_of(name, "label", named or plain, label, features)
+    plain = [key for key, each in features.items() if isinstance(each, datasets.Value)
+             and each.dtype.startswith(("int", "uint", "string", "large_string", "bool"))]
+    usual = named or [key for key in plain if key in ("label", "labels")]
+    answer = one_of(name, "label", usual if label is None else named + plain, label, features)
     pictures = [key for key, each in features.items() if isinstance(each, datasets.Image)]
     could = [key for key in texts if key != answer] if kind == "text" else pictures
     given = one_of(name, "text" if kind == "text" else "picture", could, inputs, features)
@@ -34,6 +36,6 @@ def read(datasets: Any, name: str, rest: str, place: str | None, kind: str, inpu
             row = attempt(name, lambda: rows[number])  # noqa: B023
             yield row[given], row[answer]
 
-    classes = tuple(features[answer].names) if named else None
+    classes = tuple(features[answer].names) if answer in named else None
     return Hub({split: examples(split) for split in splits}, {split: len(each) for split, each in splits.items()},
                classes, str(Path(path).resolve()) if Path(path).exists() else "Hugging Face's hub")

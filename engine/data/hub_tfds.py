@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from engine.data.hub import Hub, attempt, one_of
+from engine.data.hub_set import Hub, attempt, one_of
 
 
 def read(tfds: Any, name: str, rest: str, place: str | None, kind: str, inputs: str | None, label: str | None) -> Hub:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from engine.errors import require
+from engine.errors import Invalid, require
 
 ALIGNMENT = 64  # bytes; TensorFlow aborts the process on tensors that begin elsewhere
 
@@ -19,12 +19,24 @@ ALIGNMENT = 64  # bytes; TensorFlow aborts the process on tensors that begin els
 def checked(name: Any, array: Any) -> np.ndarray:
     """``array`` as an array of examples. Raises ``Invalid`` for what is none, or of no numbers or texts."""
     require(isinstance(name, str), "name of an array", repr(name), "text")
-    found = np.asanyarray(array)
+    try:
+        found = np.asanyarray(array)
+    except Exception as fault:  # of NumPy for lists of several shapes; of other libraries for tensors on a device, say
+        raise Invalid(f"`{name}` ({type(array).__name__}) must be an array (BucketedSource takes lists of several "
+                      f"lengths): {' '.join(str(fault).split())}") from None
+    require(not np.ma.is_masked(found), name, "a masked array", "an array without masked values: .filled(...) them")
     require(found.ndim, name, found.dtype, "an array whose first axis counts examples, but is a single value")
-    texts = found.dtype.hasobject and all(isinstance(value, str | bytes) for value in found.flat)
-    known = found.dtype.kind in "biufSU" or found.dtype.name == "bfloat16" or texts
-    require(known, name, f"values of the type {found.dtype}", "numbers or texts")
+    require(_is_known(found), name, f"values of the type {found.dtype}", "numbers or texts")
     return found
+
+
+def _is_known(array: np.ndarray) -> bool:
+    if array.dtype.hasobject:
+        return all(isinstance(value, str | bytes) for value in array.flat)
+    try:
+        return bool(tf.as_dtype(array.dtype))
+    except TypeError:  # dates and records, say
+        return False
 
 
 class _Alias:

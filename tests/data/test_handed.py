@@ -168,6 +168,13 @@ class Torch:
         return X[place], 0
 
 
+class Elsewhere:
+    """As a tensor of another library, on its device."""
+
+    def __array__(self, *args, **options):
+        raise TypeError("it is on\na device")
+
+
 @pytest.mark.parametrize("data, said", [
     ([X], r"`data` \(list\) must be a Source, a dict \{name: array\}, .*: ArraySource\(\{.*np.stack"),
     (Torch(), r"`data` \(Torch\) must be .* holds the examples of a list or a data set"),
@@ -183,6 +190,9 @@ class Torch:
     ({"day": np.array(["2020-01-01"], "datetime64[D]")}, r"`day` \(values of the type datetime64\[D\]\) must be"),
     ({"x": X, "y": LABEL[:9]}, r"`data` \(\{'x': 50, 'y': 9\}\) must be arrays of one length"),
     ({3: X}, r"`name of an array` \(3\) must be text"), (None, r"`data` \(NoneType\) must be a Source"),
+    ({"x": tf.ragged.constant([[1], [2, 3]])}, r"`data x` \(RaggedTensor\) must be .*: BucketedSource"),
+    ({"x": np.ma.masked_array([1.0, 2.0], [0, 1])}, r"`x` \(a masked array\) must be an array without masked"),
+    ({"x": Elsewhere()}, r"`x` \(Elsewhere\) must be an array .*: it is on a device$"),
     ("photos", r"`data` \(str\) must be a Source"),
 ])
 def test_anything_else_is_one_line_with_what_to_do(data, said):
@@ -192,6 +202,11 @@ def test_anything_else_is_one_line_with_what_to_do(data, said):
 
 
 def test_array_sources_refuse_what_is_no_array_of_examples():
+    with pytest.raises(Invalid, match=r"^`x` \(list\) must be an array \(BucketedSource takes lists .*\): "):
+        ArraySource({"x": [[1], [2, 3]]}, 1)
+    with pytest.raises(Invalid, match=r"^`x` \(values of the type .*\) must be numbers or texts$"):
+        ArraySource({"x": np.zeros(3, [("a", "i4")])}, 1)
+    assert ArraySource({"x": np.ones(3, np.complex64), "y": np.ones(3, tf.bfloat16.as_numpy_dtype)}, 1).size == 3
     with pytest.raises(Invalid, match=r"^`x` \(values of the type object\) must be numbers or texts$"):
         ArraySource({"x": np.array([{}, {}])}, 1)
     with pytest.raises(Invalid, match=r"^`x` \(float32\) must be an array whose first axis counts examples"):

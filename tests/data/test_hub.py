@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from engine.data import catalog, hub
+from engine.data import catalog, hub, hub_pictures
 from engine.data.text_dataset import TextDataset
 from engine.errors import Invalid
 
@@ -70,7 +70,7 @@ def test_pictures_are_brought_to_one_form_only_where_it_is_said(monkeypatch):
     fake(monkeypatch, {"train": [(PICTURES[0], 0), (PICTURES[1], None)] * 4})
     with pytest.raises(Invalid, match=r"^`dataset` \(hf:x\) must be of a label for each example, but some have none$"):
         hub.load("hf:x")
-    monkeypatch.setattr(hub, "ROOM", 100)
+    monkeypatch.setattr(hub_pictures, "ROOM", 100)
     with pytest.raises(Invalid, match=r"but has 8 of \[6, 5, 3\]: give a smaller size, or use them as files"):
         hub.load("hf:x")
     fake(monkeypatch, {"test": labelled(range(4))})
@@ -154,6 +154,10 @@ def test_hugging_face_reads_saved_sets_parquet_and_folders_of_pictures(tmp_path,
     (tmp_path / "talk").mkdir()
     table = datasets.Dataset.from_dict({"sentence": TEXTS, "title": TEXTS, "label": ["x", "y", "z"] * 10})
     table.to_parquet(tmp_path / "talk" / "train.parquet")
+    (tmp_path / "moods").mkdir()
+    datasets.Dataset.from_dict({"line": TEXTS, "mood": [3, 1] * 15}).to_csv(tmp_path / "moods" / "train.csv")
+    moods = catalog.load(f"hf:{tmp_path / 'moods'}", tmp_path / "cache", kind="text", label="mood", length=4)
+    assert moods.classes == ("1", "3") and sorted(moods.test["label"]) == [0] * 3 + [1] * 3
     name = f"hf:{tmp_path / 'talk'}"
     talk = catalog.load(name, tmp_path / "cache", kind="text", text="sentence", length=4)
     assert talk.classes == ("x", "y", "z") and talk.size("train") == 24 and "dull" in talk.vocabulary.words

@@ -159,6 +159,17 @@ def test_tables_that_cannot_be_learned_from(tmp_path, content, options, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("value", ['"3,5"', "$7", "12%", "1 000", "2020-01-31", "1'000", "12:30", "−4"])
+def test_numbers_in_other_forms_and_dates_are_no_categories(tmp_path, value):
+    path = tmp_path / "t.csv"
+    path.write_text(f"x,y\n{value},1\n{value.replace('1', '2')}5,2\n".replace('"5', '5"'))
+    with pytest.raises(Invalid, match=r"^`column x` \(.* in line 2\) must be of numbers as 1234.5, of texts, or"):
+        load(path, target="y")
+    assert len(load(path, target="y", categorical=["x"]).columns.names) == 2
+    path.write_text("x,y\n3rd,1\n東4,2\n")
+    assert load(path, target="y").columns.names == ["x=3rd", "x=東4"]
+
+
 def test_rows_to_predict_are_named_by_line_and_bad_ones_told(houses, tmp_path):
     columns = load(houses, target="price", without=["id"]).columns
     new = tmp_path / "new.csv"
