@@ -37,9 +37,13 @@ def answer(act: Callable[[], int]) -> int:
 
         tf.config.list_physical_devices()
     from engine import Invalid
+    from engine.run.failure import FAILURES, rule_of
 
     try:
         return act()
+    except FAILURES as error:
+        print(f"error: `data` must be {rule_of(error, 'smaller, or fewer at a time')}", file=sys.stderr)
+        return 2
     except (Invalid, OSError) as error:
         print(f"error: {cli.printable(str(error)).replace('`data_dir`', '`--data-dir`')}", file=sys.stderr)
         return 2

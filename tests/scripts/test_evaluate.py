@@ -8,6 +8,7 @@ import evaluate
 import numpy as np
 import pytest
 import reopen
+import tensorflow as tf
 
 from tests import painted
 from tests.scripts.running import run, run_process
@@ -180,3 +181,14 @@ def test_no_code_is_run_that_only_a_file_of_the_run_names(classifier_run, tmp_pa
         assert (code, out) == (2, "") and "antigravity" not in sys.modules
         assert err == (f"error: `--net` ({given[-1] if given else 'not given'}) must be antigravity:X, as in training: "
                        "opening the run runs its code\n")
+
+
+@pytest.mark.parametrize("error, rule", [
+    (tf.errors.DataLossError(None, None, "cut off"), "free of errors of the data and the loss: cut off"),
+    (MemoryError("1 TiB"), "within the memory: smaller, or fewer at a time: 1 TiB")], ids=["data", "memory"])
+def test_what_fails_in_a_tool_is_one_line(error, rule, capsys):
+    def fails():
+        raise error
+
+    assert reopen.answer(fails) == 2
+    assert capsys.readouterr().err == f"error: `data` must be {rule}\n"

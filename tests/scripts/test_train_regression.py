@@ -95,7 +95,8 @@ def test_a_table_of_ones_own_is_learned_evaluated_and_predicted(tmp_path):
     options = ("--dataset", "csv", "--data-dir", "houses.csv", "--target", "price", "--validation", 0.25)
     done = run("train_regression.py", *options, "--epochs", 30, "--run-dir", "run", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "data csv (houses.csv): 3 features (area, city=Bonn, city=Ulm), 300 examples to train on, 100" in done.stderr
+    assert "data      csv (houses.csv): 3 features (area, city=Bonn, city=Ulm)\n" in done.stderr
+    assert "split     300 examples to train on, 100" in done.stderr
     learned = dict(re.findall(r"^(area|city=\w+|b) +(\S+)$", done.stdout, re.MULTILINE))
     assert float(learned["city=Ulm"]) - float(learned["city=Bonn"]) == pytest.approx(40, abs=0.1)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
