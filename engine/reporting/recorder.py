@@ -149,7 +149,8 @@ class Recorder:
         return False
 
     def _summary(self) -> dict[str, Any]:
-        return {"metrics": self.metrics, **self._trainer.summary(), "impossible": list(self.impossible.values())}
+        return {"metrics": self.metrics, **self._trainer.summary(), "impossible": list(self.impossible.values()),
+                "better": dict(self._trainer.strategy.better)}
 
     def _tell_divergence(self) -> None:
         """Numbers that stay finite may have lost all sense."""
