@@ -11,6 +11,7 @@ import numpy as np
 from engine.cycle.health import Spike
 from engine.cycle.optimizers import check_weights
 from engine.cycle.step_engine import StepEngine
+from engine.data.handed import source_of
 from engine.data.source import Source
 from engine.errors import require
 from engine.reporting.recorder import Recorder
@@ -54,7 +55,7 @@ class Trainer(View):
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
       data: Source of the training batches, or {name: source}: the first one's epochs are the run's.
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
-      held_out: Source to evaluate on along the way.
+      held_out: Source to evaluate on along the way, or what makes one, as ``data``.
       run_dir: Folder of the run: checkpoints, metrics.csv, pictures, report.html, TensorBoard's events; None for none.
       record: Whether rows, evaluations, pictures and checkpoints are recorded, or a Recording that says when; None:
         if there is a run_dir.
@@ -83,7 +84,7 @@ class Trainer(View):
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
-                 data: Source | Mapping[str, Source], *, seed: int = 0, held_out: Source | None = None,
+                 data: Source | Mapping[str, Source], *, seed: int = 0, held_out: Any = None,
                  run_dir: Path | str | None = None, record: bool | Recording | None = None,
                  writers: Sequence[Writer] | None = None, config: Mapping[str, Any] | None = None,
                  plan: str = "auto", precision: str = "float32", cycles_per_call: int | str = "auto",
@@ -100,7 +101,8 @@ class Trainer(View):
         self.data = next(iter(sources.values()))
         self.say = say
         self._plan, self._clock = plan, clock
-        self._held_out, self._writers = held_out, writers
+        self._held_out = None if held_out is None else source_of(held_out, "held_out", all_examples=True)
+        self._writers = writers
         self._recorder: Recorder | None = None
         wanted = run_dir is not None or writers is not None if record is None else record
         self._recording = (Recording() if wanted is True else wanted) or None
@@ -113,7 +115,7 @@ class Trainer(View):
         identity = identity_of(strategy, phases, chosen, sources, seed=seed, plan=plan, precision=precision)
         self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **identity}, resume)
         if self.folder:
-            self.folder.parts = parts_of(strategy, self.nets, sources, held_out)
+            self.folder.parts = parts_of(strategy, self.nets, sources, self._held_out)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  half=precision == "float16", spike=spike)
