@@ -53,6 +53,7 @@ def test_a_last_layer_for_other_classes_keeps_its_own_and_is_told(run):
     assert np.abs(now[0] - own[0]).max() > 0
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")  # Keras's own
 def test_a_file_of_weights(run, tmp_path):
     net = open_run(run).nets["classifier"]
     net.save_weights(tmp_path / "a.weights.h5")

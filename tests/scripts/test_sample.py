@@ -63,7 +63,7 @@ def test_samples_are_of_the_averaged_weights_and_do_not_hang_on_the_batch(vae_ru
             variable.assign(kept[name])
     plain = 1 / (1 + np.exp(-net.decode(tf.constant(drawn["prior"])).numpy()))
     assert abs(plain - found).max() > 1e-3
-    for variable, average in opened.trainer.engine.averages:
+    for variable, average in opened.run._trainer.engine.averages:
         variable.assign(average)
     np.testing.assert_allclose(1 / (1 + np.exp(-net.decode(tf.constant(drawn["prior"])).numpy())), found, atol=1e-6)
 
