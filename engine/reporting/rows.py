@@ -39,10 +39,6 @@ class Rows(Writer):
         self._row = {}
         self._whole = [row for row in self._whole if row["cycle"] <= cycle]
 
-    def close(self) -> None:
-        """Complete the open row."""
-        self.flush()
-
     def columns(self) -> dict[str, list[float]]:
         """All rows, {name: a number per row}, NaN where the row has none."""
         nan = float("nan")
