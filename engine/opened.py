@@ -1,6 +1,5 @@
 """open_run: a run's nets, metrics, history and configuration, from its folder alone."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,21 @@ from engine.reporting.writer import History
 from engine.run import checkpoint
 from engine.run.described import NotDescribed
 from engine.run.durable import read_json
-from engine.run.environment import prepare
+from engine.run.environment import POLICIES
 from engine.run.facts import place_of
 from engine.run.parts import HELD_OUT, remade, stand_in
 from engine.run.state import variables_of
 from engine.serving import Entry, Served, entry_of
 from engine.strategy import Loss, LossStrategy
-from engine.trainer import Trainer
+from engine.trainer import Trainer, to_standard_error
 
 AT_ONCE = 256  # examples in a batch of ``predict``
 TENSORS = ("nets/", "averages/", "state/")  # what is looked at; the rest is for training on
 
 
-def warn(line: str) -> None:
-    """A line on standard error."""
-    print(line, file=sys.stderr)
-
-
 def open_run(folder: Path | str, checkpoint: str | int = "newest", *, strategy: LossStrategy | None = None,
              nets: Mapping[str, Any] | None = None, transform: Transform | None = None,
-             say: Callable[[str], None] = warn) -> "Run":
+             say: Callable[[str], None] = to_standard_error) -> "Run":
     """Open the run in ``folder``, to look at and to use; nothing in the folder is changed.
 
     Args:
@@ -55,8 +49,14 @@ def open_run(folder: Path | str, checkpoint: str | int = "newest", *, strategy: 
     """
     folder = Path(folder)
     config, parts = _read(folder, "config.json"), _read(folder, "parts.json")
-    prepare(int(config.get("seed", 0)), str(config.get("precision", "float32")))
-    return Run(folder, config, _checked(parts, folder), strategy, nets or {}, transform, checkpoint, say)
+    precision = config.get("precision", "float32")
+    require(precision in POLICIES, "precision of config.json", precision, f"one of {', '.join(POLICIES)}")
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(POLICIES[precision])  # the nets are made under it
+    try:
+        return Run(folder, config, _checked(parts, folder), strategy, nets or {}, transform, checkpoint, say)
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 class Run:

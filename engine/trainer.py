@@ -39,8 +39,9 @@ from engine.run.view import View
 from engine.strategy import Loss, LossStrategy
 
 
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+def to_standard_error(line: str) -> None:
+    """Where lines for people go, if nobody else takes them."""
+    print(line, file=sys.stderr)
 
 
 class Trainer(View):
@@ -53,7 +54,8 @@ class Trainer(View):
       strategy: What to minimise.
       nets: {name: keras.Model, or average_of another}.
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
-      data: Source of the training batches, or {name: source}: the first one's epochs are the run's.
+      data: Source of the training batches, or {name: source}: the first one's epochs are the run's. A dict of arrays,
+        a pandas frame of numbers and a ``tf.data.Dataset`` of dicts are made into one.
       seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       held_out: Source to evaluate on along the way, or what makes one, as ``data``.
       run_dir: Folder of the run: checkpoints, metrics.csv, pictures, report.html, TensorBoard's events; None for none.
@@ -84,14 +86,14 @@ class Trainer(View):
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
-                 data: Source | Mapping[str, Source], *, seed: int = 0, held_out: Any = None,
+                 data: Any, *, seed: int = 0, held_out: Any = None,
                  run_dir: Path | str | None = None, record: bool | Recording | None = None,
                  writers: Sequence[Writer] | None = None, config: Mapping[str, Any] | None = None,
                  plan: str = "auto", precision: str = "float32", cycles_per_call: int | str = "auto",
                  on_bad_update: str = "stop", spike: Spike | None = None, goal: Goal | None = None, keep: int = 3,
                  deterministic: bool = True, events: Sequence[Event] = (), resume: str = "same",
                  controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
-                 say: Callable[[str], None] = _say) -> None:
+                 say: Callable[[str], None] = to_standard_error) -> None:
         environment.deterministic(deterministic)
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
         require(whole or cycles_per_call == "auto", "cycles_per_call", cycles_per_call,

@@ -273,7 +273,7 @@ def add_net(made: argparse.ArgumentParser, names: Sequence[str]) -> None:
     model = made.add_argument_group("net")
     model.add_argument("--net", type=one_of(names, or_class=True), default=names[0], metavar="NAME",
                        help=f"{', '.join(names)}, or a Keras model of yours, module:Class (default: %(default)s)")
-    model.add_argument("--init", type=Path, metavar="RUN|FILE", help="begin with the weights of another run, or of a "
+    model.add_argument("--init", metavar="RUN|FILE", help="begin with the weights of another run, or of a "
                        "file that ends in .weights.h5; what has another shape keeps its own, and is told")
     model.add_argument("--freeze", action="append", metavar="PATTERN", help="leave layers as they are, by their place "
                        "in the net, as classifier.blocks.*; may be repeated")

@@ -52,8 +52,8 @@ def test_weights_are_the_averaged_ones_and_metrics_the_same(run):
     for a, b in zip(opened.nets["classifier"].get_weights(), trainer.averaged("classifier"), strict=True):
         np.testing.assert_array_equal(a, b)
     assert opened.evaluate(held_out()) == trainer.evaluate(held_out()) == opened.history.metrics
-    assert opened.history["classifier/objective"].tolist() == [0.0] * 0 + list(trainer.train(cycles=12)[
-        "classifier/objective"])
+    assert opened.history["classifier/objective"].tolist() == trainer.train(cycles=12)[
+        "classifier/objective"].tolist()
     assert repr(opened) == f"Run({str(folder)!r} at cycle 12: Own of classifier (MLP))"
 
 
@@ -164,3 +164,14 @@ def test_of_a_script_in_a_new_process(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
                           env={**ENVIRONMENT, "PYTHONPATH": str(ROOT)}, check=False)
     assert done.stdout == "(3, 2) ('0', '1') 0.0\n", done.stderr
+
+
+def test_what_the_process_computes_in_stays_as_it_was(run):
+    prepare(3, "bfloat16")
+    try:
+        before = np.random.get_state()[1].tolist()
+        opened = open_run(run[0])
+        assert keras.config.dtype_policy().name == "mixed_bfloat16" and np.random.get_state()[1].tolist() == before
+        assert opened.nets["classifier"].dtype_policy.name == "float32"
+    finally:
+        prepare(0)

@@ -9,6 +9,7 @@ from engine import ArraySource, Invalid, Trainer, Update, freeze, open_run, prep
 from engine.data.augment import scale
 from losses.strategies import Supervised
 from tests import toys
+from tests.scripts.running import run as script
 
 draw = np.random.default_rng(0)
 IMAGES = draw.integers(0, 256, (32, 6, 6, 1)).astype(np.uint8)
@@ -96,3 +97,23 @@ def test_frozen_layers_do_not_move():
 def test_a_pattern_that_matches_nothing_names_the_layers():
     with pytest.raises(Invalid, match=r"`freeze` \(net.conv\) must be a pattern of layers; there are net.0, net.1"):
         freeze({"net": toys.net(2, 1)}, ["net.conv"])
+
+
+def test_the_scripts_take_them_and_a_continued_run_keeps_its_own(tmp_path):
+    np.savez(tmp_path / "data.npz", x_train=IMAGES, y_train=np.arange(32) % 2, x_test=IMAGES, y_test=np.arange(32) % 2)
+    options = ["--net", "mlp", "--net-option", "hidden=[5]", "--dataset", "npz", "--data-dir", tmp_path / "data.npz",
+               "--batch-size", "8", "--plan", "graph", "--average", "0"]
+    first = script("train_classifier.py", *options, "--cycles", "3", "--run-dir", tmp_path / "a", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    more = [*options, "--init", tmp_path / "a", "--freeze", "classifier.dense*", "--run-dir", tmp_path / "b"]
+    second = script("train_classifier.py", *more, "--cycles", "2", cwd=tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert "frozen    classifier.dense0\n" in second.stderr
+    assert f"init      {tmp_path / 'a'}: 4 of 4 variables taken over\n" in second.stderr
+    weights = [open_run(tmp_path / name).nets["classifier"].get_weights() for name in "ab"]
+    assert [np.array_equal(a, b) for a, b in zip(*weights, strict=True)] == [True, True, False, False]
+    again = script("train_classifier.py", *more, "--cycles", "4", cwd=tmp_path)
+    assert again.returncode == 0 and "init  " not in again.stderr and "at cycle 2 of 4" in again.stderr
+    wrong = script("train_classifier.py", *options, "--init", tmp_path / "none", "--run-dir", tmp_path / "c",
+                   cwd=tmp_path)
+    assert wrong.returncode == 2 and "there is no such folder" in wrong.stderr and not (tmp_path / "c").exists()

@@ -92,7 +92,7 @@ class Progress(Writer):
         else:
             tqdm.write(text, file=self.stream)
 
-    def close(self) -> None:
+    def close(self, finished: bool = True) -> None:
         """Leave the bar as it stands, and end its line."""
         self._beating.set()
         if self._bar is not None:

@@ -61,7 +61,7 @@ class Recorder:
                     f"one of {', '.join([*evaluated, *terms])}")
         self._names = (*terms, *trainer.learning_rates, *evaluated)
         self._say = trainer.say
-        self._target = 0
+        self._opened: list[Writer] = []
         self.metrics: dict[str, float] = {}
         self.impossible: dict[str, str] = {}
 
@@ -75,11 +75,16 @@ class Recorder:
     @contextlib.contextmanager
     def recording(self, target: int) -> Iterator[None]:
         """Open the writers for a training to cycle ``target``; at its end write the last files, and close."""
-        self._target = target
         finished, stopped = False, ""
+        self._opened = []
+
+        def close(writer: Writer) -> None:
+            if writer in self._opened:
+                writer.close(finished)
+
         with contextlib.ExitStack() as stack:
-            for writer in reversed(self._writers):
-                stack.callback(writer.close)  # of each, in their order, whatever happens
+            for writer in reversed(self._writers):  # each is closed, in their order, whatever happens
+                stack.callback(close, writer)
             self.open(target)
             try:
                 yield
@@ -100,6 +105,7 @@ class Recorder:
                       trainer.cycles_per_epoch, lambda line: trainer.say(line))
         for writer in self._writers:
             writer.open(start)
+            self._opened.append(writer)
         if any(type(writer).line is not Writer.line for writer in self._writers):
             trainer.say = self._line
         trainer.keep("recorded", lambda: True, lambda _: self._rewind())
@@ -109,12 +115,6 @@ class Recorder:
         if trainer.continued and folder:
             trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
                         f"continues {folder.path} at cycle {at} of {target}")
-
-    def close(self) -> None:
-        """Close the writers."""
-        self._trainer.say = self._say
-        for writer in self._writers:
-            writer.close()
 
     def history(self) -> History:
         """What the rows say so far."""

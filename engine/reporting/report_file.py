@@ -24,7 +24,7 @@ class ReportFile(Writer):
             report.write_report(self._folder)
         self._is_due = False
 
-    def close(self) -> None:
+    def close(self, finished: bool = True) -> None:
         """Write it, unless the folder is gone."""
         if (self._folder / "config.json").exists():
             report.write_report(self._folder)

@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.reporting import table
+from engine.reporting.record import COUNTERS
 from engine.reporting.writer import Moment, Start, Writer
-
-COUNTERS = ("cycle", "batches", "epoch", "seconds")
 
 
 class Rows(Writer):

@@ -63,7 +63,7 @@ class TensorBoard(Writer):
         self._training.rewind(cycle)
         self._evaluation.rewind(cycle)
 
-    def close(self) -> None:
+    def close(self, finished: bool = True) -> None:
         """Finish the files."""
         try:
             self._training.close()

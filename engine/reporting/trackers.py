@@ -31,32 +31,34 @@ class MLflow(Writer):
         self._mlflow = _package("mlflow", "mlflow")
         self._client = self._mlflow.MlflowClient(tracking_uri=uri)
         self._experiment, self._name = experiment, name
-        self._sent = -1  # the newest cycle that is there already
+        self._run = ""
+        self._sent: dict[str, int] = {}  # {name: newest cycle} of what an earlier process has sent
+        self._continues = False
 
     def open(self, start: Start) -> None:
         """Begin a run there, or go on with that of this run's folder."""
-        known = _known(start, "mlflow_run_id")
-        self._continues = start.cycle > 0
-        if known and start.cycle:
-            self._run = known
-            self._client.update_run(self._run, status="RUNNING")
-            self._sent = max((metric.step for name in start.names[:1]
-                              for metric in self._client.get_metric_history(self._run, name)), default=-1)
+        known = self._run or (start.cycle and _known(start, "mlflow_run_id"))
+        if known:
+            self._client.update_run(known, status="RUNNING")
+            if not self._run:  # another process began it
+                self._run, self._continues = known, True
+                self._sent = {name: max((metric.step for metric in self._client.get_metric_history(known, name)),
+                                        default=-1) for name in start.names}
             return
         found = self._client.get_experiment_by_name(self._experiment)
         place = found.experiment_id if found else self._client.create_experiment(self._experiment)
         name = self._name or (start.folder.resolve().name if start.folder else None)
-        self._run, self._sent = self._client.create_run(place, run_name=name).info.run_id, -1
+        self._run = self._client.create_run(place, run_name=name).info.run_id
         _keep(start, "mlflow_run_id", self._run)
         for key, value in flat(start.config).items():
             self._client.log_param(self._run, key, value[:LONGEST])
 
     def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
-        """Send numbers, unless a process that was killed has sent them."""
-        if moment.cycle > self._sent:
-            now, metric = int(time.time() * 1000), self._mlflow.entities.Metric
-            self._client.log_batch(self._run, metrics=[metric(name, float(value), now, moment.cycle)
-                                                       for name, value in values.items()])
+        """Send numbers, but those that a process that was killed has sent."""
+        now, metric = int(time.time() * 1000), self._mlflow.entities.Metric
+        self._client.log_batch(self._run, metrics=[metric(name, float(value), now, moment.cycle)
+                                                   for name, value in values.items()
+                                                   if moment.cycle > self._sent.get(name, -1)])
 
     def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
         """Send pictures."""
@@ -65,12 +67,13 @@ class MLflow(Writer):
 
     def rewind(self, cycle: int) -> None:
         """After a rollback other numbers come for the same cycles: MLflow shows the newest."""
-        self._sent = self._sent if self._continues else -1
+        self._sent = self._sent if self._continues else {}
         self._continues = False
 
-    def close(self) -> None:
-        """End it there."""
-        self._client.set_terminated(self._run)
+    def close(self, finished: bool = True) -> None:
+        """End it there, for now."""
+        if self._run:
+            self._client.set_terminated(self._run, "FINISHED" if finished else "KILLED")
 
 
 class WandB(Writer):
@@ -87,6 +90,7 @@ class WandB(Writer):
     def __init__(self, project: str = "phaseloop", **options: Any) -> None:
         self._wandb = _package("wandb", "wandb")
         self._project, self._options = project, options
+        self._run: Any = None
 
     def open(self, start: Start) -> None:
         """Begin a run there, or go on with that of this run's folder."""
@@ -105,9 +109,10 @@ class WandB(Writer):
         """Send pictures."""
         self._run.log({"cycle": moment.cycle, **{name: self._wandb.Image(image) for name, image in images.items()}})
 
-    def close(self) -> None:
-        """End it there."""
-        self._run.finish()
+    def close(self, finished: bool = True) -> None:
+        """End it there, for now."""
+        if self._run is not None:
+            self._run.finish(exit_code=0 if finished else 1)
 
 
 def _package(name: str, distribution: str) -> Any:

@@ -71,8 +71,12 @@ class Writer:
         """JSON values that checkpoints hold: {name: (what gives it, what takes it back)}."""
         return {}
 
-    def close(self) -> None:
-        """End of a ``train``, whatever ended it; the run's other files are written."""
+    def close(self, finished: bool = True) -> None:
+        """End of a ``train``; the run's other files are written.
+
+        Args:
+          finished: Whether it came to its end, and was not stopped by a fault, a signal or an error.
+        """
 
 
 class History(Mapping[str, np.ndarray]):

@@ -38,8 +38,8 @@ class Heard(Writer):
     def rewind(self, cycle):
         self.told.append(("rewind", cycle))
 
-    def close(self):
-        self.told.append(("close",))
+    def close(self, finished):
+        self.told.append(("close", finished))
 
 
 def made(folder, **options):
@@ -121,7 +121,7 @@ def test_writers_of_ones_own(tmp_path):
     logged = ["fit/absolute_error", "fit/gradient_norm", "fit/learning_rate", "fit/objective", "fit/squared_error"]
     assert heard.told == [("open", 0, 3), ("scalars", 2, logged), ("scalars", 3, logged),
                           ("scalars", 3, ["eval/absolute_error"]), ("images", 3, {"points": (1354, 466, 3)}),
-                          ("close",)]
+                          ("close", True)]
     assert heard.start.folder == tmp_path / "run" and set(heard.start.names) == {*logged, "eval/absolute_error"}
     assert not (tmp_path / "run" / "metrics.csv").exists() and history["cycle"].tolist() == [2, 3]
 
@@ -136,7 +136,7 @@ def test_every_writer_is_told_of_a_rollback_and_closed_after_a_fault(tmp_path):
     heard, broken = Heard(), Broken()
     with pytest.raises(OSError, match="No space left"):
         made(tmp_path / "run", writers=[broken, heard], record=Recording(Every(cycles=2))).train(cycles=9)
-    assert heard.told[-1] == broken.told[-1] == ("close",)
+    assert heard.told[-1] == broken.told[-1] == ("close", False)
     again = made(tmp_path / "run", writers=[heard, CSV()], record=Recording(Every(cycles=2),
                                                                             checkpoint=Every(cycles=2)))
     begun = again.counters.cycles
@@ -160,3 +160,11 @@ def test_a_goal_that_is_no_column_is_refused_before_anything_is_written(tmp_path
     with pytest.raises(Invalid, match=r"`goal` \(eval/nonsense\) must be one of eval/absolute_error, fit/"):
         made(tmp_path / "run", goal=Goal("eval/nonsense", "lower")).train(cycles=2)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_table_of_other_columns_is_one_line_and_left_as_it_is(tmp_path):
+    made(tmp_path / "run").train(cycles=2)
+    (tmp_path / "run" / "metrics.csv").write_text("cycle,other\n1,2\n")
+    with pytest.raises(Invalid, match=r"`metrics.csv` \(columns cycle,other\) must be a table with the columns"):
+        made(tmp_path / "run").train(cycles=4)
+    assert (tmp_path / "run" / "metrics.csv").read_text() == "cycle,other\n1,2\n"
