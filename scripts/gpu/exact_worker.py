@@ -31,7 +31,7 @@ def main(point: Point) -> int:
         _stop(point, folder, workloads)
         stopped.touch()
     for number in range(point["repeats"]):
-        trainer, _ = workloads.make(point["workload"], point["plan"], folder / f"{point['which']}-{number}")
+        trainer = workloads.make(point["workload"], point["plan"], folder / f"{point['which']}-{number}")
         trainer.events = []  # they change no bit, and compile the evaluation
         trainer.train(cycles=workloads.CYCLES)
         print(json.dumps({"hash": workloads.state_hash(trainer)}), flush=True)
