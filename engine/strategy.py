@@ -144,7 +144,7 @@ class LossStrategy:
         return {}
 
     def metrics(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        """Per-example figures of held-out data, each of shape [B]; averaged exactly by ``evaluate``."""
+        """Per-example metrics of held-out data, each of shape [B]; averaged exactly by ``evaluate``."""
         return {}
 
     def pictures(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:

@@ -22,13 +22,13 @@ from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
 from engine.run.check import Check, check
 from engine.run.check_separable import check_separable
+from engine.run.checkpoint_manager import CheckpointManager
+from engine.run.evaluator import Evaluator
 from engine.run.events import Event
 from engine.run.facts import RunFacts
-from engine.run.figures import Figures
 from engine.run.folder import RunFolder
 from engine.run.goal import Goal
 from engine.run.identity import identity_of
-from engine.run.keeper import Keeper
 from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
 from engine.run.reestimate import reestimate
@@ -73,11 +73,11 @@ class Trainer(View):
         "rollback": go back to the last checkpoint and on behind the batches read so far, with other draws, at most
         3 times.
       spike: Which finite objectives are bad too; None for none.
-      goal: The figure whose best checkpoint is kept, and that may end the training early.
+      goal: The metric whose best checkpoint is kept, and that may end the training early.
       keep: Newest checkpoints to keep, at least 2.
       deterministic: Whether a repeat must give the same bits.
       events: What happens along the way.
-      controllers: What is moved by the figures that ``note`` is handed.
+      controllers: What is moved by the metrics that ``note`` is handed.
       clock: Seconds, rising; a test's own.
       say: Takes lines for people.
 
@@ -125,25 +125,25 @@ class Trainer(View):
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)
         self._unchanged = Unchanged(strategy, self.engine)
-        self._figures = Figures(strategy, self.nets, self.engine, seed)
+        self._evaluator = Evaluator(strategy, self.nets, self.engine, seed)
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
         self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised))
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
-        self._keeper = Keeper(self.folder, variables_of(self.engine), keep, say)
+        self._checkpoints = CheckpointManager(self.folder, variables_of(self.engine), keep, say)
         self._session = Session(
-            self.engine, self._facts, self._agenda, self._keeper, self._figures, plan=plan,
+            self.engine, self._facts, self._agenda, self._checkpoints, self._evaluator, plan=plan,
             cycles_per_call=cycles_per_call, rolls_back=on_bad_update == "rollback", clock=clock,
             act=lambda event, means: event.what(self, dict(means)), say=lambda line: self.say(line))
-        self._facts.put_back(self._keeper.restore() or {}, say)
+        self._facts.put_back(self._checkpoints.restore() or {}, say)
         self._controllers = list(controllers)
         for controller in self._controllers:
             controller.attach(self)
 
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
-        return self._figures.of(self.strategy.metrics, source).names
+        return self._evaluator.of(self.strategy.metrics, source).names
 
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> History:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
@@ -167,7 +167,7 @@ class Trainer(View):
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
             self._agenda.events[:0] = self._recorder.events()
-        with self._keeper.held(), self._recorder.recording(target):
+        with self._checkpoints.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()
 
@@ -182,19 +182,19 @@ class Trainer(View):
         Raises:
           Invalid: if another process trains in it.
         """
-        self._keeper.open()
+        self._checkpoints.open()
 
     def close(self) -> None:
         """Give the folder free that was opened."""
-        self._keeper.close()
+        self._checkpoints.close()
 
     def evaluate(self, source: Source) -> dict[str, float]:
         """The strategy's metrics on ``source``, averaged over exactly its examples, with averaged weights."""
-        return self._figures.of(self.strategy.metrics, source).means()
+        return self._evaluator.of(self.strategy.metrics, source).means()
 
     def examples(self, function: Loss, source: Source) -> dict[str, np.ndarray]:
         """``function(nets, batch, noise) -> {name: [B, ...]}`` for every example of ``source``, in order."""
-        return self._figures.of(function, source).examples()
+        return self._evaluator.of(function, source).examples()
 
     def reestimate(self, batches: int, phase: str | None = None) -> None:
         """Measure the statistics of batch normalisation anew, with the weights that evaluation uses.
@@ -206,9 +206,9 @@ class Trainer(View):
     def pictures(self, count: int, source: Source | None = None) -> dict[str, np.ndarray]:
         """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``.
 
-        The draws are the same each time: pictures of different moments show the same latents.
+        The draws are the same each time: pictures of different cycles show the same latents.
         """
-        return self._figures.pictures(source or self.data, count)
+        return self._evaluator.pictures(source or self.data, count)
 
     def save(self, wait: bool = True) -> Path | None:
         """Save a checkpoint; None without a run folder.

@@ -17,7 +17,7 @@ from engine.reporting.recording import Recording
 from engine.reporting.report_file import ReportFile
 from engine.reporting.rows import CSV, Rows
 from engine.reporting.tensorboard import TensorBoard
-from engine.reporting.writer import History, Moment, Start, Writer
+from engine.reporting.writer import History, Start, Timestamp, Writer
 from engine.run import environment
 from engine.run.events import Event, Every
 
@@ -172,7 +172,7 @@ class Recorder:
 
     def _progress(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
         for writer in self._writers:
-            writer.progress(self._moment(), means)
+            writer.progress(self._timestamp(), means)
 
     def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> str | None:
         self._note({**means, **trainer.learning_rates})
@@ -189,7 +189,7 @@ class Recorder:
             self._line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
         drawn = self._drawn()
         if drawn:
-            self._tell("images", self._moment(), {name: np.asarray(image) for name, image in drawn.items()})
+            self._tell("images", self._timestamp(), {name: np.asarray(image) for name, image in drawn.items()})
         self._tell("flush")
         return "save" if trainer.note(values) else None
 
@@ -210,12 +210,12 @@ class Recorder:
             writer.rewind(self._trainer.counters.cycles)
 
     def _note(self, values: Mapping[str, float]) -> None:
-        self._tell("scalars", self._moment(), values)
+        self._tell("scalars", self._timestamp(), values)
         self._look_at(values)
 
-    def _moment(self) -> Moment:
+    def _timestamp(self) -> Timestamp:
         counters = self._trainer.counters
-        return Moment(counters.cycles, counters.batches, counters.epoch, self._trainer.seconds)
+        return Timestamp(counters.cycles, counters.batches, counters.epoch, self._trainer.seconds)
 
     def _line(self, text: str) -> None:
         for writer in self._writers:

@@ -87,7 +87,7 @@ def xla_flags(given: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a run's figures depend on."""
+    """Versions of what a run's numbers depend on."""
     return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
             "numpy": np.__version__}
 

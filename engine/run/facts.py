@@ -7,9 +7,9 @@ from engine.cycle.health import Fault
 from engine.cycle.state import Place
 from engine.cycle.step_engine import StepEngine
 from engine.run import environment
+from engine.run.checkpoint_manager import Facts
 from engine.run.counters import Counters
 from engine.run.goal import Best, Goal
-from engine.run.keeper import Facts
 
 
 class RunFacts:
@@ -90,12 +90,12 @@ class RunFacts:
         if name in self.restored.get("kept", {}):
             put(self.restored["kept"][name])
 
-    def is_best(self, figures: Mapping[str, float]) -> bool:
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
         """Whether they are the best so far; if not, and the goal's patience is over, the training is ``stopped``."""
-        if self.best is None or self.best.goal.metric not in figures:
+        if self.best is None or self.best.goal.metric not in metrics:
             return False
         counters = Counters.of(self._engine)
-        found = self.best.note(figures, counters, self.seconds)
+        found = self.best.note(metrics, counters, self.seconds)
         if not found:
             self.stopped = self.best.exhausted(counters, self.seconds)
         return found

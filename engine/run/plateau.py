@@ -1,4 +1,4 @@
-"""A learning rate that falls when a figure of the evaluation has stopped getting better."""
+"""A learning rate that falls when a metric of the evaluation has stopped getting better."""
 
 import math
 from collections.abc import Mapping
@@ -42,9 +42,9 @@ class Plateau:
             require(hasattr(rate, "assign"), "learning rate", rate, "a number, not a schedule, for a Plateau to change")
         trainer.keep(f"plateau of {self.metric}", lambda: [self.best, self.waited], self._restore)
 
-    def note(self, trainer: Any, figures: Mapping[str, float]) -> None:
+    def note(self, trainer: Any, metrics: Mapping[str, float]) -> None:
         """After an evaluation."""
-        value = figures.get(self.metric)
+        value = metrics.get(self.metric)
         if value is None:
             return
         if math.isfinite(value) and (self.best is None or self._is_better(value)):

@@ -1,4 +1,4 @@
-"""Keeper: a run's checkpoints, as the Trainer sees them: saved behind the training, restored, locked to one process."""
+"""The checkpoints of a run: saved in the background, restored, locked to one process."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from engine.run.saving import SavingThread
 Facts = dict[str, Any]  # JSON values: all of a run's state that is no tensor
 
 
-class Keeper:
+class CheckpointManager:
     """Saves and restores the complete state of a run.
 
     Args:
