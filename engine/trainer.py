@@ -70,7 +70,7 @@ class Trainer(View):
       precision: "float32", "bfloat16" or "float16"; the nets must have been made under it (``prepare``).
       cycles_per_call: In one call of the compiled loop, or "auto": half a second's worth. The result is the same.
       on_bad_update: "stop" at the first update that is not finite; "skip" it (and stop after 10 in a row); or
-        "rollback": go back to the last checkpoint and on behind the batches read so far, with other draws, at most
+        "rollback": go back to the last checkpoint and on after the batches read so far, with other draws, at most
         3 times.
       spike: Which finite objectives are bad too; None for none.
       goal: The metric whose best checkpoint is kept, and that may end the training early.

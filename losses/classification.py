@@ -29,7 +29,7 @@ def softmax_cross_entropy(
         labels: `[B]`, any integer dtype, in `[0, C)`. A label outside raises on a CPU and gives NaN on a
             GPU or under XLA.
         logits: `[B, C]`, floating, `C >= 2`; any finite values.
-        label_smoothing: the share of the target that is spread evenly over all classes, in `[0, 1)`.
+        label_smoothing: the fraction of the target that is spread evenly over all classes, in `[0, 1)`.
         class_weights: `C` positive numbers, the weight of an example by its label; only their ratios count.
 
     Returns:
@@ -89,7 +89,7 @@ def accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         logits: `[B, C]`, floating, `C >= 2`.
 
     Returns:
-        `[B]`, 0 or 1 (a share, once averaged). No gradient.
+        `[B]`, 0 or 1 (a fraction, once averaged). No gradient.
 
     Raises:
         ValueError: a wrong shape or dtype.
@@ -111,7 +111,7 @@ def top_k_accuracy(labels: tf.Tensor, logits: tf.Tensor, k: int = 5) -> tf.Tenso
         k: how many guesses are allowed, from 1 to `C`; with `C` every guess is right.
 
     Returns:
-        `[B]`, 0 or 1 (a share, once averaged). No gradient.
+        `[B]`, 0 or 1 (a fraction, once averaged). No gradient.
 
     Raises:
         ValueError: a wrong shape or dtype, or `k` out of range.
@@ -124,13 +124,13 @@ def top_k_accuracy(labels: tf.Tensor, logits: tf.Tensor, k: int = 5) -> tf.Tenso
     guard.require(1 <= k <= count, "k", k, f"from 1 to the number of classes, {count}")
     own = tf.gather(logits, labels, axis=1, batch_dims=1)[:, None]
     later = tf.range(count, dtype=tf.int64) > labels[:, None]
-    # Counted are those behind and not those in front: beside a NaN there are none.
-    behind = (logits < own) | ((logits == own) & later)
-    return tf.cast(tf.math.count_nonzero(behind, axis=1) >= count - k, logits.dtype)
+    # Counted are those below and not those above: beside a NaN there are none.
+    below = (logits < own) | ((logits == own) & later)
+    return tf.cast(tf.math.count_nonzero(below, axis=1) >= count - k, logits.dtype)
 
 
 def binary_accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """The share of an example's yes/no labels that the sign of the logit tells.
+    """The fraction of an example's yes/no labels that the sign of the logit tells.
 
     Formula: `mean_j [1 if (l_j > 0) = (y_j > 1/2) else 0]`; a logit of exactly 0 says no.
 
@@ -139,7 +139,7 @@ def binary_accuracy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
         logits: `[B, ...]`, floating, of the shape of `labels`.
 
     Returns:
-        `[B]`, a share in `[0, 1]`; 0 or 1 where there is one label per example. No gradient.
+        `[B]`, a fraction in `[0, 1]`; 0 or 1 where there is one label per example. No gradient.
 
     Raises:
         ValueError: two shapes, or logits that are not floating.

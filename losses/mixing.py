@@ -1,4 +1,4 @@
-"""Mixup: examples between examples, and the share of each."""
+"""Mixup: examples between examples, and the fraction of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Tens
         alpha: the parameter of the distribution, above 0: 1 is uniform; the smaller, the nearer to 0 and 1.
 
     Returns:
-        The shape of `radius`, a share in `[0, 1]`. No gradient.
+        The shape of `radius`, a fraction in `[0, 1]`. No gradient.
 
     Raises:
         ValueError: two shapes, a dtype that is not floating, or `alpha` out of range.
@@ -40,16 +40,16 @@ def symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Tens
     return tf.stop_gradient(0.5 * (1.0 + signed))
 
 
-def mixup(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """The point between two examples (or between their losses) at a share of the first.
+def mixup(first: tf.Tensor, second: tf.Tensor, fraction: tf.Tensor) -> tf.Tensor:
+    """The point between two examples (or between their losses) at a fraction of the first.
 
-    Formula: `share first + (1 - share) second`. A cross-entropy is linear in its target, so mixing the
+    Formula: `fraction first + (1 - fraction) second`. A cross-entropy is linear in its target, so mixing the
     losses of two labels is the loss of the mixed label.
 
     Args:
         first: `[B, ...]`, floating.
         second: floating, of the shape of `first`.
-        share: `[B]`, floating, in `[0, 1]`: one number per example, not per pixel.
+        fraction: `[B]`, floating, in `[0, 1]`: one number per example, not per pixel.
 
     Returns:
         The shape and the unit of `first`.
@@ -59,8 +59,8 @@ def mixup(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
 
     Source: Zhang et al. 2018 (arXiv 1710.09412), equation 1.
     """
-    share, first, second = guard.floats(share=share, first=first, second=second)
+    fraction, first, second = guard.floats(fraction=fraction, first=first, second=second)
     guard.same_shape(first=first, second=second)
-    guard.per_example("share", share, first.shape[:1])
-    share = tf.reshape(share, [-1] + [1] * (first.shape.rank - 1))
-    return share * first + (1.0 - share) * second
+    guard.per_example("fraction", fraction, first.shape[:1])
+    fraction = tf.reshape(fraction, [-1] + [1] * (first.shape.rank - 1))
+    return fraction * first + (1.0 - fraction) * second

@@ -34,7 +34,7 @@ def rate(name: str, value: Any) -> float:
     return float(value)
 
 
-def share(name: str, value: Any) -> float:
+def fraction(name: str, value: Any) -> float:
     """Returns `value` as a float. Raises ValueError unless it is a number above 0 and at most 1."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < float(value) <= 1:
         raise ValueError(f"`{name}` ({value}) must be a number above 0 and at most 1")

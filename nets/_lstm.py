@@ -1,4 +1,4 @@
-"""Long short-term memory whose gradient is written out: one product for all steps wherever there is one."""
+"""Long short-term memory whose gradient is derived by hand: one product for all steps wherever there is one."""
 
 from typing import Any
 
@@ -101,8 +101,8 @@ def scan(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, mask: tf.Tens
         squashed = tf.tanh(cells)
         kept, passed = tf.cast(keep, dtype), tf.cast(~keep, dtype)
         level, most = gate - _upright(shift), _upright(scale)
-        slopes = (most - level) * (most + level)  # of each gate in its argument; not squares, which would cancel
-        to_gates = kept[:, None] * slopes * _stacked(g, before_c, i, squashed, axis=1)
+        derivatives = (most - level) * (most + level)  # of each gate in its argument; not squares, which would cancel
+        to_gates = kept[:, None] * derivatives * _stacked(g, before_c, i, squashed, axis=1)
         to_cell, to_before = kept * o * (1 - tf.square(squashed)), tf.where(keep, f, tf.ones_like(f))
         after_c, after_h = (tf.concat([each[1:], tf.zeros_like(each[:1])], axis=0) for each in (to_before, passed))
         turned = tf.transpose(tf.reshape(kernel, [units, 4, units]), [1, 2, 0])  # [4, H of a gate, H]

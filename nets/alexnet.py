@@ -23,7 +23,7 @@ class AlexNet(Net):
 
     Args:
       classes: number of classes, which is the number of logits.
-      dropout: share of each dense layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of each dense layer's outputs that is dropped in training, in [0, 1).
       stem: "imagenet", for images from 57 pixels up (224 in the paper): 11x11 with stride 4 first, dense layers
         of 4096 units. "cifar", for 15 pixels up (28, 32): 3x3 with stride 1 first, dense layers of 512 units.
       width: channels of the first convolution; the others and the dense layers keep their ratio to it.

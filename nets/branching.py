@@ -25,7 +25,7 @@ class Branching(Net):
     Args:
       units: units of each hidden layer.
       classes: number of classes, which is the number of logits.
-      dropout: share of the hidden outputs that is dropped in training before the last layer, in [0, 1).
+      dropout: fraction of the hidden outputs that is dropped in training before the last layer, in [0, 1).
       seed: of the constant weights, which are the same in every net of this size.
       name: the Keras name.
 

@@ -22,7 +22,7 @@ class ConvNet(Net):
 
     Args:
       classes: number of classes, which is the number of logits.
-      dropout: share of the dense layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of the dense layer's outputs that is dropped in training, in [0, 1).
       name: the Keras name.
 
     Raises:

@@ -15,7 +15,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero
 STEPS = {28: 2, 32: 3, 64: 4}  # side -> convolutions of stride 2, between it and 7x7 or 4x4
 
 
@@ -118,9 +118,9 @@ class DCGANDiscriminator(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, side, side, channels] in [-1, 1] -> logits [B]; above 0 means real."""
         arguments.batch_of("images", images, self.image_shape)
-        x = tf.nn.leaky_relu(self.down0(images), SLOPE)  # [B, side/2, side/2, W]
+        x = tf.nn.leaky_relu(self.down0(images), NEGATIVE_SLOPE)  # [B, side/2, side/2, W]
         for i in range(1, self.steps):
             x = getattr(self, f"down{i}")(x)  # half the side, twice the channels
-            x = tf.nn.leaky_relu(getattr(self, f"norm{i}")(x, training=training), SLOPE)
+            x = tf.nn.leaky_relu(getattr(self, f"norm{i}")(x, training=training), NEGATIVE_SLOPE)
         x = self.flatten(x)  # [B, 98W] from 28 pixels, [B, 64W] from 32, [B, 128W] from 64
         return tf.squeeze(self.logit(x), axis=-1)  # [B, 1] -> [B]

@@ -61,7 +61,7 @@ class GoogLeNet(Net):
 
     Args:
       classes: number of classes, which is the number of logits.
-      dropout: share of the averaged features that is dropped in training, in [0, 1).
+      dropout: fraction of the averaged features that is dropped in training, in [0, 1).
       stem: "imagenet", for images of 224 or 96 pixels: 7x7 with stride 2 and two poolings. "cifar", for 28 or 32:
         3x3 with stride 1 and one pooling.
       width: channels of the first convolution; the others keep their ratio to it.

@@ -27,7 +27,7 @@ class LSTMClassifier(Net):
       vocabulary: number of tokens V, the padding included.
       embedding: size E of a token's vector.
       units: units of each LSTM layer.
-      dropout: share of each LSTM layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of each LSTM layer's outputs that is dropped in training, in [0, 1).
       classes: number of classes; two are told apart by one logit.
       name: the Keras name.
 

@@ -19,7 +19,7 @@ class MLP(Net):
     Args:
       hidden: units of each hidden layer; () makes it a linear classifier.
       classes: number of classes, which is the number of logits.
-      dropout: share of each hidden layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of each hidden layer's outputs that is dropped in training, in [0, 1).
       name: the Keras name.
 
     Raises:

@@ -28,7 +28,7 @@ class NiN(Net):
 
     Args:
       classes: number of classes, which is the number of logits.
-      dropout: share of each block's outputs, after the pooling, that is dropped in training, in [0, 1).
+      dropout: fraction of each block's outputs, after the pooling, that is dropped in training, in [0, 1).
       stem: "cifar" for images of 28 or 32 pixels, "imagenet" for 224.
       width: channels of the first convolution, None for the authors' number; the others keep their ratio to it.
       name: the Keras name.

@@ -111,7 +111,7 @@ class ResNet(Net):
         self.logits = keras.layers.Dense(classes, dtype=output_dtype())
 
     def features(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """images [B, h, w, c] -> [B, h/32, w/32, C], or [B, h/8, w/8, C] behind the cifar stem; C is 8W or 32W."""
+        """images [B, h, w, c] -> [B, h/32, w/32, C], or [B, h/8, w/8, C] after the cifar stem; C is 8W or 32W."""
         arguments.batch_of("images", images, (None, None, None))
         x = tf.nn.relu(self.norm(self.conv(images), training=training))  # [B, h/2, w/2, W]; cifar [B, h, w, W]
         x = self.pool(x)  # [B, h/4, w/4, W]; cifar [B, h, w, W]

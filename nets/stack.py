@@ -38,7 +38,7 @@ class ResidualStack(Net):
       classes: number of classes, which is the number of logits.
       blocks: number of blocks, of two convolutions each.
       filters: channels F of the blocks; the first convolution has half as many.
-      dropout: share of the dense layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of the dense layer's outputs that is dropped in training, in [0, 1).
       shortcut: whether the blocks add their input. The parameters are the same with and without.
       name: the Keras name.
 

@@ -56,9 +56,9 @@ class VGG(Net):
 
     Args:
       classes: number of classes, which is the number of logits.
-      dropout: share of each dense layer's outputs that is dropped in training, in [0, 1).
+      dropout: fraction of each dense layer's outputs that is dropped in training, in [0, 1).
       batch_norm: batch normalisation before each ReLU, in the place of the bias.
-      conv_dropout: a share for each block that is dropped between its convolutions; () drops none.
+      conv_dropout: a fraction for each block that is dropped between its convolutions; () drops none.
       l2: weight of the sum of squares of all kernels in the loss (`net.losses`).
       head: "imagenet" (two dense layers of 64 * width units) or "small" (one of 8 * width).
       width: channels of the first block; 64 in the paper.
@@ -85,12 +85,12 @@ class VGG(Net):
         super().__init__(name=name)
         classes, width = arguments.whole("classes", classes), arguments.whole("width", width)
         dropout, l2 = arguments.rate("dropout", dropout), arguments.not_negative("l2", l2)
-        shares = arguments.rates("conv_dropout", conv_dropout or (0.0,) * 5, 5)
+        fractions = arguments.rates("conv_dropout", conv_dropout or (0.0,) * 5, 5)
         units = (64 * width,) * 2 if arguments.choice("head", head, HEADS) == "imagenet" else (8 * width,)
         self.flatten = keras.layers.Flatten()
         weights = _Weights(batch_norm, keras.regularizers.L2(l2) if l2 else None)
-        for i, (count, multiple, share) in enumerate(zip(BLOCKS[self.DEPTH], MULTIPLES, shares, strict=True)):
-            setattr(self, f"block{i + 1}", keras.Sequential(weights.block(count, multiple * width, share)))
+        for i, (count, multiple, fraction) in enumerate(zip(BLOCKS[self.DEPTH], MULTIPLES, fractions, strict=True)):
+            setattr(self, f"block{i + 1}", keras.Sequential(weights.block(count, multiple * width, fraction)))
         self.head = keras.Sequential([layer for size in units for layer in weights.dense(size, dropout)])
         self.logits = keras.layers.Dense(classes, kernel_regularizer=weights.regularizer, dtype=output_dtype())
 

@@ -9,7 +9,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
 class Generator28(Net):
@@ -81,7 +81,7 @@ class Critic28(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, 28, 28, 1] in [-1, 1] -> scores [B], unbounded; higher is more real."""
         arguments.batch_of("images", images, (28, 28, 1))
-        x = tf.nn.leaky_relu(self.down1(images), SLOPE)  # [B, 14, 14, width]
+        x = tf.nn.leaky_relu(self.down1(images), NEGATIVE_SLOPE)  # [B, 14, 14, width]
         x = self.norm2(self.down2(x), training=training)  # [B, 7, 7, 2 * width]
-        x = self.flatten(tf.nn.leaky_relu(x, SLOPE))  # [B, 98 * width]
+        x = self.flatten(tf.nn.leaky_relu(x, NEGATIVE_SLOPE))  # [B, 98 * width]
         return tf.squeeze(self.score(x), axis=-1)  # [B, 1] -> [B]

@@ -9,7 +9,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
 class Generator64(Net):
@@ -43,10 +43,10 @@ class Generator64(Net):
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """z [B, latent_dim], standard normal -> images [B, 64, 64, 3] in [-1, 1]."""
         arguments.batch_of("z", z, (self.latent_dim,))
-        x = tf.nn.leaky_relu(self.unflatten(self.dense(z)), SLOPE)  # [B, 3, 3, 512]
+        x = tf.nn.leaky_relu(self.unflatten(self.dense(z)), NEGATIVE_SLOPE)  # [B, 3, 3, 512]
         x = self.norm1(self.up1(x), training=training)  # [B, 9, 9, 256]
-        x = self.norm2(self.up2(tf.nn.leaky_relu(x, SLOPE)), training=training)  # [B, 21, 21, 128]
-        return self.up3(tf.nn.leaky_relu(x, SLOPE))  # [B, 64, 64, 3]
+        x = self.norm2(self.up2(tf.nn.leaky_relu(x, NEGATIVE_SLOPE)), training=training)  # [B, 21, 21, 128]
+        return self.up3(tf.nn.leaky_relu(x, NEGATIVE_SLOPE))  # [B, 64, 64, 3]
 
 
 class Critic64(Net):
@@ -77,8 +77,8 @@ class Critic64(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, 64, 64, 3] in [-1, 1] -> scores [B], unbounded; higher is more real."""
         arguments.batch_of("images", images, (64, 64, 3))
-        x = tf.nn.leaky_relu(self.down1(images), SLOPE)  # [B, 20, 20, 64]
-        x = tf.nn.leaky_relu(self.norm2(self.down2(x), training=training), SLOPE)  # [B, 6, 6, 128]
-        x = tf.nn.leaky_relu(self.norm3(self.down3(x), training=training), SLOPE)  # [B, 1, 1, 256]
+        x = tf.nn.leaky_relu(self.down1(images), NEGATIVE_SLOPE)  # [B, 20, 20, 64]
+        x = tf.nn.leaky_relu(self.norm2(self.down2(x), training=training), NEGATIVE_SLOPE)  # [B, 6, 6, 128]
+        x = tf.nn.leaky_relu(self.norm3(self.down3(x), training=training), NEGATIVE_SLOPE)  # [B, 1, 1, 256]
         x = self.flatten(x)  # [B, 256]
         return tf.squeeze(self.score(x), axis=-1)  # [B, 1] -> [B]

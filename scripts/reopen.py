@@ -76,7 +76,7 @@ def reopen(chosen: argparse.Namespace, part: str | None = None, data: bool = Tru
         file names.
       data: Whether its data are needed: else zeros of their form stand for them.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
-        --validation or --fold is a share of the part to train on.
+        --validation or --fold is a fraction of the part to train on.
       overrides: Options in place of the recorded ones, None for none: above all ``data_dir`` and ``cache``, which
         a run does not record. With ``dataset`` the run is rebuilt on another data set of the same shapes.
 

@@ -174,7 +174,7 @@ def _watches(options: argparse.Namespace) -> dict[str, Any]:
     from engine.errors import require
 
     require(options.goal or not options.patience, "--patience", options.patience, "left out without --goal")
-    spike = Spike(deviations=options.spike_deviations) if options.spike_deviations else None
+    spike = Spike(standard_deviations=options.spike_deviations) if options.spike_deviations else None
     patience = Every(epochs=options.patience) if options.patience else None
     goal = Goal(options.goal, options.better, patience) if options.goal else None
     return {"spike": spike, "goal": goal, "deterministic": not options.not_deterministic}

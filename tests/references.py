@@ -142,8 +142,8 @@ def symmetric_beta(radius, angle, alpha):
     return (1.0 + t / np.sqrt(freedom + t**2)) / 2
 
 
-def mixup(first, second, share):
-    return np.array([s * a + (1.0 - s) * b for a, b, s in zip(first, second, share, strict=True)])
+def mixup(first, second, fraction):
+    return np.array([s * a + (1.0 - s) * b for a, b, s in zip(first, second, fraction, strict=True)])
 
 
 def tanh_critic(x, inner, outer):

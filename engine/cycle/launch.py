@@ -14,7 +14,7 @@ def by_launch(turns: Turns, compiled: Any) -> Loop:
     """From the first update of a call to the last, without a word to the host.
 
     Batches are gathered and draws made inside; updates are not branched around but chosen (``Step.select``), but for
-    phases that are not always due; the updates of a phase are a loop of known length, and phases stand one behind the
+    phases that are not always due; the updates of a phase are a loop of known length, and phases stand one after the
     other.
 
     Args:

@@ -76,7 +76,7 @@ def reads_of(phases: Sequence[Phase], sources: Mapping[str, Source]) -> list[Rea
         again = phase.reads == SAME
         if again:
             require(found and found[-1].sources, f"reads of phase {phase.name}", SAME,
-                    "behind a phase that reads a batch")
+                    "after a phase that reads a batch")
             found.append(Reads(found[-1].sources, found[-1].examples, found[-1].nested, again=True))
             for name, source in found[-1].sources.items():
                 require(not source.in_sequence, f"reads of phase {phase.name}", SAME,

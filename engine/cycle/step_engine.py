@@ -1,7 +1,7 @@
 """StepEngine: all phases of a strategy as one compiled cycle, and many cycles in one call.
 
 A few integers say where a run stands (``state.Place``): the slot, and how many updates of each phase and batches of
-each source are behind it. Batch numbers, schedules and random keys all follow from them; and, in a run that was rolled
+each source are completed. Batch numbers, schedules and random keys all follow from them; and, in a run that was rolled
 back, from the number of rollbacks.
 """
 
@@ -99,7 +99,7 @@ class StepEngine:
 
     @property
     def updates(self) -> dict[str, int]:
-        """Updates of each phase behind the run."""
+        """Completed updates of each phase."""
         return dict(zip(self.parts, self.place.updates, strict=True))
 
     @property
@@ -124,7 +124,7 @@ class StepEngine:
                 average.restart()
 
     def detour(self, place: Place) -> None:
-        """Go on from ``place``, whose state was put back, behind the batches read so far, with other draws."""
+        """Go on from ``place``, whose state was put back, after the batches read so far, with other draws."""
         stuck = self.schedule.passed(self.schedule.phase_at(self.place.slot), self.place)
         self.place, self.streak, self.rollbacks = place._replace(batches=stuck.batches), 0, self.rollbacks + 1
 

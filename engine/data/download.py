@@ -45,7 +45,7 @@ def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = Fals
     """Download ``url`` to ``path``, by way of a temporary file beside it, unless the right file is there.
 
     A progress bar shows on standard error where that is a terminal. Whatever goes wrong, what stood at
-    ``path`` before is untouched and nothing else is left behind.
+    ``path`` before is untouched and nothing else is left.
 
     Args:
       url: http, https or file address.

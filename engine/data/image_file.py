@@ -47,7 +47,7 @@ class Form:
     size: tuple[int, int]  # height and width, pixels
     channels: int = 3  # 1 (grey: luma of ITU-R BT.601) or 3 (red, green, blue)
     fit: str = "crop"  # fill the size and cut what stands out on both sides; or "pad": fit in, and fill the rest
-    background: tuple[int, int, int] = (255, 255, 255)  # behind transparent parts and around padded pictures; RGB
+    background: tuple[int, int, int] = (255, 255, 255)  # under transparent parts and around padded pictures; RGB
 
     def __post_init__(self) -> None:
         require(_integers(self.size, 2, 1, 2**14), "size", self.size, "a height and a width of 1 to 16384 pixels")

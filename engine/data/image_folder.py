@@ -16,7 +16,7 @@ from engine.data.picture_files import PictureFiles, report, survey
 from engine.data.source import ArraySource, Source, Transform, unchanged
 from engine.errors import require
 
-HELD_OUT = 0.2  # share to evaluate on of a folder that is not split
+HELD_OUT = 0.2  # fraction to evaluate on of a folder that is not split
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
       path: A folder of pictures, or of a folder per class, or with the parts train and test that hold these.
       size, channels, fit: See ``Form``.
       strict: Stop at the first bad file.
-      validation: Share that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
+      validation: Fraction that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
         Left out: none where the folder is split, else 0.2.
       seed: Of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
@@ -126,11 +126,11 @@ def _parts(listing: Listing, good: np.ndarray, validation: float | None, seed: i
     split = {name: np.intersect1d(numbers, good) for name, numbers in listing.parts.items()}
     if split and not validation:
         return split if "test" in split else {"train": split["train"], "test": split["validation"]}
-    share, train = HELD_OUT if validation is None else validation, split.get("train", good)
-    if not share:
+    fraction, train = HELD_OUT if validation is None else validation, split.get("train", good)
+    if not fraction:
         return {"train": train, "test": train[:0]}
     return {name: train[positions] for name, positions
-            in zip(("train", "test"), holdout(listing.labels[train], share, seed), strict=True)}
+            in zip(("train", "test"), holdout(listing.labels[train], fraction, seed), strict=True)}
 
 
 def load(data_dir: str | Path | None = None, *, size: int = 64, channels: int = 3, fit: str = "crop",

@@ -28,7 +28,7 @@ def load(data_dir: str | Path | None = None, *, held_out: float = 0.2, seed: int
 
     Args:
       data_dir: The file or the folder.
-      held_out: Share of image and label to test with where there is no split, even over the classes.
+      held_out: Fraction of image and label to test with where there is no split, even over the classes.
       seed: Of that choice.
 
     Raises:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 BATCH = {"BatchDataset", "ParallelBatchDataset", "PaddedBatchDataset", "RebatchDataset"}
 SINGLE = {"TensorSliceDataset", "UnbatchDataset", "RangeDataset", "TFRecordDatasetV2", "TextLineDatasetV2"}
-# Behind these elements are still single, or still batches.
+# After these elements are still single, or still batches.
 KEEP = {"MapDataset", "ParallelMapDataset", "PrefetchDataset", "CacheDataset", "ShuffleDataset", "RepeatDataset",
         "TakeDataset", "SkipDataset", "OptionsDataset", "AssertCardinalityDataset", "ShardDataset", "FilterDataset",
         "IgnoreErrorsDataset", "TakeWhileDataset", "RestructuredDataset", "ZipDataset", "ConcatenateDataset",

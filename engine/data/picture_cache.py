@@ -34,7 +34,7 @@ class CachedPictures:
 
     Raises:
       Invalid: for bad picture files (see ``picture_files.survey``), a ``path`` that is another kind of file, or that
-        cannot be written (a full disk). Then nothing is left behind, and what stood there stays.
+        cannot be written (a full disk). Then nothing is left of it, and what stood there stays.
     """
 
     def __init__(self, pictures: PictureFiles, path: str | Path, strict: bool = False) -> None:

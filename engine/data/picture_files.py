@@ -12,7 +12,7 @@ from tqdm import tqdm
 from engine.data.image_file import Form, decode
 from engine.errors import Invalid, require
 
-MOST_BAD = 0.01  # share of files that may be skipped
+MOST_BAD = 0.01  # fraction of files that may be skipped
 LISTED = 20  # bad files that a message names
 AT_ONCE = 256  # files in flight
 CHUNK = 8  # files that a thread is given at once

@@ -24,7 +24,7 @@ def linear(data_dir: str | Path | None = None, *, examples: int = 1000, held_out
       data_dir: None.
       examples: To train on.
       held_out: To test with.
-      noise: The deviation of e, in the unit of y.
+      noise: The standard deviation of e, in the unit of y.
       seed: Of all draws.
 
     Returns:
@@ -45,14 +45,14 @@ def polynomial(data_dir: str | Path | None = None, *, degree: int = 20, examples
     """``y = 5 + 1.2 x - 3.4 x^2/2! + 5.6 x^3/3! + e``, to show under- and overfitting.
 
     x ~ N(0, 1) and e ~ N(0, noise^2), as in d2l, section 3.6 (2020's section 4.4). The features stop before or go
-    on behind the true degree of 3; the examples are the same for every degree. The 5 is for a net's bias.
+    on after the true degree of 3; the examples are the same for every degree. The 5 is for a net's bias.
 
     Args:
       data_dir: None.
       degree: The features' highest power.
       examples: To train on.
       held_out: To test with.
-      noise: The deviation of e, in the unit of y.
+      noise: The standard deviation of e, in the unit of y.
       seed: Of all draws.
 
     Returns:

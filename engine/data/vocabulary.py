@@ -96,7 +96,7 @@ class Vocabulary:
         return [" ".join(shown[id] for id in row if id != PADDING) for row in ids.tolist()]
 
     def coverage(self, texts: Iterable[str]) -> float:
-        """The share, in [0, 1], of the words of ``texts`` that have an id of their own; nan without words."""
+        """The fraction, in [0, 1], of the words of ``texts`` that have an id of their own; nan without words."""
         known = [word in self._ids for text in texts for word in tokenise(text)]
         return sum(known) / len(known) if known else float("nan")
 

@@ -40,9 +40,9 @@ def _classes(name: str, column: Column) -> list[str]:
     if not classes:
         return []
     few, many = min(classes.values()), max(classes.values())
-    shares = [f"{label}: {count / column.examples:.1%}" for label, count in classes.items()] if many > 2 * few else []
+    counts = [f"{label}: {count / column.examples:.1%}" for label, count in classes.items()] if many > 2 * few else []
     return [f"  {name}: {len(classes):,} classes from {min(classes)} to {max(classes)}, of {few:,} to {many:,} examples"
-            + f" ({shortened(shares)})" * bool(shares)]
+            + f" ({shortened(counts)})" * bool(counts)]
 
 
 def of_nets(engine: StepEngine, nets: Nets) -> list[str]:

@@ -17,7 +17,7 @@ from engine.run.checkpoint_manager import CheckpointManager, Facts
 from engine.run.facts import RunFacts
 from engine.run.failure import FAILURES, is_of_memory, rule_of
 
-SHARE = 0.01  # of the time goes into copies
+FRACTION = 0.01  # of the time goes into copies
 
 
 class Copy(NamedTuple):
@@ -59,7 +59,7 @@ class Calls:
         if self._copies and (began := time.monotonic()) >= self._next:
             self._copy = Copy(self._engine.cycles, self._checkpoints.copied(), copy.deepcopy(self._now()))
             ended = time.monotonic()
-            self._next = ended + (ended - began) / SHARE
+            self._next = ended + (ended - began) / FRACTION
         try:
             return self._engine.run(cycles)
         except tf.errors.UnimplementedError:

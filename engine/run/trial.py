@@ -23,7 +23,7 @@ from engine.run.cost import operations
 from engine.run.failure import one_line
 
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
-LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
+LEAST, FRACTION, LIKELY_FRACTION = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
 WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
 # Seconds per operation of the graph, to trace it, and to compile it by XLA: 3 to 7 ms, with convolutions twice that.
 COMPILING = {"graph": 0.0005, "halves": 0.001, "xla": 0.005}
@@ -118,9 +118,9 @@ class Trial:
         kinds = operations(self._engine.plan.graph, without=NOT_UNDER_XLA)
         self._operations = sum(kinds.values())
         self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
-        until = began + max(LEAST, SHARE * planned)
+        until = began + max(LEAST, FRACTION * planned)
         self._time("graph", once)
-        likely = until if self._slow else max(until, began + LIKELY_SHARE * planned)
+        likely = until if self._slow else max(until, began + LIKELY_FRACTION * planned)
         for plan in self._others() if self._slow else reversed(self._others()):
             self._try(plan, likely if plan == "xla" else until)
         for phase in self._engine.phases if len(self._engine.phases) > 1 else ():

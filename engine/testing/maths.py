@@ -36,14 +36,14 @@ def assert_matches_reference(
 
     Example: `assert_matches_reference(squared_error, lambda t, p: np.mean((t - p) ** 2, 1), t, p)`.
     """
-    for dtype, share in ((tf.float32, 1.0), (tf.float64, 1e-5)):
+    for dtype, factor in ((tf.float32, 1.0), (tf.float64, 1e-5)):
         tensors = _tensors(arrays, dtype)
         value = tf.convert_to_tensor(loss(*tensors))
         if value.dtype != dtype:
             raise AssertionError(f"value: dtype {value.dtype.name} for arguments of {dtype.name}")
         rounded = [np.asarray(tensor) for tensor in tensors]
         expected = reference(*[a.astype(np.float64) if a.dtype.kind == "f" else a for a in rounded])
-        _assert_close(value, expected, rtol * share, atol * share, f"value in {dtype.name}")
+        _assert_close(value, expected, rtol * factor, atol * factor, f"value in {dtype.name}")
 
 
 def assert_gradients_match_finite_differences(
@@ -83,11 +83,11 @@ def assert_second_order_gradients(fn: Loss, *arrays: Array, **tolerances: float)
     draw = np.random.default_rng(0)
     directions = {index: draw.normal(size=np.shape(array)) for index, array in enumerate(arrays)}
 
-    def slope(*tensors: tf.Tensor) -> tf.Tensor:
+    def first_order(*tensors: tf.Tensor) -> tf.Tensor:
         _, gradients = _value_and_gradients(fn, list(tensors))
         return tf.add_n([tf.reduce_sum(directions[index] * grad) for index, grad in gradients.items()])
 
-    assert_gradients_match_finite_differences(slope, *arrays, **tolerances)
+    assert_gradients_match_finite_differences(first_order, *arrays, **tolerances)
 
 
 def assert_plans_agree(fn: Loss, *arrays: Array, rtol: float = 1e-5, atol: float = 1e-6) -> None:

@@ -43,12 +43,12 @@ def sharpness_aware(radius: float = 0.05, adaptive: bool = False) -> Choice:
     guard.require(0.0 <= radius < math.inf, "radius", radius, "at least 0 and finite")
 
     def gradient(pull: Any) -> Gradients:
-        slope = pull.gradients()[0]
+        gradient = pull.gradients()[0]
         if adaptive:
             scale = [tf.abs(w) + ETA for w in pull.weights]
-            uphill = _product(scale, unit(_product(scale, slope)))
+            uphill = _product(scale, unit(_product(scale, gradient)))
         else:
-            uphill = unit(slope)
+            uphill = unit(gradient)
         found: Gradients = pull.gradients(at=[w + radius * u for w, u in zip(pull.weights, uphill, strict=True)])[0]
         return found
 

@@ -63,7 +63,7 @@ def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: str | No
 
     paths = _files(folder)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
-    if cache is not None:  # shuffled behind it, or each epoch would have one order
+    if cache is not None:  # shuffled after it, or each epoch would have one order
         dataset = dataset.map(read, num_parallel_calls=calls).cache(cache)
         for _ in dataset.batch(batch):  # a cache is whole after a whole epoch
             pass

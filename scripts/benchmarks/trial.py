@@ -26,7 +26,7 @@ def best(name: str, candidates: Sequence[Settings], command: Sequence[str], limi
 
     Args:
       name: For people.
-      command: Times one candidate, whose ``--settings`` are put behind it, and prints its line of JSON last.
+      command: Times one candidate, whose ``--settings`` are appended, and prints its line of JSON last.
       limit: Seconds for one candidate.
 
     Raises:

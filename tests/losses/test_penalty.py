@@ -96,8 +96,8 @@ def test_ends_of_mix_are_the_real_and_the_fake():
     np.testing.assert_array_equal(seen(np.zeros(4)), REAL[:, 0])
     np.testing.assert_allclose(seen(np.ones(4)), FAKE[:, 0], rtol=1e-12)
     # One number per example: a row of its own mix, all its pixels alike.
-    share = (seen(MIX) - REAL[:, 0]) / (FAKE[:, 0] - REAL[:, 0])
-    np.testing.assert_allclose(share, np.tile(MIX[:, None], (1, 3)), rtol=1e-9)
+    fraction = (seen(MIX) - REAL[:, 0]) / (FAKE[:, 0] - REAL[:, 0])
+    np.testing.assert_allclose(fraction, np.tile(MIX[:, None], (1, 3)), rtol=1e-9)
 
 
 @pytest.mark.parametrize("one_sided", [False, True])

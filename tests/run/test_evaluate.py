@@ -108,7 +108,7 @@ def test_a_strategy_without_metrics_has_none():
 
 
 @pytest.mark.parametrize("metric, text", [
-    (lambda x: tf.reduce_mean(x), r"`evaluation bad` \(shape \[\]\) must be of first axis 8, one figure per example"),
+    (lambda x: tf.reduce_mean(x), r"`evaluation bad` \(shape \[\]\) must be of first axis 8, one number per example"),
     (lambda x: tf.reduce_mean(x, axis=0), r"`evaluation bad` \(shape \[6\]\) must be of first axis 8"),
     (lambda x: x[:, :1], r"`metric bad` \(shape \[8, 1\]\) must be one number per example"),
 ])

@@ -1,4 +1,4 @@
-"""on_bad_update="rollback": back to the last checkpoint, on behind the batches read, with other draws, three times."""
+"""on_bad_update="rollback": back to the last checkpoint, on after the batches read, with other draws, three times."""
 
 import numpy as np
 import pytest

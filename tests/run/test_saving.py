@@ -1,4 +1,4 @@
-"""One writer behind the training."""
+"""One writer in the background."""
 
 import threading
 

@@ -619,7 +619,7 @@ def test_nor_by_going_back_to_a_checkpoint_of_before(tmp_path, saved):
 
 
 def test_a_copy_of_before_a_rollback_is_not_gone_back_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(recovery, "SHARE", 1e-12)  # one copy, at the beginning
+    monkeypatch.setattr(recovery, "FRACTION", 1e-12)  # one copy, at the beginning
     given = {"number": 0}
 
     def give():
