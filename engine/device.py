@@ -12,7 +12,7 @@ class Device(NamedTuple):
     """The ways that suit a kind of device.
 
     Attributes:
-      halves: Compute the two halves of a batch side by side under XLA. A CPU runs one product on little more than
+      shards: Compute two shards of a batch side by side under XLA. A CPU runs one product on little more than
         one thread; a GPU is filled by one.
       row_products: Sum squares by products with ones. XLA's reductions are slow on CPUs; on a GPU a product may round
         to TF32.
@@ -24,7 +24,7 @@ class Device(NamedTuple):
     """
 
     name: str  # of TensorFlow's device
-    halves: bool
+    shards: bool
     row_products: bool
     one_launch: bool
     data_bytes: int
@@ -32,9 +32,9 @@ class Device(NamedTuple):
     op_determinism: bool
 
 
-CPU = Device("CPU:0", halves=True, row_products=True, one_launch=False, data_bytes=2**63, slow_convolutions=True,
+CPU = Device("CPU:0", shards=True, row_products=True, one_launch=False, data_bytes=2**63, slow_convolutions=True,
              op_determinism=False)
-GPU = Device("GPU:0", halves=False, row_products=False, one_launch=True, data_bytes=2**32, slow_convolutions=False,
+GPU = Device("GPU:0", shards=False, row_products=False, one_launch=True, data_bytes=2**32, slow_convolutions=False,
              op_determinism=True)
 
 

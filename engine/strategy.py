@@ -78,7 +78,7 @@ class Phase:
       separable: True if no example's terms depend on the other examples of its batch (as they do in a contrastive
         loss). The engine may then hand the loss parts of a batch: side by side, which is faster on CPUs; one after
         the other (``Update(accumulate=...)``); or on several replicas. A net with batch statistics is never given
-        halves.
+        shards.
 
     Raises:
       Invalid: if a field breaks its rule.

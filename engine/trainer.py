@@ -120,7 +120,7 @@ class Trainer(View):
             self.folder.parts = parts_of(strategy, self.nets, sources, self._held_out)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
-                                 half=precision == "float16", spike=spike)
+                                 loss_scaling=precision == "float16", spike=spike)
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)

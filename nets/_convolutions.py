@@ -18,7 +18,7 @@ import tensorflow as tf
 POSITIONS = 49  # most positions of the feature map for which a kernel's gradient is a product of patches
 WEIGHTS = 1 << 15  # and least input times output channels
 FEW = 4  # most channels for which a strided convolution is turned over by `_spread`
-HALF = (tf.bfloat16, tf.float16)
+HALF_PRECISION = (tf.bfloat16, tf.float16)
 
 
 class Conv2D(keras.layers.Conv2D):
@@ -55,7 +55,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def _gathers(self, inputs: tf.Tensor) -> bool:
         """Whether the kernel's gradient is a product: many channels on few positions, or 1x1."""
-        if inputs.dtype not in HALF or not self._plain() or None in inputs.shape[1:]:
+        if inputs.dtype not in HALF_PRECISION or not self._plain() or None in inputs.shape[1:]:
             return False
         if self.kernel_size == (1, 1) and self.strides == (1, 1):
             return True
@@ -81,7 +81,7 @@ def _corner(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
 def _biased(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
     """x [..., filters] + bias [filters]."""
     def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        wide = tf.cast(upstream, tf.float32) if upstream.dtype in HALF else upstream
+        wide = tf.cast(upstream, tf.float32) if upstream.dtype in HALF_PRECISION else upstream
         return upstream, tf.cast(tf.reduce_sum(wide, axis=list(range(len(upstream.shape) - 1))), bias.dtype)
 
     return tf.nn.bias_add(x, bias), gradients
@@ -120,9 +120,10 @@ def _patches(x: tf.Tensor, sizes: tuple[int, int], strides: tuple[int, int]) -> 
 def _spreads(layer: keras.layers.Layer, inputs: tf.Tensor, channels: int) -> bool:
     """Whether `_spread` is faster: on CPUs, with equal strides above 1, and few ``channels`` on the large side."""
     stride, kernel = layer.strides[0], min(layer.kernel_size)
-    return (channels <= FEW and 1 < stride <= kernel and layer.strides == (stride, stride) and inputs.dtype not in HALF
-            and None not in inputs.shape[1:] and layer.dilation_rate == (1, 1) and layer.data_format == "channels_last"
-            and getattr(layer, "groups", 1) == 1 and not tf.config.list_physical_devices("GPU"))
+    return (channels <= FEW and 1 < stride <= kernel and layer.strides == (stride, stride)
+            and inputs.dtype not in HALF_PRECISION and None not in inputs.shape[1:] and layer.dilation_rate == (1, 1)
+            and layer.data_format == "channels_last" and getattr(layer, "groups", 1) == 1
+            and not tf.config.list_physical_devices("GPU"))
 
 
 def _strided(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
@@ -186,7 +187,8 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             sides = self.compute_output_shape(inputs.shape)[1:3]
             x = _spread(inputs, tf.convert_to_tensor(self.kernel), sides, self.strides[0], self.padding.upper())
             return self.activation(x if self.bias is None else x + self.bias)
-        if (not plain or self.strides != self.kernel_size) and (inputs.dtype not in HALF or self.bias is None):
+        wide = inputs.dtype not in HALF_PRECISION
+        if (not plain or self.strides != self.kernel_size) and (wide or self.bias is None):
             return super().call(inputs)
         if not plain or self.strides != self.kernel_size:
             outputs = keras.ops.conv_transpose(inputs, self.kernel, list(self.strides), self.padding,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class Embedding(keras.layers.Embedding):
-    """Keras's layer. On a GPU the gradient is added up by halves of sorted tokens.
+    """Keras's layer. On a GPU the gradient is added up by a prefix sum over sorted tokens.
 
     TensorFlow adds it entry by entry in any order there, and XLA, where bits must be equal, by a loop over all tokens:
     of 64 texts of 200 words 35 of 70 ms on an H100.

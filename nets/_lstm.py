@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from nets._convolutions import HALF
+from nets._convolutions import HALF_PRECISION
 
 
 class LSTM(keras.layers.Layer):
@@ -140,6 +140,6 @@ def _stacked(*parts: tf.Tensor, axis: int = 0) -> tf.Tensor:
 
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
-    """[n, m] -> their sum, [m], of halves in float32; by a product, which takes a tenth of a reduction under XLA."""
-    wide = tf.cast(x, tf.float32) if x.dtype in HALF else x
+    """[n, m] -> their sum, [m], in float32; by a product, which takes a tenth of a reduction under XLA."""
+    wide = tf.cast(x, tf.float32) if x.dtype in HALF_PRECISION else x
     return tf.cast(tf.linalg.matmul(tf.ones([1, tf.shape(x)[0]], wide.dtype), wide)[0], x.dtype)

@@ -11,14 +11,14 @@ from nets._parts import output_dtype
 
 
 class DenseVAE(Net):
-    """Encoder 784-128-(mean, log_var), decoder 20-128-784: the two halves of a VAE, without its noise.
+    """Encoder 784-128-(mean, log_var), decoder 20-128-784: the two nets of a VAE, without its noise.
 
     Kingma and Welling, "Auto-encoding variational Bayes", ICLR 2014, appendix C. The draw of z and the loss
     belong to the strategy. Mean and log_var are one dense layer, split: one matrix product instead of two.
 
     Args:
       latent_dim: size D of the latent code.
-      hidden: units of the one hidden layer of each half.
+      hidden: units of the one hidden layer of each.
       image_shape: (height, width, channels) of an image.
       name: the Keras name.
 

@@ -15,7 +15,7 @@ from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.plan import Plan
 from engine.cycle.pull import Pull, chosen
 from engine.cycle.replicas import Replicas
-from engine.cycle.shards import Halves, can_be_halved
+from engine.cycle.shards import Shards, can_be_sharded
 from engine.cycle.sums import squared_sum, witness
 
 Function = Callable[..., Any]
@@ -67,8 +67,8 @@ class Candidates:
         self._compute, self._commit, accumulate = compute, commit, commit.update.accumulate
         self._compile: Callable[[Function], Function] = (
             (lambda function: function) if whole else partial(plan.part, apart=compute.traced.pools))
-        halves = plan.halves and can_be_halved(compute, replicas, loops=plan.name != "xla")
-        self._part = Halves(compute) if halves else compute
+        sharded = plan.shards and can_be_sharded(compute, replicas, loops=plan.name != "xla")
+        self._part = Shards(compute) if sharded else compute
         self._batch = (GlobalBatch(compute, self._part, replicas, accumulate, self._compile)
                        if accumulate * replicas.count > 1 else None)
         self._gradients = self._batch.gradients if self._batch else self._compile(self._part.gradients)

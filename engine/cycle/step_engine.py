@@ -20,7 +20,7 @@ from engine.cycle.reads import reads_of
 from engine.cycle.replicas import Replicas
 from engine.cycle.report import Report
 from engine.cycle.schedule import Schedule
-from engine.cycle.shards import can_be_halved
+from engine.cycle.shards import can_be_sharded
 from engine.cycle.state import Place
 from engine.cycle.step import Step
 from engine.cycle.update import Update
@@ -42,13 +42,13 @@ class StepEngine:
       plan: See ``Plan``.
       on_bad_update: "stop", "rollback" (which stops too: see ``detour``) or "skip", which stops after 10 bad updates
         in a row.
-      half: Train with dynamic loss scaling (float16).
+      loss_scaling: Train with dynamic loss scaling (float16).
       spike: Which finite objectives are bad too; None for none.
     """
 
     def __init__(self, phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
                  sources: Source | Mapping[str, Source], *, state: Mapping[str, Any] | None = None, seed: int = 0,
-                 plan: str = "graph", on_bad_update: str = "stop", half: bool = False,
+                 plan: str = "graph", on_bad_update: str = "stop", loss_scaling: bool = False,
                  spike: health.Spike | None = None) -> None:
         self.phases, self.nets = list(phases), nets
         self.sources = dict(sources) if isinstance(sources, Mapping) else {"data": sources}
@@ -64,7 +64,7 @@ class StepEngine:
         self.place = self.schedule.start()
         self.streak, self.rollbacks = 0, 0  # the streak: bad updates in a row, up to now
         self.parts = parts_of(self.phases, nets, updates, reads, list(self.sources), self.state, self.replicas, seed,
-                              half, spike)
+                              loss_scaling, spike)
         self.program = self.compiled(plan)
 
     def compiled(self, plan: str) -> Program:
@@ -89,8 +89,8 @@ class StepEngine:
 
     @property
     def separable(self) -> set[str]:
-        """The phases whose batches can be computed in halves."""
-        return {name for name, part in self.parts.items() if can_be_halved(part.compute, self.replicas)}
+        """The phases whose batches can be computed in shards."""
+        return {name for name, part in self.parts.items() if can_be_sharded(part.compute, self.replicas)}
 
     @property
     def cycles(self) -> int:

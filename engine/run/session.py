@@ -39,10 +39,9 @@ class Session:
                  evaluator: Evaluator, *, plan: str, cycles_per_call: int | str, rolls_back: bool,
                  act: Callable[[Event, Mapping[str, float]], Any], clock: Callable[[], float],
                  say: Callable[[str], None]) -> None:
-        self._engine, self._facts, self._agenda = engine, facts, agenda
-        self._checkpoints, self._evaluator = checkpoints, evaluator
+        self._engine, self._facts, self._agenda, self._checkpoints = engine, facts, agenda, checkpoints
         self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
-        self._act, self._clock, self._say = act, clock, say
+        self._act, self._clock, self._say, self._evaluator = act, clock, say, evaluator
         self.pace = Pace()
         self._calls = Calls(engine, checkpoints, facts, self._now, self._save_beginning, say)
         self.started = 0.0  # seconds from the process's start to the training

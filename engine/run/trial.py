@@ -1,11 +1,11 @@
 """plan="auto": ways of compiling, timed on the real state with real batches. The state is put back bit for bit.
 
-On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two halves of the
+On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two shards of the
 batch gains up to a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in
 seconds is left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing
 is better, is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is
 left out. Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile; on a
-GPU also with convolutions, and there halves gain nothing.
+GPU also with convolutions, and there shards gain nothing.
 """
 
 import statistics
@@ -136,7 +136,7 @@ class Trial:
 
     def _others(self) -> list[str]:
         """Plans that are another program than a graph."""
-        return ["halves", "xla"] if self._engine.separable and self._device.halves else ["xla"]
+        return ["halves", "xla"] if self._engine.separable and self._device.shards else ["xla"]
 
     def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""

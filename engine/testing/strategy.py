@@ -61,23 +61,23 @@ def assert_per_example(strategy: LossStrategy, phase: str, nets: Mapping[str, An
                        rtol: float = 1e-4, atol: float = 1e-5) -> None:
     """Assert that no example's terms depend on the others: ``Phase(separable=True)`` is true of this batch.
 
-    The mean of each term must be the same over the batch, over the batch twice, and over its two halves. Only for a
-    loss without draws.
+    The mean of each term must be the same over the batch, over the batch twice, and over two equal parts of it. Only
+    for a loss without draws.
     """
     once = try_phase(strategy, phase, nets, batch)
     twice = try_phase(strategy, phase, nets, {name: np.concatenate([values, values]) for name, values in batch.items()})
     parts = [try_phase(strategy, phase, nets, {name: values[part] for name, values in batch.items()})
-             for part in _halves(len(next(iter(batch.values()))))]
+             for part in _parts(len(next(iter(batch.values()))))]
     for name, value in once.means.items():
         if name == "gradient_norm":
             continue
         mean = float(np.mean([part.means[name] for part in parts]))
-        for found, what in ((twice.means[name], "of the batch twice"), (mean, "of its halves")):
+        for found, what in ((twice.means[name], "of the batch twice"), (mean, "of its parts")):
             _assert(np.isclose(found, value, rtol=rtol, atol=atol), f"{phase}/{name} is {value:.6g} of the batch and "
                     f"{found:.6g} {what}: examples depend on each other")
 
 
-def _halves(examples: int) -> Sequence[slice]:
+def _parts(examples: int) -> Sequence[slice]:
     require(examples >= 2 and examples % 2 == 0, "batch", f"{examples} examples", "of an even number of examples")
     return slice(0, examples // 2), slice(examples // 2, examples)
 

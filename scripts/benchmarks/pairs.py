@@ -43,8 +43,8 @@ def run_rounds(timers: Mapping[str, Callable[[], Result]], count: int, told: Cal
       told: Takes the number of a round and everybody's cycles per second.
     """
     peers = [name for name in timers if name != "ours"]
-    half = (len(peers) + 1) // 2
-    order = [*peers[:half], "ours", *peers[half:]]
+    middle = (len(peers) + 1) // 2
+    order = [*peers[:middle], "ours", *peers[middle:]]
     pairs: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
     for number in range(count):
         results = {name: timers[name]() for name in (order[::-1] if number % 2 else order)}

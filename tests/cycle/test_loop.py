@@ -32,7 +32,7 @@ def test_loss_scales_are_put_back_with_a_block():
     ends = []
     keras.utils.set_random_seed(0)
     nets = {"net": toys.net(4, 1)}
-    made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
+    made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", loss_scaling=True)
     made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
     rewind = toys.rewinding(made)
     for lengths in ([20], [1] * 20):
@@ -118,7 +118,7 @@ def test_a_cycle_unrolled_has_the_bits_of_one_update_after_the_other(monkeypatch
     ends, reads = [], []
     for most in (12, 0):
         monkeypatch.setattr(program, "UNROLLED", most)
-        made, nets = toys.gan(accumulate=2, average=0.9, half=True)
+        made, nets = toys.gan(accumulate=2, average=0.9, loss_scaling=True)
         for cycles in (1, 4):
             made.run(cycles)
         ends.append(toys.bits(made, nets))
