@@ -224,12 +224,12 @@ class Trainer(View):
         """
         return self._session.save(wait)
 
-    def keep(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+    def register(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
         """Make a JSON value part of the run's state.
 
         ``put`` is called now if the run is continued from a checkpoint that holds it, and after each rollback.
         """
-        self._facts.keep(name, get, put)
+        self._facts.register(name, get, put)
 
     def note(self, metrics: Mapping[str, float]) -> bool:
         """Hand in numbers by their column in metrics.csv: the goal is judged, and controllers are moved by them.

@@ -21,16 +21,16 @@ def by_launch(turns: Turns, compiled: Any) -> Loop:
       compiled: Compiles a function as one unit.
     """
     schedule = turns.schedule
-    inside, advance = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]
+    inside, runners = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]
 
     def update(phase: int, slot: tf.Tensor, state: LoopState, target: tf.Tensor, context: Context) -> LoopState:
         on = turns.going(target, *state) & tf.equal(state.place.slot, slot)
 
         def read(phase: int, place: Place) -> Read:
-            return (inside[phase].of(place.updates[phase], schedule.first_batches(phase, place), context),
+            return (inside[phase].of(place.completed[phase], schedule.first_batches(phase, place), context),
                     tf.zeros([], tf.float64))
 
-        return turns.turn(phase, state, state.place, read, advance, on)
+        return turns.turn(phase, state, state.place, read, runners, on)
 
     def cycle(target: tf.Tensor, context: Context, *carried: Any) -> LoopState:
         """One cycle. Of one that began in its middle, only what the run has not passed is kept."""

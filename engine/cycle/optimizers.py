@@ -78,8 +78,8 @@ def check_weights(nets: Nets) -> None:
 
 
 def _check_new(optimizer: Any, variables: Sequence[Any]) -> None:
-    updates = int(tf.convert_to_tensor(optimizer.iterations.value))
-    require(not updates, "optimizer", f"{optimizer.name}, {updates} updates",
+    count = int(tf.convert_to_tensor(optimizer.iterations.value))
+    require(not count, "optimizer", f"{optimizer.name}, {count} updates",
             "new: it goes on from its own moments of another training")
     own = {id(v) for v in variables_built_for(optimizer)}
     require(not own or own == {id(v) for v in variables}, "optimizer", optimizer.name,

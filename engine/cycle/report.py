@@ -35,7 +35,7 @@ class Report:
             rejected[step.phase.name] = int(tally.rejected)
             # The update at which the loop stopped is rejected and is not completed.
             here = stopped and schedule.phase_at(int(place.slot)) == i
-            applied = int(place.updates[i]) - start.updates[i] - int(tally.rejected) + here
+            applied = int(place.completed[i]) - start.completed[i] - int(tally.rejected) + here
             sums = [Fraction(high) + Fraction(low) for high, low in tally.sums.T.tolist()]  # of means
             weights = iter(sums[len(step.names):])  # of each Ratio
             totals[step.phase.name] = {

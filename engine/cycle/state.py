@@ -10,12 +10,12 @@ class Place(NamedTuple):
 
     Attributes:
       slot: Completed updates, those included that were not due: each phase has ``repeats`` of them in a cycle.
-      updates: Of each phase; not those that were not due.
+      completed: Completed updates of each phase; not those that were not due.
       batches: Read from each source.
     """
 
     slot: Any
-    updates: tuple[Any, ...]
+    completed: tuple[Any, ...]
     batches: tuple[Any, ...]
 
 

@@ -98,9 +98,9 @@ class StepEngine:
         return int(self.schedule.cycle(self.place.slot))
 
     @property
-    def updates(self) -> dict[str, int]:
+    def completed(self) -> dict[str, int]:
         """Completed updates of each phase."""
-        return dict(zip(self.parts, self.place.updates, strict=True))
+        return dict(zip(self.parts, self.place.completed, strict=True))
 
     @property
     def batches(self) -> dict[str, int]:

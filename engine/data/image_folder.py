@@ -82,7 +82,7 @@ class ImageFolder:
 
 
 def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit: str = "crop", strict: bool = False,
-                 validation: float | None = None, seed: int = 0, cache: str | Path | None = None, keep: bool = True
+                 validation: float | None = None, seed: int = 0, cache: str | Path | None = None, in_memory: bool = True
                  ) -> ImageFolder:
     """The pictures of a folder, each brought to one size.
 
@@ -97,7 +97,7 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
         Left out: none where the folder is split, else 0.2.
       seed: Of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
-      keep: Whether the pictures may stay in memory.
+      in_memory: Whether the pictures may stay in memory.
 
     Raises:
       Invalid: one line, for an option out of range, a folder without pictures, or more than 1 % bad files.
@@ -110,7 +110,7 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
     if cache is not None:
         pictures = CachedPictures(files, cache, strict)
     else:
-        pictures = KeptPictures(files, strict) if keep and has_room(files) else files
+        pictures = KeptPictures(files, strict) if in_memory and has_room(files) else files
     bad = survey(files, strict) if isinstance(pictures, PictureFiles) else pictures.bad
     report(bad)
     good = np.setdiff1d(np.arange(len(files)), list(bad))

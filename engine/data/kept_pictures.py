@@ -32,12 +32,12 @@ class KeptPictures:
         held = zeros((len(pictures), *pictures.form.shape), np.uint8)
         places = iter(held)
 
-        def keep(picture: np.ndarray | None) -> None:
+        def take(picture: np.ndarray | None) -> None:
             place = next(places)
             if picture is not None:
                 place[...] = picture
 
-        self.bad = survey(pictures, strict, keep)
+        self.bad = survey(pictures, strict, take)
         self.array = aligned(held)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:

@@ -122,10 +122,10 @@ def _fill(file: BinaryIO, row: np.dtype, pictures: PictureFiles, strict: bool) -
     header = {"descr": np.lib.format.dtype_to_descr(row), "fortran_order": False, "shape": (len(pictures),)}
     np.lib.format.write_array_header_1_0(file, header)
 
-    def keep(picture: np.ndarray | None) -> None:
+    def take(picture: np.ndarray | None) -> None:
         if picture is None:
             file.write(bytes(row.itemsize))
         else:
             file.write(picture.tobytes() + b"\1" + zlib.crc32(picture.tobytes()).to_bytes(4, "little"))
 
-    survey(pictures, strict, keep)
+    survey(pictures, strict, take)

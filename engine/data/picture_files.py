@@ -69,13 +69,13 @@ class PictureFiles:
             return fault
 
 
-def survey(pictures: PictureFiles, strict: bool, keep: Callable[[np.ndarray | None], None] = lambda picture: None
+def survey(pictures: PictureFiles, strict: bool, take: Callable[[np.ndarray | None], None] = lambda picture: None
            ) -> dict[int, str]:
     """Reads every picture once. Returns {number: reason} of the bad ones.
 
     Args:
       strict: Stop at the first bad one.
-      keep: Is handed each picture in turn, and None for a bad one.
+      take: Called with each picture in turn, and None for a bad one.
 
     Raises:
       Invalid: see ``tolerate``.
@@ -86,7 +86,7 @@ def survey(pictures: PictureFiles, strict: bool, keep: Callable[[np.ndarray | No
             bad[number] = str(found)
             if strict:
                 break
-        keep(None if isinstance(found, Invalid) else found)
+        take(None if isinstance(found, Invalid) else found)
     tolerate(bad, len(pictures), strict)
     return bad
 

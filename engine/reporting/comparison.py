@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.reporting.chart import Line
-from engine.reporting.curves import Chart, drawn, line, written
+from engine.reporting.curves import Chart, line, rendered, written
 from engine.reporting.files import write_whole
 from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
 from engine.reporting.progress import digits
@@ -67,8 +67,8 @@ class Comparison:
         evaluated, trained = self.charts()
         if evaluated or trained:
             first, rest = (evaluated, trained) if evaluated else (trained, [])
-            body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(first)),
-                     folded("Curves of training", [box("charts", drawn(rest))] if rest else [])]
+            body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(first)),
+                     folded("Curves of training", [box("charts", rendered(rest))] if rest else [])]
         body += [heading(2, "What differs in configuration"), *_configuration(self.records), heading(2, "Runs")]
         body += [f"<p>{_place(path.parent, name, record)}</p>" for name, record in self.records.items()]
         write_whole(path, page(title, body))

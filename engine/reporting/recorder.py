@@ -108,10 +108,10 @@ class Recorder:
             self._opened.append(writer)
         if any(type(writer).line is not Writer.line for writer in self._writers):
             trainer.say = self._line
-        trainer.keep("recorded", lambda: True, lambda _: self._rewind())
+        trainer.register("recorded", lambda: True, lambda _: self._rewind())
         for writer in self._writers:
             for name, (get, put) in writer.kept().items():
-                trainer.keep(name, get, put)
+                trainer.register(name, get, put)
         if trainer.continued and folder:
             trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
                         f"continues {folder.path} at cycle {at} of {target}")
@@ -187,13 +187,13 @@ class Recorder:
             values = {f"eval/{name}": value for name, value in self.metrics.items()}
             self._note(values)
             self._line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
-        drawn = self._drawn()
-        if drawn:
-            self._tell("images", self._timestamp(), {name: np.asarray(image) for name, image in drawn.items()})
+        images = self._images()
+        if images:
+            self._tell("images", self._timestamp(), {name: np.asarray(image) for name, image in images.items()})
         self._tell("flush")
         return "save" if trainer.note(values) else None
 
-    def _drawn(self) -> Mapping[str, Image.Image]:
+    def _images(self) -> Mapping[str, Image.Image]:
         if self._recording.draw is not None:
             return self._recording.draw(self._trainer)
         source = self._held_out or self._trainer.data

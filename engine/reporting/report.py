@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from engine.reporting.curves import charts_of, drawn
+from engine.reporting.curves import charts_of, rendered
 from engine.reporting.files import write_whole
 from engine.reporting.gallery import gallery
 from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
@@ -37,7 +37,7 @@ def write_report(run_folder: Path) -> Path:
     body = [heading(1, run.name), paragraph(state(run), "quiet"), *_notices(run)]
     body += [heading(2, "Metrics"), _metrics(run)] if run.final() else []
     charts = charts_of(run)
-    body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(charts))] if charts else []
+    body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(charts))] if charts else []
     pictures = gallery(run)
     body += [heading(2, "Pictures"), pictures] if pictures else []
     body += [heading(2, "Classes"), per_class(run)] if per_class(run) else []
@@ -83,7 +83,7 @@ def _run(folder: Path, run: Record, texts: Mapping[str, str]) -> str:
     name = f"<h2>{way(folder, report, run.name)}</h2>" if report.exists() else heading(2, run.name)
     parts = [name, paragraph(texts.get(run.name, "")), paragraph(state(run), "quiet"),
              _metrics(run) if run.final() else "",
-             box("charts", drawn([chart for chart in charts_of(run) if chart[0] != "gradient norm"])),
+             box("charts", rendered([chart for chart in charts_of(run) if chart[0] != "gradient norm"])),
              gallery(run, evaluations=1)]
     return f'<section class="run">{"".join(parts)}</section>'
 

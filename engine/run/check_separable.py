@@ -30,7 +30,7 @@ def check_separable(engine: StepEngine, plan: str) -> None:
 
 def _check(engine: StepEngine, step: Step) -> None:
     compute, name = step.compute, step.phase.name
-    update = tf.constant(engine.updates[name], tf.int64)
+    update = tf.constant(engine.completed[name], tf.int64)
     places = engine.schedule.first_batches(list(engine.steps).index(name), engine.place)
     inputs = step.inputs.of(update, [tf.constant(place, tf.int64) for place in places], context(engine)).micro(0)
     assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]

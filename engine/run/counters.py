@@ -28,7 +28,7 @@ class Counters:
     def of(cls, engine: StepEngine) -> "Counters":
         """The counters of ``engine`` now."""
         batches = engine.place.batches[0]
-        return cls(engine.cycles, engine.updates, batches, batches / engine.source.batches_per_epoch)
+        return cls(engine.cycles, engine.completed, batches, batches / engine.source.batches_per_epoch)
 
 
 def cycles_of(cycles_per_epoch: float, cycles: int | None, epochs: float | None) -> int:

@@ -45,7 +45,7 @@ class RunFacts:
     def now(self, events: Any) -> Facts:
         """JSON values; ``events``: what the agenda saves."""
         engine, counters = self._engine, Counters.of(self._engine)
-        return {"place": {"slot": engine.place.slot, "updates": engine.updates, "batches": engine.batches},
+        return {"place": {"slot": engine.place.slot, "updates": engine.completed, "batches": engine.batches},
                 "streak": engine.streak, "rollbacks": engine.rollbacks, "seconds": self.seconds,
                 "rejected": self.rejected, "faults": self.faults, "events": events, "updates": dict(counters.updates),
                 "batches": counters.batches, "plan": engine.plan.name, "trial": self.trial,
@@ -84,7 +84,7 @@ class RunFacts:
         for name, (_, put) in self._kept.items():
             put(facts["kept"].get(name))
 
-    def keep(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+    def register(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
         """Make a JSON value part of it; ``put`` is called now with what was restored, and after each rollback."""
         self._kept[name] = get, put
         if name in self.restored.get("kept", {}):

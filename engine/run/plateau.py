@@ -40,7 +40,7 @@ class Plateau:
         for optimizer in self._optimizers(trainer):
             rate = optimizer.learning_rate
             require(hasattr(rate, "assign"), "learning rate", rate, "a number, not a schedule, for a Plateau to change")
-        trainer.keep(f"plateau of {self.metric}", lambda: [self.best, self.waited], self._restore)
+        trainer.register(f"plateau of {self.metric}", lambda: [self.best, self.waited], self._restore)
 
     def note(self, trainer: Any, metrics: Mapping[str, float]) -> None:
         """After an evaluation."""

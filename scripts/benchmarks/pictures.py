@@ -48,7 +48,7 @@ def prepared(side: str, folder: Path, batch: int, calls: int, cache: Path) -> Ru
 def _ours(folder: Path, batch: int, cache: Path | None, kept: bool) -> Run:
     from engine.data.image_folder import image_folder
 
-    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, keep=kept)
+    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, in_memory=kept)
     source = folder.source("train", batch)
     return _compiled(source.open(0), lambda reader, number: source.batch(number, reader)["image"])
 

@@ -80,11 +80,11 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
     made, _ = toys.gan(source, accumulate=2)
     draws, schedule = made.program.steps["critic"].inputs, made.schedule
     start = schedule.shifted(schedule.start(), 27)  # 23 updates of the critic: over the end of an epoch of 50 batches
-    assert (start.updates[0], start.batches[0]) == (23, 46)
+    assert (start.completed[0], start.batches[0]) == (23, 46)
 
     def numbers(i):
         place = schedule.later(0, tf.nest.map_structure(lambda number: tf.constant(number, tf.int64), start), i)
-        return place.updates[0], place.batches
+        return place.completed[0], place.batches
 
     def reading():
         return Context({"data": source.open(46)} if source.in_sequence else {}, tf.constant(0, tf.int64))
