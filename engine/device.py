@@ -12,15 +12,16 @@ class Device(NamedTuple):
     """The ways that suit a kind of device.
 
     Attributes:
-      shards: Compute two shards of a batch side by side under XLA. A CPU runs one product on little more than
-        one thread; a GPU is filled by one.
-      row_products: Sum squares by products with ones. XLA's reductions are slow on CPUs; on a GPU a product may round
-        to TF32.
-      one_launch: Under XLA, run all updates of a call as one launch, batches and draws included. A GPU that waits for
+      shards: Whether two shards of a batch are computed side by side under XLA. A CPU runs one product on little more
+        than one thread; a GPU is filled by one.
+      row_products: Whether squares are summed by products with ones. XLA's reductions are slow on CPUs; on a GPU a
+        product may round to TF32.
+      one_launch: Whether XLA runs all updates of a call as one launch, batches and draws included. A GPU that waits for
         the host between updates idles most of the time.
-      data_bytes: Arrays up to this size are kept where the updates are computed; on a GPU a guess, for cards of 16 GB.
-      slow_convolutions: XLA's convolutions are slower than TensorFlow's own.
-      op_determinism: ``enable_op_determinism`` is needed for equal bits, not only the arithmetic optimizer's absence.
+      data_bytes: Size up to which arrays are kept where the updates are computed; on a GPU a guess, for cards of 16 GB.
+      slow_convolutions: Whether XLA's convolutions are slower than TensorFlow's own.
+      op_determinism: Whether ``enable_op_determinism`` is needed for equal bits, not only the arithmetic optimizer's
+        absence.
     """
 
     name: str  # of TensorFlow's device

@@ -81,7 +81,7 @@ class Phase:
         shards.
 
     Raises:
-      Invalid: if a field breaks its rule.
+      Invalid: If a field breaks its rule.
     """
 
     name: str

@@ -56,33 +56,34 @@ class Trainer(View):
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
       data: Source of the training batches, or {name: source}: the first one's epochs are the run's. A dict of arrays,
         a pandas frame of numbers and a ``tf.data.Dataset`` of dicts are made into one.
-      seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
+      seed: Seed of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       held_out: Source to evaluate on along the way, or what makes one, as ``data``.
       run_dir: Folder of the run: checkpoints, metrics.csv, pictures, report.html, TensorBoard's events; None for none.
       record: Whether rows, evaluations, pictures and checkpoints are recorded, or a Recording that says when; None:
         if there is a run_dir.
-      writers: Where to they are recorded, in place of the usual files and the progress bar.
+      writers: Writers of what is recorded, in place of the usual files and the progress bar.
       resume: A run that is in ``run_dir``: continue the "same" one, and refuse one of another configuration, optimizers
         or strategy; "always", with what is given now; or "never".
       config: What else makes two runs the same run, as JSON values; kept in config.json.
       plan: How the cycle is compiled: "eager", "graph", "halves", "xla", one of the last three for each phase as
         "critic=graph generator=xla", or "auto": the fastest in a trial before the first update.
       precision: "float32", "bfloat16" or "float16"; the nets must have been made under it (``prepare``).
-      cycles_per_call: In one call of the compiled loop, or "auto": half a second's worth. The result is the same.
+      cycles_per_call: Cycles in one call of the compiled loop, or "auto": half a second's worth. The result is the
+        same.
       on_bad_update: "stop" at the first update that is not finite; "skip" it (and stop after 10 in a row); or
         "rollback": go back to the last checkpoint and on after the batches read so far, with other draws, at most
         3 times.
-      spike: Which finite objectives are bad too; None for none.
+      spike: Rule by which finite objectives are bad too; None for none.
       goal: The metric whose best checkpoint is kept, and that may end the training early.
       keep: Newest checkpoints to keep, at least 2.
       deterministic: Whether a repeat must give the same bits.
       events: What happens along the way.
       controllers: What is moved by the metrics that ``note`` is handed.
       clock: Seconds, rising; a test's own.
-      say: Takes lines for people.
+      say: Function that takes lines for people.
 
     Raises:
-      Invalid: for every fault that preflight finds.
+      Invalid: Every fault that preflight finds.
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
@@ -152,9 +153,9 @@ class Trainer(View):
           What was recorded, from the start of the run; empty if nothing is.
 
         Raises:
-          Invalid: for a strategy, net or optimizer that was changed since the trainer was made.
-          BadUpdate: stopped by the health watch. The state is that of the last good update; see ``autopsy``.
-          Interrupted: by SIGINT or SIGTERM. In both cases a checkpoint was saved.
+          Invalid: A strategy, net or optimizer that was changed since the trainer was made.
+          BadUpdate: Stopped by the health watch. The state is that of the last good update; see ``autopsy``.
+          Interrupted: SIGINT or SIGTERM. In both cases a checkpoint was saved.
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)
         self._unchanged.check()
@@ -180,7 +181,7 @@ class Trainer(View):
         """Make the run's folder and lock it until ``close``; without it ``train`` does, as long as it lasts.
 
         Raises:
-          Invalid: if another process trains in it.
+          Invalid: If another process trains in it.
         """
         self._checkpoints.open()
 
@@ -217,10 +218,10 @@ class Trainer(View):
         the disk while training goes on.
 
         Args:
-          wait: Until it is on the disk, out of an event.
+          wait: Whether to return only when it is on the disk; out of an event.
 
         Raises:
-          OSError: if the disk refuses; out of ``wait`` before the next event, or at the end.
+          OSError: If the disk refuses; out of ``wait`` before the next event, or at the end.
         """
         return self._session.save(wait)
 

@@ -32,7 +32,7 @@ def stem(kind: str, filters: int) -> tuple[Conv2D, keras.layers.Layer]:
     and no pool: small images keep their side.
 
     Raises:
-      ValueError: for any other `kind`.
+      ValueError: Any other ``kind``.
     """
     if arguments.choice("stem", kind, STEMS) == "cifar":
         return conv(filters, 3), keras.layers.Identity()

@@ -24,7 +24,7 @@ HALF_PRECISION = (tf.bfloat16, tf.float16)
 class Conv2D(keras.layers.Conv2D):
     """A product if the unpadded kernel fits into the image once only: [B, h, w, c] -> [B, 1, 1, filters].
 
-    In half precision the gradient of the kernel is a product where TensorFlow's is slow: see `_gathers`.
+    In half precision the gradient of the kernel is a product where TensorFlow's is slow: see ``_gathers``.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -118,7 +118,7 @@ def _patches(x: tf.Tensor, sizes: tuple[int, int], strides: tuple[int, int]) -> 
 
 
 def _spreads(layer: keras.layers.Layer, inputs: tf.Tensor, channels: int) -> bool:
-    """Whether `_spread` is faster: on CPUs, with equal strides above 1, and few ``channels`` on the large side."""
+    """Whether ``_spread`` is faster: on CPUs, with equal strides above 1, and few ``channels`` on the large side."""
     stride, kernel = layer.strides[0], min(layer.kernel_size)
     return (channels <= FEW and 1 < stride <= kernel and layer.strides == (stride, stride)
             and inputs.dtype not in HALF_PRECISION and None not in inputs.shape[1:] and layer.dilation_rate == (1, 1)
@@ -140,7 +140,7 @@ def _strided(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.T
 
 
 def _spread(x: tf.Tensor, kernel: tf.Tensor, sides: tuple[int, int], stride: int, padding: str) -> tf.Tensor:
-    """`_strided` turned over (a transposed convolution): x [B, h, w, f], kernel [k, l, c, f] -> [B, *sides, c]."""
+    """``_strided`` turned over (a transposed convolution): x [B, h, w, f], kernel [k, l, c, f] -> [B, *sides, c]."""
     @tf.custom_gradient
     def transposed(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -157,7 +157,7 @@ def _to_kernel(large: tf.Tensor, small: tf.Tensor, kernel: tf.Tensor, stride: in
 
 
 def _in_blocks(x: tf.Tensor, kernel: tf.Tensor, sides: tuple[int, int], stride: int, padding: str) -> tf.Tensor:
-    """`_spread` by one unstrided convolution, whose channels are blocks of stride x stride positions."""
+    """``_spread`` by one unstrided convolution, whose channels are blocks of stride x stride positions."""
     *sizes, channels, filters = kernel.shape
     taps = [-(-size // stride) for size in sizes]  # blocks that a position of x reaches
     cut, pads = [], [[0, 0]]

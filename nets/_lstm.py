@@ -21,7 +21,7 @@ class LSTM(keras.layers.Layer):
 
     Args:
       units: H.
-      return_sequences: give the states of all steps, not the last alone.
+      return_sequences: Whether the states of all steps are given, not the last alone.
     """
 
     def __init__(self, units: int, *, return_sequences: bool = False, **options: Any) -> None:
@@ -62,9 +62,9 @@ def scan(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, mask: tf.Tens
 
     Args:
       projected: [T, B, 4H]: inputs times their kernel.
-      kernel: U, [H, 4H].
+      kernel: Recurrent kernel U, [H, 4H].
       bias: b, [4H].
-      mask: bool [T, B]: where False, h and c stay as they are.
+      mask: [T, B], bool: where False, h and c stay as they are.
 
     Returns:
       h, [T, B, H].

@@ -50,10 +50,10 @@ class LayerNorm(keras.layers.LayerNormalization):
     as often. Computed in float32 at least.
 
     Args:
-      options: As of Keras's layer; ``axis`` is always all but the first.
+      options: Options of Keras's layer; ``axis`` is always all but the first.
 
     Raises:
-      ValueError: for ``rms_scaling``.
+      ValueError: ``rms_scaling``.
     """
 
     def __init__(self, **options: Any) -> None:

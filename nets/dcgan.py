@@ -38,14 +38,14 @@ class DCGANGenerator(Net):
     """Noise -> image: a dense layer to 7x7 or 4x4, transposed convolutions that double the side, tanh (figure 1).
 
     Args:
-      latent_dim: size of the noise vector.
-      side: height and width of an image: 28, 32 or 64 pixels.
+      latent_dim: Size of the noise vector.
+      side: Height and width of an image: 28, 32 or 64 pixels.
       channels: 1 for grey, 3 for colour.
-      width: channels W at half the side, doubled by each step towards the noise; 128 in the paper.
-      name: the Keras name.
+      width: Channels W at half the side, doubled by each step towards the noise; 128 in the paper.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class DCGANDiscriminator(Net):
     """Image -> logit of being real: strided convolutions that halve the side to 7x7 or 4x4, one linear unit.
 
     Batch normalisation makes it a function of the whole batch: give it real and generated images in batches of
-    their own, and take `Critic28` or `Critic64` under a gradient penalty.
+    their own, and take ``Critic28`` or ``Critic64`` under a gradient penalty.
 
     Args:
-      side: height and width of an image: 28, 32 or 64 pixels.
+      side: Height and width of an image: 28, 32 or 64 pixels.
       channels: 1 for grey, 3 for colour.
-      width: channels W of the first convolution, doubled by each further one.
-      name: the Keras name.
+      width: Channels W of the first convolution, doubled by each further one.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images of another shape.
+      ValueError: An argument out of its range, or images of another shape.
     """
 
     def __init__(self, side: int = 28, channels: int = 1, width: int = 64, *, name: str | None = None) -> None:

@@ -13,7 +13,7 @@ from nets._parts import output_dtype
 
 
 class DenseLayer(keras.layers.Layer):
-    """Normalisation, ReLU, 3x3 convolution to `growth` channels, which are appended to those of the input.
+    """Normalisation, ReLU, 3x3 convolution to ``growth`` channels, which are appended to those of the input.
 
     As a bottleneck ("B"), normalisation, ReLU and a 1x1 convolution to 4 * growth channels come first.
     """
@@ -55,17 +55,17 @@ class DenseNet(Net):
     about 32 pixels.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      blocks: number of layers of each dense block.
-      growth: channels k that each layer adds.
-      bottleneck: whether a 1x1 convolution to 4k channels precedes each 3x3 one ("DenseNet-B").
-      compression: fraction of the channels that a transition keeps, rounded down, in (0, 1] ("DenseNet-C" below 1).
+      classes: Number of classes, which is the number of logits.
+      blocks: Number of layers of each dense block.
+      growth: Channels k that each layer adds.
+      bottleneck: Whether a 1x1 convolution to 4k channels precedes each 3x3 one ("DenseNet-B").
+      compression: Fraction of the channels that a transition keeps, rounded down, in (0, 1] ("DenseNet-C" below 1).
       stem: "imagenet" (7x7 with stride 2, then a pool) or "cifar" (3x3, no pool).
-      filters: channels of the stem.
-      name: the Keras name.
+      filters: Channels of the stem.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(

@@ -20,12 +20,12 @@ class Generator28(Net):
     momentum of 0.9, because a generator changes faster than a classifier.
 
     Args:
-      latent_dim: size of the noise vector.
-      width: channels at 14x14; there are twice as many at 7x7.
-      name: the Keras name.
+      latent_dim: Size of the noise vector.
+      width: Channels at 14x14; there are twice as many at 7x7.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(self, latent_dim: int = 64, width: int = 32, *, name: str | None = None) -> None:
@@ -58,14 +58,14 @@ class Critic28(Net):
     pixel equally often and cost two thirds of the usual 5.
 
     Args:
-      normalization: after the second convolution: "layer", "none", or "batch" (wrong under a gradient
+      normalization: Kind after the second convolution: "layer", "none", or "batch" (wrong under a gradient
         penalty).
-      width: channels of the first convolution; the second has twice as many. 16 takes two thirds of the time
+      width: Channels of the first convolution; the second has twice as many. 16 takes two thirds of the time
         and gives blurrier images.
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an unknown normalization, or images of another shape.
+      ValueError: An unknown normalization, or images of another shape.
     """
 
     def __init__(self, normalization: str = "layer", width: int = 32, *, name: str | None = None) -> None:

@@ -19,11 +19,11 @@ class Generator64(Net):
     Metz and Chintala, "Unsupervised representation learning with deep convolutional GANs" (DCGAN), ICLR 2016.
 
     Args:
-      latent_dim: size of the noise vector.
-      name: the Keras name.
+      latent_dim: Size of the noise vector.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(self, latent_dim: int = 100, *, name: str | None = None) -> None:
@@ -56,12 +56,12 @@ class Critic64(Net):
     Wasserstein GANs", NeurIPS 2017, section 4, ask for under a gradient penalty.
 
     Args:
-      normalization: after the second and third convolution: "layer", "none", or "batch" (wrong under a
+      normalization: Kind after the second and third convolution: "layer", "none", or "batch" (wrong under a
         gradient penalty).
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an unknown normalization, or images of another shape.
+      ValueError: An unknown normalization, or images of another shape.
     """
 
     def __init__(self, normalization: str = "layer", *, name: str | None = None) -> None:

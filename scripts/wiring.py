@@ -24,11 +24,11 @@ class Job:
     """One training: what a script hands to ``run``.
 
     Attributes:
-      held_out: Evaluated along the way and at the end.
-      draw: Gives pictures, of the trainer; None for the strategy's own.
+      held_out: Source that is evaluated along the way and at the end.
+      draw: Function that gives pictures, of the trainer; None for the strategy's own.
       at_end: {part: source}, evaluated once, when the run is finished, as "part/metric".
-      begin: Told the trainer, when all is checked and nothing written yet.
-      tell: Gives lines for people at the end, of the trainer and the metrics.
+      begin: Function that is told the trainer, when all is checked and nothing written yet.
+      tell: Function that gives lines for people at the end, of the trainer and the metrics.
     """
 
     strategy: Any

@@ -16,9 +16,9 @@ class GlobalBatch:
     """Adds up what is computed of the parts.
 
     Args:
-      part: Computes one micro-batch in a replica, of ``compute`` or its shards.
+      part: What computes one micro-batch in a replica, of ``compute`` or its shards.
       accumulate: Micro-batches per update.
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
 
     def __init__(self, compute: Compute, part: Compute | Shards, replicas: Replicas, accumulate: int,

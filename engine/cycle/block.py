@@ -32,7 +32,7 @@ def by_block(turns: Turns, compiled: Any) -> Loop:
     bad, the block puts every variable back and is run again up to that one, which is run by itself, guarded.
 
     Args:
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
     schedule, steps = turns.schedule, turns.steps
     bytes_per_cycle = sum(step.inputs.bytes_per_update * step.phase.repeats / step.phase.every for step in steps)

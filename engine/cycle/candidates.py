@@ -56,11 +56,12 @@ class Candidates:
     """Computes the updates of one phase.
 
     Args:
-      plan: Compiles the gradients; a function, traced once, that reads no variable which an update moves.
-      whole: The update is compiled as a whole, the gradients with it.
+      plan: Plan by which the gradients are compiled; a function, traced once, that reads no variable which an update
+        moves.
+      whole: Whether the update is compiled as a whole, the gradients with it.
 
     Attributes:
-      names: Of the means of an update, the gradients' norm last. checks: Of what is looked at beside them.
+      names: Names of the means of an update, the gradients' norm last. checks: Names of what is looked at beside them.
     """
 
     def __init__(self, compute: Compute, commit: Commit, plan: Plan, replicas: Replicas, whole: bool) -> None:

@@ -24,12 +24,12 @@ class Commit:
     """Applies the updates of one phase: optimizers, averages, the strategy's state, loss scale, spike watch.
 
     Args:
-      groups: Which optimizer moves which variable.
+      groups: Optimizers, each with the variables that it moves.
       assigned: Variables that the forward pass assigns.
-      averages: Those that move with this phase's updates.
+      averages: Averages that move with this phase's updates.
       state: The strategy's, by name.
       after_reads: Whether ``phase.after`` reads what the update moves.
-      loss_scaling: Train with dynamic loss scaling (float16).
+      loss_scaling: Whether the loss is scaled dynamically (float16).
     """
 
     def __init__(self, phase: Phase, update: Update, nets: Nets, groups: Sequence[Group], variables: Sequence[Any],

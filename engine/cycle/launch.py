@@ -18,7 +18,7 @@ def by_launch(turns: Turns, compiled: Any) -> Loop:
     other.
 
     Args:
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
     schedule = turns.schedule
     inside, runners = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]

@@ -27,7 +27,7 @@ def build(groups: Iterable[Group]) -> None:
     """Make the slots of every optimizer, for the variables of all its groups.
 
     Raises:
-      Invalid: for an optimizer that has moved variables, or was built for others.
+      Invalid: An optimizer that has moved variables, or was built for others.
     """
     found: dict[int, Group] = {}
     for optimizer, variables in groups:
@@ -44,7 +44,7 @@ def apply(group: Group, gradients: Sequence[tf.Tensor], alone: bool) -> None:
     """One update of the group's variables.
 
     Args:
-      alone: There is one replica.
+      alone: Whether there is one replica.
     """
     optimizer, variables = group
     if alone and adam.suits(optimizer, variables):

@@ -50,9 +50,9 @@ class Plan:
         """A part of an update: a unit of XLA.
 
         Args:
-          apart: Never put into the graph around it. In a loop's graph it is chance whether TensorFlow gives the
-            gradient of max pooling to oneDNN, which adds in another order where windows overlap: it looks for the
-            pooling's operation, which the loop's back edges let it reach before or after. Without them there is one
+          apart: Whether it is never put into the graph around it. In a loop's graph it is chance whether TensorFlow
+            gives the gradient of max pooling to oneDNN, which adds in another order where windows overlap: it looks for
+            the pooling's operation, which the loop's back edges let it reach before or after. Without them there is one
             order.
         """
         if self.name == "eager":
@@ -75,7 +75,7 @@ class Plan:
         """The outermost function, traced once.
 
         Args:
-          check: Is handed the graph, once it is traced.
+          check: Function that is handed the graph, once it is traced.
         """
         if self.name == "eager":
             return function

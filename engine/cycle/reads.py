@@ -15,8 +15,8 @@ class Reads:
     """Which sources a function reads.
 
     Attributes:
-      sources: Those that it reads, by name.
-      examples: Of a batch of the first of them, B; of a function that reads none, of the run's first source.
+      sources: Sources that it reads, by name.
+      examples: Examples of a batch of the first of them, B; of a function that reads none, of the run's first source.
       nested: Whether its batch is {source: batch}.
       again: Whether it reads what the phase before has read.
       at: Number of the bucket, of each source that has several; the longest of those not named.
@@ -69,7 +69,7 @@ def reads_of(phases: Sequence[Phase], sources: Mapping[str, Source]) -> list[Rea
     """What each phase reads.
 
     Raises:
-      Invalid: for an unknown source, or a phase that is to read again what cannot be read twice.
+      Invalid: An unknown source, or a phase that is to read again what cannot be read twice.
     """
     found: list[Reads] = []
     for phase in phases:

@@ -11,7 +11,7 @@ class Place(NamedTuple):
     Attributes:
       slot: Completed updates, those included that were not due: each phase has ``repeats`` of them in a cycle.
       completed: Completed updates of each phase; not those that were not due.
-      batches: Read from each source.
+      batches: Batches read from each source.
     """
 
     slot: Any

@@ -33,17 +33,17 @@ class StepEngine:
     """Compiles ``phases`` over ``nets`` and runs cycles of them. Constructing it creates every variable.
 
     Args:
-      phases: In the order of the cycle.
+      phases: Phases in the order of the cycle.
       nets: Keras models, or an ``average_of`` one, by name.
       updates: An ``Update`` per phase name.
-      sources: Of the training batches, by name; or one alone.
+      sources: Sources of the training batches, by name; or one alone.
       state: What the strategy remembers, at its start.
-      seed: Of all random draws.
-      plan: See ``Plan``.
+      seed: Seed of all random draws.
+      plan: Name of a ``Plan``.
       on_bad_update: "stop", "rollback" (which stops too: see ``detour``) or "skip", which stops after 10 bad updates
         in a row.
-      loss_scaling: Train with dynamic loss scaling (float16).
-      spike: Which finite objectives are bad too; None for none.
+      loss_scaling: Whether the loss is scaled dynamically (float16).
+      spike: Rule by which finite objectives are bad too; None for none.
     """
 
     def __init__(self, phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],

@@ -19,15 +19,15 @@ def holdout(labels_or_size: np.ndarray | int, fraction: float, seed: int, names:
 
     Args:
       labels_or_size: Integer labels [N], or N.
-      fraction: In (0, 1).
-      seed: Of the choice.
-      names: Of the classes, for messages.
+      fraction: Fraction of the examples, in (0, 1).
+      seed: Seed of the choice.
+      names: Names of the classes, for messages.
 
     Returns:
       (train, held_out): disjoint, and together 0..N-1.
 
     Raises:
-      Invalid: for a fraction out of range, labels that are no integers [N], or a class of fewer than two examples.
+      Invalid: A fraction out of range, labels that are no integers [N], or a class of fewer than two examples.
     """
     require(isinstance(fraction, int | float) and 0 < fraction < 1, "fraction", fraction, "above 0 and below 1")
     labels = _labels(labels_or_size)
@@ -47,10 +47,10 @@ def k_folds(labels_or_size: np.ndarray | int, k: int, seed: int) -> list[Parts]:
     Args:
       labels_or_size: Integer labels [N], or N.
       k: Folds, from 2 to the size of the smallest class.
-      seed: Of the choice.
+      seed: Seed of the choice.
 
     Raises:
-      Invalid: for a k out of range, or labels that are no integers [N].
+      Invalid: A k out of range, or labels that are no integers [N].
     """
     require(isinstance(k, int | np.integer) and k >= 2, "k", k, "an integer of at least 2")
     labels = _labels(labels_or_size)

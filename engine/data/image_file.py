@@ -41,7 +41,7 @@ class Form:
     """What every picture is brought to.
 
     Raises:
-      Invalid: for a size, number of channels, fit or background out of range.
+      Invalid: A size, number of channels, fit or background out of range.
     """
 
     size: tuple[int, int]  # height and width, pixels
@@ -69,7 +69,7 @@ def decode(path: str | Path, form: Form) -> np.ndarray:
     profiles are not applied. A JPEG of more than twice the size is decoded at a half, quarter or eighth of its own.
 
     Raises:
-      Invalid: one line with the path and the reason, for a file that cannot be read, is of another format, is too
+      Invalid: One line with the path and the reason, for a file that cannot be read, is of another format, is too
         large (told from its header), cut short or damaged.
     """
     return in_form(_load(path, 2 * max(form.size)), form)

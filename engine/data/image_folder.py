@@ -29,7 +29,7 @@ class ImageFolder:
         are in none.
       skipped: One line for each bad file.
       left_out: How many files are no pictures, by their endings.
-      place: Where they lie.
+      place: Folder where they lie.
     """
 
     form: Form
@@ -91,16 +91,16 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
 
     Args:
       path: A folder of pictures, or of a folder per class, or with the parts train and test that hold these.
-      size, channels, fit: See ``Form``.
-      strict: Stop at the first bad file.
+      size, channels, fit: Fields of a ``Form``.
+      strict: Whether the first bad file ends it.
       validation: Fraction that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
         Left out: none where the folder is split, else 0.2.
-      seed: Of that choice.
+      seed: Seed of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
       in_memory: Whether the pictures may stay in memory.
 
     Raises:
-      Invalid: one line, for an option out of range, a folder without pictures, or more than 1 % bad files.
+      Invalid: One line, for an option out of range, a folder without pictures, or more than 1 % bad files.
     """
     form = Form(size, channels, fit)
     pictures: PictureFiles | CachedPictures | KeptPictures

@@ -22,10 +22,10 @@ class KeptPictures:
 
     Args:
       pictures: The store.
-      strict: Stop at the first bad picture file.
+      strict: Whether the first bad picture file ends it.
 
     Raises:
-      Invalid: for bad picture files: see ``picture_files.tolerate``.
+      Invalid: Bad picture files: see ``picture_files.tolerate``.
     """
 
     def __init__(self, pictures: PictureFiles, strict: bool = False) -> None:

@@ -23,7 +23,7 @@ def batching(dataset: Any) -> Any:
     The operations and the shapes must agree: {"x": [32, 2]} may be a batch, or one example of 32 pairs.
 
     Raises:
-      LookupError: if they do not, or the operations do not tell.
+      LookupError: If they do not, or the operations do not tell.
     """
     specs = tf.nest.flatten(dataset.element_spec)
     shapes = [each.shape for each in specs if isinstance(each, tf.TensorSpec)]

@@ -30,10 +30,10 @@ class CachedPictures:
     Args:
       pictures: The store.
       path: The cache file; its folder must exist.
-      strict: Stop at the first bad picture file.
+      strict: Whether the first bad picture file ends it.
 
     Raises:
-      Invalid: for bad picture files (see ``picture_files.survey``), a ``path`` that is another kind of file, or that
+      Invalid: Bad picture files (see ``picture_files.survey``), a ``path`` that is another kind of file, or that
         cannot be written (a full disk). Then nothing is left of it, and what stood there stays.
     """
 
@@ -55,7 +55,7 @@ class CachedPictures:
         """The pictures ``numbers``, uint8 [n, h, w, c]; zeros for bad ones.
 
         Raises:
-          Invalid: for one that is not as it was written: a disk's error, say.
+          Invalid: One that is not as it was written: a disk's error, say.
         """
         rows = self._rows[numbers]
         found = rows[rows.dtype.names[0]]

@@ -37,7 +37,7 @@ class PictureFiles:
         """The pictures ``numbers``, uint8 [n, h, w, c].
 
         Raises:
-          Invalid: for a file that has become unreadable.
+          Invalid: A file that has become unreadable.
         """
         found = np.empty((len(numbers), *self.form.shape), np.uint8)
 
@@ -74,11 +74,11 @@ def survey(pictures: PictureFiles, strict: bool, take: Callable[[np.ndarray | No
     """Reads every picture once. Returns {number: reason} of the bad ones.
 
     Args:
-      strict: Stop at the first bad one.
-      take: Called with each picture in turn, and None for a bad one.
+      strict: Whether the first bad one ends it.
+      take: Function that is handed each picture in turn, and None for a bad one.
 
     Raises:
-      Invalid: see ``tolerate``.
+      Invalid: The same as ``tolerate``.
     """
     bad: dict[int, str] = {}
     for number, found in enumerate(pictures.each(range(len(pictures)))):
@@ -95,7 +95,7 @@ def tolerate(bad: dict[int, str], size: int, strict: bool) -> None:
     """Accepts few bad files.
 
     Raises:
-      Invalid: with the first reason, if there is one and ``strict``; with the list, if more than 1 % are bad.
+      Invalid: The first reason, if there is one and ``strict``; the list, if more than 1 % are bad.
     """
     reasons = [bad[number] for number in sorted(bad)]
     if strict and reasons:

@@ -41,12 +41,12 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
       held_out: The fraction of the texts to test with, even over the classes. Left out: the published test part, or
         0.2 where there is none.
       validation: The fraction to validate with, even over the classes, of what the test leaves; 0 for none.
-      seed: Of both splits.
-      vocabulary: Of a run, to encode with, in place of one from the part to train on.
-      place: Where the texts lie.
+      seed: Seed of both splits.
+      vocabulary: Vocabulary of a run, to encode with, in place of one from the part to train on.
+      place: File or folder where the texts lie.
 
     Raises:
-      Invalid: for a fraction to test with where a test part is published, fractions that are not in (0, 1) or leave a
+      Invalid: A fraction to test with where a test part is published, fractions that are not in (0, 1) or leave a
         class out of a part, or a size, minimum or length below 1.
     """
     train, test = corpus.train, corpus.test

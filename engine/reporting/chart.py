@@ -1,4 +1,4 @@
-"""Line charts: figures that hold their numbers; page.js draws them, as wide as the window lets them be."""
+"""Line charts: elements of a page that hold their numbers; page.js draws them, as wide as the window lets them be."""
 
 import json
 import math
@@ -42,13 +42,13 @@ def chart(title: str, lines: Sequence[Line]) -> str:
 
     Args:
       title: Heading.
-      lines: At least one; a value is shown while the pointer, or an arrow key, is at it.
+      lines: One line or more; a value is shown while the pointer, or an arrow key, is at it.
 
     Returns:
       A ``<figure>`` element, for a page of ``page.page``.
 
     Raises:
-      Invalid: for a line whose x and y are of two lengths.
+      Invalid: A line whose x and y are of two lengths.
     """
     for line in lines:
         for unit, places in line.x.items():

@@ -47,7 +47,7 @@ class Comparison:
           summed: Whether mean and standard deviation over the runs are told, as of folds, of which none is the best.
 
         Raises:
-          Invalid: if a folder is none, or a file in it cannot be read as what it is.
+          Invalid: If a folder is none, or a file in it cannot be read as what it is.
         """
         records = {name: Record.load(folder) for name, folder in runs.items()}
         values = {name: {**(extra or {}).get(name, {}), **_final(record)} for name, record in records.items()}

@@ -19,7 +19,7 @@ def linear(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
       [n, steps, ...] of start's dtype. The first and the last point are ``start`` and ``end``, bit for bit.
 
     Raises:
-      Invalid: for shapes that differ, or fewer than 2 steps.
+      Invalid: Shapes that differ, or fewer than 2 steps.
     """
     fractions = _fractions(start, end, steps)
     return _mixed(start, end, 1 - fractions, fractions)

@@ -47,7 +47,7 @@ class Progress(Writer):
     """How far the training is. Draws a bar if ``stream`` is a terminal; otherwise only ``line`` writes.
 
     Args:
-      stream: Where to draw; standard error by default.
+      stream: Stream to draw on; standard error by default.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:

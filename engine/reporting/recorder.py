@@ -38,10 +38,10 @@ class Recorder:
     """Rows, evaluation, pictures and checkpoints of one run, into its writers.
 
     Args:
-      trainer: Whose run it is.
+      trainer: Trainer whose run it is.
       held_out: Source to evaluate on; None evaluates nothing, and the pictures are of the training data.
-      recording: What and when.
-      writers: Where to; None for the usual ones.
+      recording: What is recorded, and when.
+      writers: Writers that are told; None for the usual ones.
 
     Attributes:
       metrics: The newest evaluation.

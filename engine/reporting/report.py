@@ -31,7 +31,7 @@ def write_report(run_folder: Path) -> Path:
       The file.
 
     Raises:
-      Invalid: if it is no folder, or a file in it cannot be read as what it is.
+      Invalid: If it is no folder, or a file in it cannot be read as what it is.
     """
     run = Record.load(run_folder)
     body = [heading(1, run.name), paragraph(state(run), "quiet"), *_notices(run)]
@@ -51,7 +51,7 @@ def write_index(folder: Path, runs: Sequence[Path], title: str, texts: Mapping[s
     """Write ``index.html``, which shows several runs on one page.
 
     Args:
-      folder: Where the page goes; links are relative to it.
+      folder: Folder of the page; links are relative to it.
       runs: The runs' folders, in the order of the page.
       title: The page's title.
       texts: {name of a run's folder: a text under its heading}; under "" the text below the title.
@@ -60,7 +60,7 @@ def write_index(folder: Path, runs: Sequence[Path], title: str, texts: Mapping[s
       The file.
 
     Raises:
-      Invalid: as ``write_report``.
+      Invalid: The same as ``write_report``.
     """
     folder = Path(folder)
     body = [heading(1, title), paragraph(texts.get("", "")), axis_switch()]

@@ -24,7 +24,7 @@ class TensorBoard(Writer):
     configuration is a text of the training.
 
     Args:
-      folder: Where; None for ``tensorboard/`` of the run's folder.
+      folder: Folder of the events; None for ``tensorboard/`` of the run's folder.
     """
 
     def __init__(self, folder: Path | str | None = None) -> None:

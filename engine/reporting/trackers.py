@@ -20,11 +20,11 @@ class MLflow(Writer):
 
     Args:
       experiment: Its name; made if it is not there.
-      uri: Of the tracking server or store; None for MLflow's own choice (``MLFLOW_TRACKING_URI``).
-      name: Of the run there; None for the name of the run's folder.
+      uri: Address of the tracking server or store; None for MLflow's own choice (``MLFLOW_TRACKING_URI``).
+      name: Name of the run there; None for the name of the run's folder.
 
     Raises:
-      Invalid: without the package mlflow or mlflow-skinny.
+      Invalid: If the package mlflow or mlflow-skinny is missing.
     """
 
     def __init__(self, experiment: str = "phaseloop", uri: str | None = None, name: str | None = None) -> None:
@@ -81,10 +81,10 @@ class WandB(Writer):
 
     Args:
       project: Its name.
-      options: Of ``wandb.init``, such as ``mode="offline"``.
+      options: Options of ``wandb.init``, such as ``mode="offline"``.
 
     Raises:
-      Invalid: without the package wandb.
+      Invalid: If the package wandb is missing.
     """
 
     def __init__(self, project: str = "phaseloop", **options: Any) -> None:

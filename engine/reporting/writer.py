@@ -25,10 +25,10 @@ class Start:
       folder: The run's folder, there and locked; None for a run without one.
       names: All numbers that will come: "<phase>/<term>" and "eval/<metric>".
       config: What makes the run this run, as JSON values.
-      cycle: Where the training begins; above 0 in a continued run.
-      target: Where it ends.
+      cycle: Cycle at which the training begins; above 0 in a continued run.
+      target: Cycle at which it ends.
       cycles_per_epoch: Cycles in one pass over the training data.
-      say: Takes lines for people.
+      say: Function that takes lines for people.
     """
 
     folder: Path | None

@@ -14,7 +14,7 @@ class Agenda:
     """The events, in the order in which they act.
 
     Args:
-      now: Where the run stands.
+      now: Function that tells where the run stands.
     """
 
     def __init__(self, events: Sequence[Event], now: Callable[[], Time]) -> None:

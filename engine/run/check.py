@@ -24,7 +24,7 @@ class Check:
       lines: The report, without the problems.
       faults: Problems that make training impossible, a line each.
       warnings: Other problems.
-      attempts: Of every phase.
+      attempts: One attempt of every phase.
       pictures: [n, h, w, c] of one batch as the net gets it, in [0, 1], and their labels; None if it holds none.
     """
 
@@ -44,12 +44,12 @@ def check(engine: StepEngine, nets: Nets, warnings: Sequence[str], cycles: int,
     """Look at the data, and try every phase on the batch of its next update.
 
     Args:
-      warnings: Found before, by ``preflight``.
+      warnings: Warnings found before, by ``preflight``.
       cycles: Length of the run, from its start.
       clock: Seconds, rising; a test's own.
 
     Raises:
-      Invalid: for data that cannot be read or transformed.
+      Invalid: Data that cannot be read or transformed.
     """
     try:
         stored = check_data.stored(engine.source, clock)

@@ -30,7 +30,7 @@ class Attempt:
       bad: Terms, and paths of variables whose gradient is not finite.
       at_zero: The same when every weight that the phase moves is 0; None where that cannot be tried,
         as on several replicas.
-      seconds: Of one update's draws and gradients.
+      seconds: Seconds of one update's draws and gradients.
       compiling: Seconds until the first was there.
       error: Why it could not be run, in one line.
     """

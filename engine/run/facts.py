@@ -16,9 +16,9 @@ class RunFacts:
     """What is known of a run beside its tensors.
 
     Attributes:
-      seconds: Of training, over all sessions of the run; seconds_before: of those, in earlier processes.
+      seconds: Seconds of training, over all sessions of the run; seconds_before: of those, in earlier processes.
       rejected: Updates that were not applied, per phase.
-      best: By the goal; None without one.
+      best: Best metric by the goal; None without one.
       stopped: Why the training ended early.
       faults: The bad updates that stopped it or took it back, the newest last. fault: That at which it stands.
       elsewhere: What its bits depend on and has changed between its processes.

@@ -35,7 +35,7 @@ class Goal:
         """The same with ``better`` given. Args: ``minimised``: names of the terms that are.
 
         Raises:
-          Invalid: if nothing says it.
+          Invalid: If nothing says it.
         """
         if self.better is not None:
             return self

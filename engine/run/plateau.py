@@ -15,12 +15,12 @@ class Plateau:
 
     Args:
       metric: A column of metrics.csv: "eval/<metric>" or "<phase>/<term>".
-      factor: Of the learning rate, below 1.
+      factor: Factor of the learning rate, below 1.
       patience: Evaluations without a better one.
       better: "lower" or "higher".
       least: How much better counts.
       minimum: The rate falls no further.
-      phase: Whose optimizers; None for all phases'.
+      phase: Phase whose optimizers are slowed; None for all phases'.
     """
 
     def __init__(self, metric: str, factor: float = 0.1, patience: int = 10, better: str = "lower",

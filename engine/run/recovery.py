@@ -38,7 +38,8 @@ class Calls:
 
     Args:
       now: What a checkpoint holds beside tensors.
-      save_beginning: Saves the state in which this training began, if there is no checkpoint yet; whether it did.
+      save_beginning: Function that saves the state in which this training began, if there is no checkpoint yet, and
+        tells whether it did.
     """
 
     def __init__(self, engine: StepEngine, checkpoints: CheckpointManager, facts: RunFacts, now: Callable[[], Facts],

@@ -25,7 +25,7 @@ def reestimate(engine: StepEngine, phase: str | None, batches: int) -> None:
     into the average if there is one, else into the net. Nothing else changes, and no batch counts as read.
 
     Raises:
-      Invalid: for an unknown phase, one without batch normalisation, several replicas.
+      Invalid: An unknown phase, one without batch normalisation, several replicas.
     """
     require(phase is None or phase in engine.parts, "phase", phase, f"one of {', '.join(engine.parts)}")
     require(isinstance(batches, int) and batches >= 1, "batches", batches, "an integer of at least 1")

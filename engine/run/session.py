@@ -28,7 +28,7 @@ class Session:
     """Calls the compiled loop, lets events act, saves, rolls back and gives up.
 
     Args:
-      plan: "auto" has one chosen before the first update.
+      plan: Name of a plan; "auto" has one chosen before the first update.
       cycles_per_call: Cycles in one call of the compiled loop, or "auto".
       rolls_back: Whether a bad update takes the run back to its last checkpoint.
       act: ``act(event, means)`` lets an event act.

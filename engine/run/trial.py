@@ -41,7 +41,7 @@ class Choice:
       plan: The fastest.
       speeds: Cycles per second of every plan that was timed.
       left_out: Why others were not.
-      seconds: That the trial took, the compiling of the graph aside.
+      seconds: Seconds that the trial took, the compiling of the graph aside.
     """
 
     plan: str
@@ -69,7 +69,7 @@ class Trial:
     """One trial. ``engine`` holds a graph that has not run; afterwards it runs by the fastest plan.
 
     Args:
-      cycles: Of the planned run.
+      cycles: Cycles of the planned run.
       clock: Seconds, rising.
     """
 

@@ -21,12 +21,12 @@ Make = Callable[..., Trainer]
 def assert_resumes(make: Make, cycles: int = 6, stop: int = 3) -> None:
     """Assert that a run that was left at a checkpoint and continued ends with the bits of one that was not.
 
-    Example: `assert_resumes(lambda **options: Trainer(MyStrategy(), my_nets(), Adam(1e-3), my_source(), **options))`.
+    Example: ``assert_resumes(lambda **options: Trainer(MyStrategy(), my_nets(), Adam(1e-3), my_source(), **options))``.
 
     Args:
       make: ``make(run_dir=..., plan=...)`` gives a trainer of freshly made nets, optimizers and sources, always of the
         same initial weights.
-      cycles: Of the whole run. stop: After how many it is left.
+      cycles: Cycles of the whole run. stop: Cycles after which it is left.
     """
     require(0 < stop < cycles, "stop", stop, f"between 0 and {cycles}")
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +47,7 @@ def assert_same_under_plans(make: Make, cycles: int = 3, rtol: float = 1e-4, ato
     """Assert that eager, graph and XLA train to the same state within rounding. Dropout draws other masks under XLA.
 
     Args:
-      make: As in ``assert_resumes``.
+      make: The same as of ``assert_resumes``.
     """
     made = {}
     for plan in ("eager", "graph", "xla"):

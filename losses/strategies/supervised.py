@@ -21,8 +21,8 @@ class Supervised(LossStrategy):
 
     Args:
       label_smoothing: Probability mass spread over all classes in training, in [0, 1).
-      mixup: Mix examples and labels in training in fractions from Beta(mixup, mixup) (Zhang et al. 2018); 0 for
-        not at all. The paper takes 0.1 to 0.4 for ImageNet and 1 for CIFAR.
+      mixup: Parameter of Beta(mixup, mixup), the fractions in which training mixes examples and labels (Zhang et al.
+        2018); 0 for not at all. The paper takes 0.1 to 0.4 for ImageNet and 1 for CIFAR.
       class_weights: One positive number per class, the weight of its examples in training. Only the ratios count:
         they are scaled to a mean of 1 over the classes, see ``softmax_cross_entropy``.
       inputs: Name of what is classified: "image", or "tokens" of texts.

@@ -64,7 +64,7 @@ class Check:
     """Compares peers with ours on one workload; ours is run once.
 
     Args:
-      settings: Of ours; None for a graph.
+      settings: Settings of ours; None for a graph.
     """
 
     def __init__(self, workers: Workers, workload: str, settings: Settings | None = None) -> None:

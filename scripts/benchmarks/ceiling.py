@@ -34,12 +34,12 @@ def ceilings(seconds: float = 1.0, sizes: Sequence[int] = SIZES, batches: Sequen
     """Measured in a fresh process: {"matmul" | "convolution": {type: {"gflops", "size", "plan", "all"}}}.
 
     Args:
-      seconds: Of timing, for each kind, type, plan and size.
+      seconds: Seconds of timing, for each kind, type, plan and size.
       sizes: Sides of the square matrices. batches: Pictures that are convolved at once.
-      threads: Inside one operation; None for TensorFlow's own number.
+      threads: Threads inside one operation; None for TensorFlow's own number.
 
     Raises:
-      Failed: if the process ends badly.
+      Failed: If the process ends badly.
     """
     return program.run("ceiling", {"seconds": seconds, "sizes": list(sizes), "batches": list(batches),
                                    "threads": threads})

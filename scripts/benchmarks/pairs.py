@@ -17,7 +17,7 @@ class Clock:
     """Says how far the benchmark is, and about how long it still takes.
 
     Args:
-      total: Processes to run. now: Seconds, rising. say: Takes lines for people.
+      total: Processes to run. now: Seconds, rising. say: Function that takes lines for people.
     """
 
     def __init__(self, total: int, now: Callable[[], float] = time.monotonic,
@@ -40,7 +40,7 @@ def run_rounds(timers: Mapping[str, Callable[[], Result]], count: int, told: Cal
 
     Args:
       timers: "ours" and each peer -> runs it in a fresh process.
-      told: Takes the number of a round and everybody's cycles per second.
+      told: Function that takes the number of a round and everybody's cycles per second.
     """
     peers = [name for name in timers if name != "ours"]
     middle = (len(peers) + 1) // 2

@@ -31,7 +31,7 @@ class Loop:
     """A training that is set up.
 
     Attributes:
-      run: Takes a number of cycles, runs about so many and returns how many.
+      run: Function that takes a number of cycles, runs about so many and returns how many.
       rare: The fraction of time that goes to what is too rare to be in the window, as a checkpoint each minute.
       facts: What else goes into the line; asked at the very end.
     """

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of real runs, each continued in a new process: the bits of the run that is never killed.
+"""SIGKILL at random times of real runs, each continued in a new process: the bits of the run that is never killed.
 
   python -m tests.faults.kill [--kills 200]       about 20 minutes
 
