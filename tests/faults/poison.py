@@ -57,16 +57,16 @@ class Poisoned(LossStrategy):
 
     def loss(self, net, batch, noise):
         error = net(batch["x"])[:, 0] - batch["y"] + 0.1 * noise.normal("jitter", [])
-        slope = tf.where(tf.reduce_any(self.harm("gradient", batch)), self.value, 0.0)
+        derivative = tf.where(tf.reduce_any(self.harm("gradient", batch)), self.value, 0.0)
         bad = tf.where(self.harm("term", batch), self.value, 0.0) + tf.where(self.harm("spike", batch), 1e12, 0.0)
-        return {"squared_error": tf.square(error) + bad + _trap(net.trainable_variables[1].value, slope),
+        return {"squared_error": tf.square(error) + bad + _trap(net.trainable_variables[1].value, derivative),
                 "absolute_error": tf.abs(error)}
 
 
 @tf.custom_gradient
-def _trap(weight, slope):
-    """Zero, with the gradient ``slope`` to ``weight``."""
-    return tf.zeros([]), lambda upstream: (tf.fill(weight.shape, slope), None)
+def _trap(weight, derivative):
+    """Zero, with the gradient ``derivative`` to ``weight``."""
+    return tf.zeros([]), lambda upstream: (tf.fill(weight.shape, derivative), None)
 
 
 def make(plan, policy, folder=None, events=(), say=lambda line: None):

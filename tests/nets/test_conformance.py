@@ -1,4 +1,4 @@
-"""The table that every net of `nets.NETS` must be in, and what each of them must keep."""
+"""The table that every net of ``nets.NETS`` must be in, and what each of them must keep."""
 
 from dataclasses import dataclass, field
 

@@ -139,7 +139,7 @@ def test_rounding_agrees_and_other_mathematics_does_not() -> None:
     assert len(agree.difference(METRICS, {})[1]) == 4
 
 
-def test_a_check_is_wider_in_bfloat16_and_for_gradients_behind_many_kinks() -> None:
+def test_a_check_is_wider_in_bfloat16_and_for_gradients_after_many_kinks() -> None:
     def faults(name: str, factor: float, workload: str, precision: str) -> int:
         other = {"elbo": {**METRICS["elbo"], name: METRICS["elbo"][name] * factor}}
         return len(agree.difference(METRICS, other, agree.tolerance(workload, "keras", precision))[1])

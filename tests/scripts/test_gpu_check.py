@@ -87,7 +87,7 @@ def test_a_task_over_its_limit_ends_with_its_children_and_keeps_its_lines(tmp_pa
     assert len(found.lines) == 1 and gone(found.lines[0]["own"]) and gone(found.lines[0]["child"])
 
 
-def test_a_task_that_leaves_children_behind_is_ended_with_them(tmp_path: Path) -> None:
+def test_a_task_that_leaves_children_is_ended_with_them(tmp_path: Path) -> None:
     found = ran(tmp_path, [shell("short", 'sleep 60 & echo "{\\"child\\": $!}"')])["short"]
     assert found.error == "" and found.seconds < 10 and gone(found.lines[0]["child"])
 

@@ -43,7 +43,7 @@ def test_mixup_mixes_in_training_only_and_joins_examples():
     plain = Supervised().metrics(nets, BATCH, Noise(examples=6))
     for name in plain:
         np.testing.assert_array_equal(mixed[name], plain[name])
-    # The engine may compute halves of a batch apart only where no example sees another one.
+    # The engine may compute shards of a batch apart only where no example sees another one.
     assert not Supervised(mixup=1.0).phases()[0].separable and Supervised().phases()[0].separable
 
 
