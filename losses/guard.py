@@ -2,7 +2,7 @@
 
 A loss that meets ``[B, 1]`` where it expects ``[B]`` broadcasts to ``[B, B]`` and trains on nonsense without a
 word; here it is refused. Only *static* shapes are read (an unknown dimension, None, passes), so a guard
-costs nothing once the step is compiled. Every text reads: ``name`` (value) must be rule.
+costs nothing once the step is compiled. Every text reads: NAME (VALUE) must be RULE, the name in backticks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def require(holds: bool, name: str, value: object, rule: str) -> None:
-    """Raise ``ValueError`` in the house's words, `` ``name`` (value) must be rule ``, unless ``holds``."""
+    """Raise ``ValueError`` with the text "NAME (VALUE) must be RULE", the name in backticks, unless ``holds``."""
     if not holds:
         raise ValueError(f"`{name}` ({value}) must be {rule}")
 

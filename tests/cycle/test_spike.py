@@ -16,7 +16,7 @@ def limit_of(values, spike):
     return float(watch.limit()), watch
 
 
-def test_the_limit_is_the_median_and_deviations_of_the_window():
+def test_the_limit_is_the_median_and_standard_deviations_of_the_window():
     """Of 1, 2, 3, 4, 100 the median is 3, the distances 2, 1, 0, 1, 97, their median 1: 3 + 10 * 1.4826 * 1."""
     limit, watch = limit_of([7.0, 1.0, 100.0, 3.0, 2.0, 4.0], Spike(window=5, standard_deviations=10.0))
     assert limit == pytest.approx(17.826)
@@ -33,7 +33,7 @@ def test_a_constant_objective_may_change_by_a_little():
     assert limit_of([-2.0] * 5, Spike(window=5, standard_deviations=10.0))[0] == pytest.approx(-2.0 + 10 * 0.002)
 
 
-def test_of_normal_values_the_deviation_is_the_standard_one():
+def test_of_normal_values_it_is_the_standard_deviation():
     values = np.random.default_rng(0).normal(5.0, 2.0, 2000).astype(np.float32)
     assert limit_of(values, Spike(window=2000, standard_deviations=1.0))[0] == pytest.approx(7.0, abs=0.15)
 

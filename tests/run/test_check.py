@@ -253,8 +253,8 @@ def test_a_penalty_without_a_guard_is_not_finite_at_0():
             with tf.GradientTape() as tape:
                 tape.watch(batch["x"])
                 scores = nets["critic"](batch["x"], training=True)
-            slope = tape.gradient(scores, batch["x"])
-            return {"wasserstein": scores[:, 0], "penalty": tf.square(nan_at_0(slope) - 1.0)}
+            gradient = tape.gradient(scores, batch["x"])
+            return {"wasserstein": scores[:, 0], "penalty": tf.square(nan_at_0(gradient) - 1.0)}
 
     for plan in ("graph", "xla"):
         found = Trainer(Bare(), toys.gan_nets(), {"critic": toys.adam(), "generator": toys.adam()}, toys.points(),

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: the rate falls when a figure stops getting better, and all of it is restored."""
+"""ReduceLROnPlateau: the rate falls when a metric stops getting better, and all of it is restored."""
 
 import keras
 import pytest

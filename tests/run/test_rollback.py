@@ -39,7 +39,7 @@ def made(folder, bad, say=lambda line: None, events=()):
                    events=[save, *events], on_bad_update="rollback", cycles_per_call=3, plan="graph")
 
 
-def test_back_to_the_checkpoint_on_behind_the_batches_and_other_draws(tmp_path):
+def test_back_to_the_checkpoint_on_after_the_batches_and_other_draws(tmp_path):
     said = []
     trainer = made(tmp_path, [6], said.append)
     trainer.train(cycles=12)

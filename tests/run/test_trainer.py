@@ -409,7 +409,7 @@ def test_calls_grow_to_half_a_second_of_cycles():
 # Pictures.
 
 
-def test_pictures_show_the_same_latents_at_every_moment():
+def test_pictures_show_the_same_latents_at_every_cycle():
     class Latents(toys.Fit):
         def pictures(self, nets, batch, noise):
             return {"z": noise.uniform("z", [2, 2, 1]), "first": batch["x"][:, :, None, None],
