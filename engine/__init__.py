@@ -16,7 +16,7 @@ from engine.errors import Invalid
 from engine.noise import Noise
 from engine.opened import Run, open_run
 from engine.reporting.recording import Recording
-from engine.reporting.writer import History, Moment, Start, Writer
+from engine.reporting.writer import History, Start, Timestamp, Writer
 from engine.run.counters import Counters
 from engine.run.environment import prepare
 from engine.run.events import Event, Every, Stop
@@ -27,10 +27,44 @@ from engine.strategy import Counts, LossStrategy, Phase, Ratio
 from engine.trainer import Trainer
 from engine.warm_start import freeze, warm_start
 
-__all__ = ["ArraySource", "BadUpdate", "BucketedSource", "Counters", "Counts", "DatasetSource", "Event", "Every",
-           "Goal", "History", "Interrupted", "Invalid", "LossStrategy", "Moment", "Noise", "Phase", "Plateau", "Pull",
-           "Ratio", "Recording", "Run", "Source", "Spike", "Start", "StepEngine", "Stop", "Trainer", "Update",
-           "Writer", "at", "average_of", "freeze", "open_run", "prepare", "warm_start", "weights_of"]
+__all__ = [
+    "ArraySource",
+    "BadUpdate",
+    "BucketedSource",
+    "Counters",
+    "Counts",
+    "DatasetSource",
+    "Event",
+    "Every",
+    "Goal",
+    "History",
+    "Interrupted",
+    "Invalid",
+    "LossStrategy",
+    "Noise",
+    "Phase",
+    "Plateau",
+    "Pull",
+    "Ratio",
+    "Recording",
+    "Run",
+    "Source",
+    "Spike",
+    "Start",
+    "StepEngine",
+    "Stop",
+    "Timestamp",
+    "Trainer",
+    "Update",
+    "Writer",
+    "at",
+    "average_of",
+    "freeze",
+    "open_run",
+    "prepare",
+    "warm_start",
+    "weights_of",
+]
 
 try:
     __version__ = metadata.version("phaseloop")

@@ -6,6 +6,6 @@ class Invalid(ValueError):
 
 
 def require(holds: object, name: str, value: object, rule: str) -> None:
-    """Raise ``Invalid`` with the text `` `name` (value) must be rule `` unless ``holds``."""
+    """Raise ``Invalid`` with the text "NAME (VALUE) must be RULE", the name in backticks, unless ``holds``."""
     if not holds:
         raise Invalid(f"`{name}` ({value}) must be {rule}")

@@ -55,7 +55,7 @@ class Noise:
       seed: The run's seed.
       phase: The phase's name.
       update: The update's number within the phase; an int64 scalar.
-      examples: B, the number of examples that get a draw each.
+      examples: Number, B, of examples that get a draw each.
       drawn: Draws made before, by name, each ``[B, *shape]``.
       sizes: {source: its number of examples}, where the phase reads several; ``examples`` is that of the first.
 

@@ -36,16 +36,16 @@ def open_run(folder: Path | str, checkpoint: str | int = "newest", *, strategy: 
     """Open the run in ``folder``, to look at and to use; nothing in the folder is changed.
 
     Args:
-      folder: Of a run, of a script or of a ``Trainer`` with a ``run_dir``.
+      folder: Folder of a run, of a script or of a ``Trainer`` with a ``run_dir``.
       checkpoint: "newest", "best" (by the goal), or its cycle.
-      strategy: In place of the recorded one; needed where that is of a class that is not imported, or was made of
-        what cannot be written down.
+      strategy: Strategy in place of the recorded one; needed where that is of a class that is not imported, or was made
+        of what cannot be written down.
       nets: {name: net, freshly made}, in the same way.
       transform: What evaluation does to a batch, in the same way.
-      say: Takes lines for people: which checkpoints are damaged.
+      say: Function that takes lines for people: which checkpoints are damaged.
 
     Raises:
-      Invalid: one line, for a folder that is no run's, a checkpoint that is not there, or what must be given.
+      Invalid: One line, for a folder that is no run's, a checkpoint that is not there, or what must be given.
     """
     folder = Path(folder)
     config, parts = _read(folder, "config.json"), _read(folder, "parts.json")
@@ -63,12 +63,12 @@ class Run:
     """A run that was opened: its nets hold the weights that evaluation uses, moving averages where there are any.
 
     Attributes:
-      folder: Where it lies.
+      folder: Folder where it lies.
       config: What makes it this run, as JSON values.
       classes: Names of the labels 0, 1, ...; empty if it recorded none.
       nets: {name: net}.
       strategy: What it minimised.
-      cycle: Of the checkpoint that is read.
+      cycle: Cycle of the checkpoint that is read.
       history: What was recorded, up to the end of the run.
     """
 
@@ -120,7 +120,7 @@ class Run:
         Args:
           data: An array [N, ...] of what the net reads, as the run's data are stored (pictures uint8): evaluation's
             transform is applied; {name: array} with that array in it; a ``Source``; or a list of picture files.
-          net: Which; need not be named if there is one.
+          net: Name of the net; need not be named if there is one.
           batch_size: Examples at once.
         """
         name = net or next(iter(self.nets))

@@ -53,25 +53,25 @@ def integers(shape: Sequence[int], seed: tf.Tensor) -> tf.Tensor:
     Equals ``tf.random.stateless_uniform(shape, seed, None, None, tf.int64, alg="philox")``, bit for bit.
     """
     w0, w1, w2, w3 = (tf.cast(word, tf.uint64) for word in _drawn(shape, 2, seed))
-    half = tf.constant(32, tf.uint64)
+    bits = tf.constant(32, tf.uint64)
     low, high = _side_by_side(w0, w2), _side_by_side(w1, w3)
-    return _shaped(tf.bitcast(low | tf.bitwise.left_shift(high, half), tf.int64), shape)
+    return _shaped(tf.bitcast(low | tf.bitwise.left_shift(high, bits), tf.int64), shape)
 
 
 def _drawn(shape: Sequence[int], per_group: int, seed: tf.Tensor) -> Words:
     """The four words, each [groups] uint32, of as many groups as ``shape`` needs; TensorFlow's use of the seed."""
-    (s0, s1), (s2, s3) = _halves(tf.bitcast(seed[0], tf.uint64)), _halves(tf.bitcast(seed[1], tf.uint64))
+    (s0, s1), (s2, s3) = _words_of(tf.bitcast(seed[0], tf.uint64)), _words_of(tf.bitcast(seed[1], tf.uint64))
     k0, k1, c2, c3 = philox((s0, s1, s2, s3), (tf.constant(0x3EC8F720, tf.uint32), tf.constant(0x02461E29, tf.uint32)))
     # The zero hangs on the seed lest TensorFlow folds what follows into constants as long as the draw.
     groups = tf.range(-(-math.prod(shape) // per_group), dtype=tf.int64) + (seed[0] & tf.constant(0, tf.int64))
-    return philox((*_halves(tf.bitcast(groups, tf.uint64)), c2, c3), (k0, k1))
+    return philox((*_words_of(tf.bitcast(groups, tf.uint64)), c2, c3), (k0, k1))
 
 
 def _product(word: tf.Tensor, factor: int) -> tuple[tf.Tensor, tf.Tensor]:
-    return _halves(tf.cast(word, tf.uint64) * tf.constant(factor, tf.uint64))
+    return _words_of(tf.cast(word, tf.uint64) * tf.constant(factor, tf.uint64))
 
 
-def _halves(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _words_of(number: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The low and the high 32 bits of uint64 ``number``, as uint32."""
     high = tf.bitwise.right_shift(number, tf.constant(32, tf.uint64))
     return tf.cast(number, tf.uint32), tf.cast(high, tf.uint32)

@@ -78,10 +78,10 @@ class Phase:
       separable: True if no example's terms depend on the other examples of its batch (as they do in a contrastive
         loss). The engine may then hand the loss parts of a batch: side by side, which is faster on CPUs; one after
         the other (``Update(accumulate=...)``); or on several replicas. A net with batch statistics is never given
-        halves.
+        shards.
 
     Raises:
-      Invalid: if a field breaks its rule.
+      Invalid: If a field breaks its rule.
     """
 
     name: str
@@ -144,7 +144,7 @@ class LossStrategy:
         return {}
 
     def metrics(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        """Per-example figures of held-out data, each of shape [B]; averaged exactly by ``evaluate``."""
+        """Per-example metrics of held-out data, each of shape [B]; averaged exactly by ``evaluate``."""
         return {}
 
     def pictures(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:

@@ -22,13 +22,13 @@ from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
 from engine.run.check import Check, check
 from engine.run.check_separable import check_separable
+from engine.run.checkpoint_manager import CheckpointManager
+from engine.run.evaluator import Evaluator
 from engine.run.events import Event
 from engine.run.facts import RunFacts
-from engine.run.figures import Figures
 from engine.run.folder import RunFolder
 from engine.run.goal import Goal
 from engine.run.identity import identity_of
-from engine.run.keeper import Keeper
 from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
 from engine.run.reestimate import reestimate
@@ -56,33 +56,34 @@ class Trainer(View):
       updates: {phase: Update or Keras optimizer}; for a single phase the optimizer alone will do.
       data: Source of the training batches, or {name: source}: the first one's epochs are the run's. A dict of arrays,
         a pandas frame of numbers and a ``tf.data.Dataset`` of dicts are made into one.
-      seed: Of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
+      seed: Seed of all random draws and of nothing else: nets are initialised, and data ordered, by their own seeds.
       held_out: Source to evaluate on along the way, or what makes one, as ``data``.
       run_dir: Folder of the run: checkpoints, metrics.csv, pictures, report.html, TensorBoard's events; None for none.
       record: Whether rows, evaluations, pictures and checkpoints are recorded, or a Recording that says when; None:
         if there is a run_dir.
-      writers: Where to they are recorded, in place of the usual files and the progress bar.
+      writers: Writers of what is recorded, in place of the usual files and the progress bar.
       resume: A run that is in ``run_dir``: continue the "same" one, and refuse one of another configuration, optimizers
         or strategy; "always", with what is given now; or "never".
       config: What else makes two runs the same run, as JSON values; kept in config.json.
       plan: How the cycle is compiled: "eager", "graph", "halves", "xla", one of the last three for each phase as
         "critic=graph generator=xla", or "auto": the fastest in a trial before the first update.
       precision: "float32", "bfloat16" or "float16"; the nets must have been made under it (``prepare``).
-      cycles_per_call: In one call of the compiled loop, or "auto": half a second's worth. The result is the same.
+      cycles_per_call: Cycles in one call of the compiled loop, or "auto": half a second's worth. The result is the
+        same.
       on_bad_update: "stop" at the first update that is not finite; "skip" it (and stop after 10 in a row); or
-        "rollback": go back to the last checkpoint and on behind the batches read so far, with other draws, at most
+        "rollback": go back to the last checkpoint and on after the batches read so far, with other draws, at most
         3 times.
-      spike: Which finite objectives are bad too; None for none.
-      goal: The figure whose best checkpoint is kept, and that may end the training early.
+      spike: Rule by which finite objectives are bad too; None for none.
+      goal: The metric whose best checkpoint is kept, and that may end the training early.
       keep: Newest checkpoints to keep, at least 2.
       deterministic: Whether a repeat must give the same bits.
       events: What happens along the way.
-      controllers: What is moved by the figures that ``note`` is handed.
+      controllers: What is moved by the metrics that ``note`` is handed.
       clock: Seconds, rising; a test's own.
-      say: Takes lines for people.
+      say: Function that takes lines for people.
 
     Raises:
-      Invalid: for every fault that preflight finds.
+      Invalid: Every fault that preflight finds.
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
@@ -120,30 +121,30 @@ class Trainer(View):
             self.folder.parts = parts_of(strategy, self.nets, sources, self._held_out)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
-                                 half=precision == "float16", spike=spike)
+                                 loss_scaling=precision == "float16", spike=spike)
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)
         self._unchanged = Unchanged(strategy, self.engine)
-        self._figures = Figures(strategy, self.nets, self.engine, seed)
+        self._evaluator = Evaluator(strategy, self.nets, self.engine, seed)
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
         self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised))
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
-        self._keeper = Keeper(self.folder, variables_of(self.engine), keep, say)
+        self._checkpoints = CheckpointManager(self.folder, variables_of(self.engine), keep, say)
         self._session = Session(
-            self.engine, self._facts, self._agenda, self._keeper, self._figures, plan=plan,
+            self.engine, self._facts, self._agenda, self._checkpoints, self._evaluator, plan=plan,
             cycles_per_call=cycles_per_call, rolls_back=on_bad_update == "rollback", clock=clock,
             act=lambda event, means: event.what(self, dict(means)), say=lambda line: self.say(line))
-        self._facts.put_back(self._keeper.restore() or {}, say)
+        self._facts.put_back(self._checkpoints.restore() or {}, say)
         self._controllers = list(controllers)
         for controller in self._controllers:
             controller.attach(self)
 
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
-        return self._figures.of(self.strategy.metrics, source).names
+        return self._evaluator.of(self.strategy.metrics, source).names
 
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> History:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
@@ -152,9 +153,9 @@ class Trainer(View):
           What was recorded, from the start of the run; empty if nothing is.
 
         Raises:
-          Invalid: for a strategy, net or optimizer that was changed since the trainer was made.
-          BadUpdate: stopped by the health watch. The state is that of the last good update; see ``autopsy``.
-          Interrupted: by SIGINT or SIGTERM. In both cases a checkpoint was saved.
+          Invalid: A strategy, net or optimizer that was changed since the trainer was made.
+          BadUpdate: Stopped by the health watch. The state is that of the last good update; see ``autopsy``.
+          Interrupted: SIGINT or SIGTERM. In both cases a checkpoint was saved.
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)
         self._unchanged.check()
@@ -167,7 +168,7 @@ class Trainer(View):
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
             self._agenda.events[:0] = self._recorder.events()
-        with self._keeper.held(), self._recorder.recording(target):
+        with self._checkpoints.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()
 
@@ -180,21 +181,21 @@ class Trainer(View):
         """Make the run's folder and lock it until ``close``; without it ``train`` does, as long as it lasts.
 
         Raises:
-          Invalid: if another process trains in it.
+          Invalid: If another process trains in it.
         """
-        self._keeper.open()
+        self._checkpoints.open()
 
     def close(self) -> None:
         """Give the folder free that was opened."""
-        self._keeper.close()
+        self._checkpoints.close()
 
     def evaluate(self, source: Source) -> dict[str, float]:
         """The strategy's metrics on ``source``, averaged over exactly its examples, with averaged weights."""
-        return self._figures.of(self.strategy.metrics, source).means()
+        return self._evaluator.of(self.strategy.metrics, source).means()
 
     def examples(self, function: Loss, source: Source) -> dict[str, np.ndarray]:
         """``function(nets, batch, noise) -> {name: [B, ...]}`` for every example of ``source``, in order."""
-        return self._figures.of(function, source).examples()
+        return self._evaluator.of(function, source).examples()
 
     def reestimate(self, batches: int, phase: str | None = None) -> None:
         """Measure the statistics of batch normalisation anew, with the weights that evaluation uses.
@@ -206,9 +207,9 @@ class Trainer(View):
     def pictures(self, count: int, source: Source | None = None) -> dict[str, np.ndarray]:
         """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``.
 
-        The draws are the same each time: pictures of different moments show the same latents.
+        The draws are the same each time: pictures of different cycles show the same latents.
         """
-        return self._figures.pictures(source or self.data, count)
+        return self._evaluator.pictures(source or self.data, count)
 
     def save(self, wait: bool = True) -> Path | None:
         """Save a checkpoint; None without a run folder.
@@ -217,19 +218,19 @@ class Trainer(View):
         the disk while training goes on.
 
         Args:
-          wait: Until it is on the disk, out of an event.
+          wait: Whether to return only when it is on the disk; out of an event.
 
         Raises:
-          OSError: if the disk refuses; out of ``wait`` before the next event, or at the end.
+          OSError: If the disk refuses; out of ``wait`` before the next event, or at the end.
         """
         return self._session.save(wait)
 
-    def keep(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+    def register(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
         """Make a JSON value part of the run's state.
 
         ``put`` is called now if the run is continued from a checkpoint that holds it, and after each rollback.
         """
-        self._facts.keep(name, get, put)
+        self._facts.register(name, get, put)
 
     def note(self, metrics: Mapping[str, float]) -> bool:
         """Hand in numbers by their column in metrics.csv: the goal is judged, and controllers are moved by them.

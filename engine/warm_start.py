@@ -25,7 +25,7 @@ class Fitted:
 
     Attributes:
       taken: Variables that have the other's values.
-      left: Those that keep their own, each with its reason.
+      left: Variables that keep their own, each with its reason.
     """
 
     taken: tuple[str, ...]
@@ -44,12 +44,12 @@ def warm_start(trainer: Trainer, source: Path | str | Run, net: str | None = Non
     place. A variable of another shape, as a last layer for other classes, keeps its own values.
 
     Args:
-      trainer: Whose run has not begun.
+      trainer: Trainer whose run has not begun.
       source: A run, its folder, or a file that ends in .weights.h5.
-      net: Which of the nets of ``trainer``; None for all that the source has.
+      net: One of the nets of ``trainer``; None for all that the source has.
 
     Raises:
-      Invalid: for a run that has begun, a source that is none, or in which nothing fits.
+      Invalid: A run that has begun, a source that is none, or in which nothing fits.
     """
     require(trainer.counters.cycles == 0, "warm_start", f"at cycle {trainer.counters.cycles}",
             "before the first update: a run that is continued has its own weights")
@@ -74,10 +74,10 @@ def freeze(nets: dict[str, keras.Model], patterns: Sequence[str]) -> list[str]:
 
     Args:
       nets: {name: net}.
-      patterns: Of places, with * and ?; that of a layer means all layers in it.
+      patterns: Patterns of places, with * and ?; that of a layer means all layers in it.
 
     Raises:
-      Invalid: for a pattern that matches nothing.
+      Invalid: A pattern that matches nothing.
     """
     places = {place: layer for name, net in nets.items() for place, layer in _layers(name, net)}
     frozen = []

@@ -1,6 +1,6 @@
 """Loss maths: pure, per example, unreduced over the batch.
 
-The strategies are in `losses.strategies`; what `Update(gradient=...)` takes is in `losses.gradients`.
+The strategies are in ``losses.strategies``; what ``Update(gradient=...)`` takes is in ``losses.gradients``.
 """
 
 from losses.adversarial import (

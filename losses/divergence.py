@@ -1,7 +1,7 @@
 """Kullback-Leibler divergences between Gaussians of diagonal covariance, in nats, per example.
 
-`expm1(v) - v` stands where books write `exp(v) - 1 - v`: near the prior (v = 0) the subtraction of 1 would
-leave rounding noise. In float32 `exp` overflows beyond 88: a variance of `exp(89)` has no finite KL.
+``expm1(v) - v`` stands where books write ``exp(v) - 1 - v``: near the prior (v = 0) the subtraction of 1 would
+leave rounding noise. In float32 ``exp`` overflows beyond 88: a variance of ``exp(89)`` has no finite KL.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ from losses import guard
 
 
 def kl_to_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """KL divergence of `N(mean, exp(log_var))` from `N(0, I)`, summed over the latent dimensions.
+    """KL divergence of ``N(mean, exp(log_var))`` from ``N(0, I)``, summed over the latent dimensions.
 
-    Formula: `1/2 sum_j [mean_j^2 + exp(log_var_j) - 1 - log_var_j]`.
+    Formula: ``1/2 sum_j [mean_j^2 + exp(log_var_j) - 1 - log_var_j]``.
 
     Args:
-        mean: `[B, D]` (or `[B, ...]`), floating.
-        log_var: `[B, D]`, floating, of the shape of `mean`; finite in float32 up to 88.
+      mean: ``[B, D]`` (or ``[B, ...]``), floating.
+      log_var: ``[B, D]``, floating, of the shape of ``mean``; finite in float32 up to 88.
 
     Returns:
-        `[B]`, nats, never below 0.
+      ``[B]``, nats, never below 0.
 
     Raises:
-        ValueError: two shapes, or a dtype that is not floating.
+      ValueError: Two shapes, or a dtype that is not floating.
 
     Source: Kingma & Welling 2014 (arXiv 1312.6114), equation 10 and appendix B.
     """
@@ -33,19 +33,19 @@ def kl_to_standard_normal(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
 
 
 def kl_to_standard_normal_per_dimension(mean: tf.Tensor, log_var: tf.Tensor) -> tf.Tensor:
-    """KL divergence of `N(mean, exp(log_var))` from `N(0, I)`, each latent dimension by itself.
+    """KL divergence of ``N(mean, exp(log_var))`` from ``N(0, I)``, each latent dimension by itself.
 
-    Formula: `1/2 [mean_j^2 + exp(log_var_j) - 1 - log_var_j]`.
+    Formula: ``1/2 [mean_j^2 + exp(log_var_j) - 1 - log_var_j]``.
 
     Args:
-        mean: `[B, D]` (or `[B, ...]`), floating.
-        log_var: `[B, D]`, floating, of the shape of `mean`; finite in float32 up to 88.
+      mean: ``[B, D]`` (or ``[B, ...]``), floating.
+      log_var: ``[B, D]``, floating, of the shape of ``mean``; finite in float32 up to 88.
 
     Returns:
-        `[B, D]`, nats: what `free_bits` takes, and what shows a collapsed dimension (all near 0).
+      ``[B, D]``, nats: what ``free_bits`` takes, and what shows a collapsed dimension (all near 0).
 
     Raises:
-        ValueError: two shapes, or a dtype that is not floating.
+      ValueError: Two shapes, or a dtype that is not floating.
 
     Source: Kingma & Welling 2014 (arXiv 1312.6114), equation 10 and appendix B.
     """
@@ -57,23 +57,23 @@ def kl_to_standard_normal_per_dimension(mean: tf.Tensor, log_var: tf.Tensor) -> 
 def kl_between_gaussians(
     mean_q: tf.Tensor, log_var_q: tf.Tensor, mean_p: tf.Tensor, log_var_p: tf.Tensor
 ) -> tf.Tensor:
-    """KL divergence of `q = N(mean_q, exp(log_var_q))` from `p = N(mean_p, exp(log_var_p))`.
+    """KL divergence of ``q = N(mean_q, exp(log_var_q))`` from ``p = N(mean_p, exp(log_var_p))``.
 
-    Formula: `1/2 sum_j [exp(d_j) - 1 - d_j + (mean_q_j - mean_p_j)^2 / exp(log_var_p_j)]` with
-    `d = log_var_q - log_var_p`.
+    Formula: ``1/2 sum_j [exp(d_j) - 1 - d_j + (mean_q_j - mean_p_j)^2 / exp(log_var_p_j)]`` with
+    ``d = log_var_q - log_var_p``.
 
     Args:
-        mean_q: `[B, D]` (or `[B, ...]`), floating; as are the others, all of this shape.
-        log_var_q: the log of the variance of `q`.
-        mean_p: the mean of `p`, for instance of a learned prior.
-        log_var_p: the log of the variance of `p`. In float32 the value is finite while `d` is at most 88
-            and `|mean_q - mean_p| exp(-log_var_p / 2)` below 1e19.
+      mean_q: ``[B, D]`` (or ``[B, ...]``), floating; as are the others, all of this shape.
+      log_var_q: The log of the variance of ``q``.
+      mean_p: The mean of ``p``, for instance of a learned prior.
+      log_var_p: The log of the variance of ``p``. In float32 the value is finite while ``d`` is at most 88
+        and ``|mean_q - mean_p| exp(-log_var_p / 2)`` below 1e19.
 
     Returns:
-        `[B]`, nats, never below 0.
+      ``[B]``, nats, never below 0.
 
     Raises:
-        ValueError: two shapes, or a dtype that is not floating.
+      ValueError: Two shapes, or a dtype that is not floating.
 
     Source: Sonderby et al. 2016 (arXiv 1602.02282), for the use; Kullback 1959,
         Information Theory and Statistics, chapter 9.
@@ -88,24 +88,24 @@ def kl_between_gaussians(
 
 
 def free_bits(kl: tf.Tensor, floor: float) -> tf.Tensor:
-    """KL summed over dimensions, each counted as at least `floor`, so that none is pressed to 0.
+    """KL summed over dimensions, each counted as at least ``floor``, so that none is pressed to 0.
 
-    Formula: `sum_j max(floor, kl_j)`.
+    Formula: ``sum_j max(floor, kl_j)``.
 
-    The paper takes the mean of `kl_j` over the minibatch *inside* the max; this is the form per example.
+    The paper takes the mean of ``kl_j`` over the minibatch *inside* the max; this is the form per example.
     Terms here are per example and averaged by the engine over the global batch, whatever its split over
     replicas or accumulated parts; a max around a minibatch mean would depend on that split.
 
     Args:
-        kl: `[B, D]` (or `[B, ...]` of rank 2 or more), floating, nats per dimension, as from
-            `kl_to_standard_normal_per_dimension`.
-        floor: nats per dimension that cost nothing, at least 0. No gradient flows below it.
+      kl: ``[B, D]`` (or ``[B, ...]`` of rank 2 or more), floating, nats per dimension, as from
+        ``kl_to_standard_normal_per_dimension``.
+      floor: Nats per dimension that cost nothing, at least 0. No gradient flows below it.
 
     Returns:
-        `[B]`, nats, at least `D * floor`.
+      ``[B]``, nats, at least ``D * floor``.
 
     Raises:
-        ValueError: a `kl` already summed over dimensions, or `floor` out of range.
+      ValueError: A ``kl`` already summed over dimensions, or ``floor`` out of range.
 
     Source: Kingma et al. 2016 (arXiv 1606.04934), appendix C.8, equation 15.
     """

@@ -1,8 +1,8 @@
 """Guards of the loss maths: dtype, rank and shape are settled before the equation.
 
-A loss that meets `[B, 1]` where it expects `[B]` broadcasts to `[B, B]` and trains on nonsense without a
+A loss that meets ``[B, 1]`` where it expects ``[B]`` broadcasts to ``[B, B]`` and trains on nonsense without a
 word; here it is refused. Only *static* shapes are read (an unknown dimension, None, passes), so a guard
-costs nothing once the step is compiled. Every text reads: `name` (value) must be rule.
+costs nothing once the step is compiled. Every text reads: NAME (VALUE) must be RULE, the name in backticks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def require(holds: bool, name: str, value: object, rule: str) -> None:
-    """Raise `ValueError` in the house's words, `` `name` (value) must be rule ``, unless `holds`."""
+    """Raise ``ValueError`` with the text "NAME (VALUE) must be RULE", the name in backticks, unless ``holds``."""
     if not holds:
         raise ValueError(f"`{name}` ({value}) must be {rule}")
 
@@ -23,7 +23,7 @@ def floats(**tensors: tf.Tensor) -> list[tf.Tensor]:
     pull a float32 net up. Half precision is cast up: a sum over 10,000 pixels does not fit in 10 bits.
 
     Raises:
-        ValueError: an integer or bool tensor; a uint8 image in 0..255 is not data in [0, 1].
+      ValueError: An integer or bool tensor; a uint8 image in 0..255 is not data in [0, 1].
     """
     converted = {name: tf.convert_to_tensor(tensor) for name, tensor in tensors.items()}
     for name, tensor in converted.items():
@@ -34,10 +34,10 @@ def floats(**tensors: tf.Tensor) -> list[tf.Tensor]:
 
 
 def same_shape(**tensors: tf.Tensor) -> None:
-    """Refuse tensors that are not all of one shape `[batch, ...]`.
+    """Refuse tensors that are not all of one shape ``[batch, ...]``.
 
     Raises:
-        ValueError: a rank that is unknown or 0, or two static shapes that differ.
+      ValueError: A rank that is unknown or 0, or two static shapes that differ.
     """
     earlier: dict[str, tf.Tensor] = {}
     for name, tensor in tensors.items():
@@ -53,11 +53,11 @@ def same_shape(**tensors: tf.Tensor) -> None:
 
 
 def scores(**tensors: tf.Tensor) -> list[tf.Tensor]:
-    """The named tensors as floats, refused unless all are of one shape `[batch]`.
+    """The named tensors as floats, refused unless all are of one shape ``[batch]``.
 
     Raises:
-        ValueError: a rank other than 1 (a critic that ends in `Dense(1)` gives `[batch, 1]`), or two
-            batch sizes.
+      ValueError: A rank other than 1 (a critic that ends in ``Dense(1)`` gives ``[batch, 1]``), or two
+        batch sizes.
     """
     vectors = floats(**tensors)
     for name, tensor in zip(tensors, vectors, strict=True):
@@ -67,11 +67,11 @@ def scores(**tensors: tf.Tensor) -> list[tf.Tensor]:
 
 
 def classes(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`labels` as int64 `[batch]` and `logits` as floats `[batch, classes]`.
+    """``labels`` as int64 ``[batch]`` and ``logits`` as floats ``[batch, classes]``.
 
     Raises:
-        ValueError: labels that are not integers or not `[batch]` (one-hot), logits that are not
-            `[batch, classes]` with at least 2 classes (a softmax over one class is always 1).
+      ValueError: Labels that are not integers or not ``[batch]`` (one-hot), logits that are not
+        ``[batch, classes]`` with at least 2 classes (a softmax over one class is always 1).
     """
     labels = tf.convert_to_tensor(labels)
     (logits,) = floats(logits=logits)
@@ -85,23 +85,23 @@ def classes(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]
 
 
 def rows(**tensors: tf.Tensor) -> list[tf.Tensor]:
-    """Tensors of one shape `[batch, ...]` as `[batch, cells]`, one row per example.
+    """Tensors of one shape ``[batch, ...]`` as ``[batch, cells]``, one row per example.
 
     Before the equation and not after it: XLA on CPUs computes 128 x 784 cells in half the time of
     128 x 28 x 28 x 1, and sums their rows in a quarter.
 
     Raises:
-        ValueError: as `same_shape`.
+      ValueError: The same as ``same_shape``.
     """
     same_shape(**tensors)
     return [tf.reshape(tensor, _row_shape(tensor)) for tensor in tensors.values()]
 
 
 def per_example(name: str, tensor: tf.Tensor, batch: tf.TensorShape) -> None:
-    """Refuse a tensor that is not one number per example, `[batch]`.
+    """Refuse a tensor that is not one number per example, ``[batch]``.
 
     Raises:
-        ValueError: another rank, or another batch size.
+      ValueError: Another rank, or another batch size.
     """
     holds = tensor.shape.rank == 1 and tensor.shape.is_compatible_with(batch)
     shown = tuple(batch) if batch[0] is not None else "[batch]"
@@ -116,5 +116,5 @@ def _row_shape(tensor: tf.Tensor) -> list[int | tf.Tensor]:
 
 
 def shape_of(tensor: tf.Tensor) -> str:
-    """How a message shows a static shape: `shape (8, 1)`."""
+    """How a message shows a static shape: ``shape (8, 1)``."""
     return "shape unknown" if tensor.shape.rank is None else f"shape {tuple(tensor.shape)}"

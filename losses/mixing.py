@@ -1,4 +1,4 @@
-"""Mixup: examples between examples, and the share of each."""
+"""Mixup: examples between examples, and the fraction of each."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from losses import guard
 def symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Tensor:
     """Numbers distributed as Beta(alpha, alpha), each made of two uniform ones, without rejection.
 
-    Formula: `1/2 (1 + t / sqrt(1 + t^2))` with `t = sqrt(u^(-1 / alpha) - 1) cos(2 pi angle)` and
-    `u = 1 - radius`: `t sqrt(2 alpha)` is Student's t of `2 alpha` degrees of freedom.
+    Formula: ``1/2 (1 + t / sqrt(1 + t^2))`` with ``t = sqrt(u^(-1 / alpha) - 1) cos(2 pi angle)`` and
+    ``u = 1 - radius``: ``t sqrt(2 alpha)`` is Student's t of ``2 alpha`` degrees of freedom.
 
     Args:
-        radius: `[B]` (or `[B, ...]`), floating, uniform in `[0, 1)`.
-        angle: floating, of the shape of `radius`, uniform in `[0, 1)` and independent of it.
-        alpha: the parameter of the distribution, above 0: 1 is uniform; the smaller, the nearer to 0 and 1.
+      radius: ``[B]`` (or ``[B, ...]``), floating, uniform in ``[0, 1)``.
+      angle: Floating, of the shape of ``radius``, uniform in ``[0, 1)`` and independent of it.
+      alpha: The parameter of the distribution, above 0: 1 is uniform; the smaller, the nearer to 0 and 1.
 
     Returns:
-        The shape of `radius`, a share in `[0, 1]`. No gradient.
+      The shape of ``radius``, a fraction in ``[0, 1]``. No gradient.
 
     Raises:
-        ValueError: two shapes, a dtype that is not floating, or `alpha` out of range.
+      ValueError: Two shapes, a dtype that is not floating, or ``alpha`` out of range.
 
     Source: Bailey 1994, Polar generation of random variates with the t-distribution, Mathematics of
         Computation 62; Devroye 1996, Random variate generation in one line of code.
@@ -40,27 +40,27 @@ def symmetric_beta(radius: tf.Tensor, angle: tf.Tensor, alpha: float) -> tf.Tens
     return tf.stop_gradient(0.5 * (1.0 + signed))
 
 
-def mixup(first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """The point between two examples (or between their losses) at a share of the first.
+def mixup(first: tf.Tensor, second: tf.Tensor, fraction: tf.Tensor) -> tf.Tensor:
+    """The point between two examples (or between their losses) at a fraction of the first.
 
-    Formula: `share first + (1 - share) second`. A cross-entropy is linear in its target, so mixing the
+    Formula: ``fraction first + (1 - fraction) second``. A cross-entropy is linear in its target, so mixing the
     losses of two labels is the loss of the mixed label.
 
     Args:
-        first: `[B, ...]`, floating.
-        second: floating, of the shape of `first`.
-        share: `[B]`, floating, in `[0, 1]`: one number per example, not per pixel.
+      first: ``[B, ...]``, floating.
+      second: Floating, of the shape of ``first``.
+      fraction: ``[B]``, floating, in ``[0, 1]``: one number per example, not per pixel.
 
     Returns:
-        The shape and the unit of `first`.
+      The shape and the unit of ``first``.
 
     Raises:
-        ValueError: a wrong shape or dtype.
+      ValueError: A wrong shape or dtype.
 
     Source: Zhang et al. 2018 (arXiv 1710.09412), equation 1.
     """
-    share, first, second = guard.floats(share=share, first=first, second=second)
+    fraction, first, second = guard.floats(fraction=fraction, first=first, second=second)
     guard.same_shape(first=first, second=second)
-    guard.per_example("share", share, first.shape[:1])
-    share = tf.reshape(share, [-1] + [1] * (first.shape.rank - 1))
-    return share * first + (1.0 - share) * second
+    guard.per_example("fraction", fraction, first.shape[:1])
+    fraction = tf.reshape(fraction, [-1] + [1] * (first.shape.rank - 1))
+    return fraction * first + (1.0 - fraction) * second

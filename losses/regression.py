@@ -10,18 +10,18 @@ from losses import guard
 def squared_error(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
     """Squared error, averaged over all axes but the first.
 
-    Formula: `mean_j (t_j - p_j)^2`.
+    Formula: ``mean_j (t_j - p_j)^2``.
 
     Args:
-        targets: `[B, ...]`, floating.
-        predictions: `[B, ...]`, floating, of the shape of `targets`. Errors below 1e19 in size keep the
-            square representable in float32.
+      targets: ``[B, ...]``, floating.
+      predictions: ``[B, ...]``, floating, of the shape of ``targets``. Errors below 1e19 in size keep the
+        square representable in float32.
 
     Returns:
-        `[B]`, squared units of the target.
+      ``[B]``, squared units of the target.
 
     Raises:
-        ValueError: two shapes, or a dtype that is not floating.
+      ValueError: Two shapes, or a dtype that is not floating.
 
     Source: Goodfellow et al., Deep Learning, 2016, section 5.1.4.
     """
@@ -31,21 +31,21 @@ def squared_error(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
 
 
 def huber(targets: tf.Tensor, predictions: tf.Tensor, delta: float = 1.0) -> tf.Tensor:
-    """Huber's error, half the square near zero and linear beyond `delta`, averaged likewise.
+    """Huber's error, half the square near zero and linear beyond ``delta``, averaged likewise.
 
-    Formula: `mean_j h(t_j - p_j)` with `h(e) = e^2 / 2` where `|e| <= delta`, else
-    `delta (|e| - delta / 2)`.
+    Formula: ``mean_j h(t_j - p_j)`` with ``h(e) = e^2 / 2`` where ``|e| <= delta``, else
+    ``delta (|e| - delta / 2)``.
 
     Args:
-        targets: `[B, ...]`, floating.
-        predictions: `[B, ...]`, floating, of the shape of `targets`. Its gradient never exceeds `delta`.
-        delta: where the line begins, in units of the target; above 0.
+      targets: ``[B, ...]``, floating.
+      predictions: ``[B, ...]``, floating, of the shape of ``targets``. Its gradient never exceeds ``delta``.
+      delta: Error at which the line begins, in units of the target; above 0.
 
     Returns:
-        `[B]`, squared units of the target; half of `squared_error` for small errors.
+      ``[B]``, squared units of the target; half of ``squared_error`` for small errors.
 
     Raises:
-        ValueError: two shapes, a dtype that is not floating, or `delta` out of range.
+      ValueError: Two shapes, a dtype that is not floating, or ``delta`` out of range.
 
     Source: Huber 1964, Robust Estimation of a Location Parameter, Annals of Mathematical Statistics 35.
     """

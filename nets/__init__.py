@@ -1,7 +1,7 @@
 """The nets, one architecture per file: Keras models that give logits, scores or images, and hold no loss.
 
-Make one by its class, `MLP(hidden=(512, 256))`, or by its name, `create("mlp", hidden=(512, 256))`.
-A net of your own has the name "module:Class": `create("my_nets:Wide", classes=10)`.
+Make one by its class, ``MLP(hidden=(512, 256))``, or by its name, ``create("mlp", hidden=(512, 256))``.
+A net of your own has the name "module:Class": ``create("my_nets:Wide", classes=10)``.
 """
 
 import inspect
@@ -109,11 +109,11 @@ __all__ = [
 
 
 def create(name: str, **options: object) -> keras.Model:
-    """Makes the net called `name` in `NETS`, or the class "module:Class"; `options` are its arguments.
+    """Makes the net called ``name`` in ``NETS``, or the class "module:Class"; ``options`` are its arguments.
 
     Raises:
-      ValueError: for an unknown name or option, with the nearest known one, an option out of its range, or a
-        class that cannot be imported or is no `keras.Model`.
+      ValueError: An unknown name or option, with the nearest known one, an option out of its range, or a
+        class that cannot be imported or is no ``keras.Model``.
     """
     parameters = _parameters(name)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
@@ -123,7 +123,7 @@ def create(name: str, **options: object) -> keras.Model:
 
 
 def options_of(name: str) -> list[str]:
-    """The names of the arguments that `create(name, ...)` takes. Raises ValueError as `create` does."""
+    """The names of the arguments that ``create(name, ...)`` takes. Raises ValueError as ``create`` does."""
     return list(_parameters(name))
 
 

@@ -26,13 +26,13 @@ def norm(gamma: str = "ones") -> BatchNorm:
 
 
 def stem(kind: str, filters: int) -> tuple[Conv2D, keras.layers.Layer]:
-    """The first convolution, and the pool behind it.
+    """The first convolution, and the pool after it.
 
     "imagenet" is 7x7 with stride 2, then 3x3 maxima with stride 2: a quarter of the side. "cifar" is 3x3
     and no pool: small images keep their side.
 
     Raises:
-      ValueError: for any other `kind`.
+      ValueError: Any other ``kind``.
     """
     if arguments.choice("stem", kind, STEMS) == "cifar":
         return conv(filters, 3), keras.layers.Identity()

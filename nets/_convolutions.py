@@ -18,13 +18,13 @@ import tensorflow as tf
 POSITIONS = 49  # most positions of the feature map for which a kernel's gradient is a product of patches
 WEIGHTS = 1 << 15  # and least input times output channels
 FEW = 4  # most channels for which a strided convolution is turned over by `_spread`
-HALF = (tf.bfloat16, tf.float16)
+HALF_PRECISION = (tf.bfloat16, tf.float16)
 
 
 class Conv2D(keras.layers.Conv2D):
     """A product if the unpadded kernel fits into the image once only: [B, h, w, c] -> [B, 1, 1, filters].
 
-    In half precision the gradient of the kernel is a product where TensorFlow's is slow: see `_gathers`.
+    In half precision the gradient of the kernel is a product where TensorFlow's is slow: see ``_gathers``.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -55,7 +55,7 @@ class Conv2D(keras.layers.Conv2D):
 
     def _gathers(self, inputs: tf.Tensor) -> bool:
         """Whether the kernel's gradient is a product: many channels on few positions, or 1x1."""
-        if inputs.dtype not in HALF or not self._plain() or None in inputs.shape[1:]:
+        if inputs.dtype not in HALF_PRECISION or not self._plain() or None in inputs.shape[1:]:
             return False
         if self.kernel_size == (1, 1) and self.strides == (1, 1):
             return True
@@ -81,7 +81,7 @@ def _corner(x: tf.Tensor, height: int, width: int) -> tf.Tensor:
 def _biased(x: tf.Tensor, bias: tf.Tensor) -> tuple[tf.Tensor, object]:
     """x [..., filters] + bias [filters]."""
     def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        wide = tf.cast(upstream, tf.float32) if upstream.dtype in HALF else upstream
+        wide = tf.cast(upstream, tf.float32) if upstream.dtype in HALF_PRECISION else upstream
         return upstream, tf.cast(tf.reduce_sum(wide, axis=list(range(len(upstream.shape) - 1))), bias.dtype)
 
     return tf.nn.bias_add(x, bias), gradients
@@ -118,11 +118,12 @@ def _patches(x: tf.Tensor, sizes: tuple[int, int], strides: tuple[int, int]) -> 
 
 
 def _spreads(layer: keras.layers.Layer, inputs: tf.Tensor, channels: int) -> bool:
-    """Whether `_spread` is faster: on CPUs, with equal strides above 1, and few ``channels`` on the large side."""
+    """Whether ``_spread`` is faster: on CPUs, with equal strides above 1, and few ``channels`` on the large side."""
     stride, kernel = layer.strides[0], min(layer.kernel_size)
-    return (channels <= FEW and 1 < stride <= kernel and layer.strides == (stride, stride) and inputs.dtype not in HALF
-            and None not in inputs.shape[1:] and layer.dilation_rate == (1, 1) and layer.data_format == "channels_last"
-            and getattr(layer, "groups", 1) == 1 and not tf.config.list_physical_devices("GPU"))
+    return (channels <= FEW and 1 < stride <= kernel and layer.strides == (stride, stride)
+            and inputs.dtype not in HALF_PRECISION and None not in inputs.shape[1:] and layer.dilation_rate == (1, 1)
+            and layer.data_format == "channels_last" and getattr(layer, "groups", 1) == 1
+            and not tf.config.list_physical_devices("GPU"))
 
 
 def _strided(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.Tensor:
@@ -139,7 +140,7 @@ def _strided(x: tf.Tensor, kernel: tf.Tensor, stride: int, padding: str) -> tf.T
 
 
 def _spread(x: tf.Tensor, kernel: tf.Tensor, sides: tuple[int, int], stride: int, padding: str) -> tf.Tensor:
-    """`_strided` turned over (a transposed convolution): x [B, h, w, f], kernel [k, l, c, f] -> [B, *sides, c]."""
+    """``_strided`` turned over (a transposed convolution): x [B, h, w, f], kernel [k, l, c, f] -> [B, *sides, c]."""
     @tf.custom_gradient
     def transposed(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
         def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -156,7 +157,7 @@ def _to_kernel(large: tf.Tensor, small: tf.Tensor, kernel: tf.Tensor, stride: in
 
 
 def _in_blocks(x: tf.Tensor, kernel: tf.Tensor, sides: tuple[int, int], stride: int, padding: str) -> tf.Tensor:
-    """`_spread` by one unstrided convolution, whose channels are blocks of stride x stride positions."""
+    """``_spread`` by one unstrided convolution, whose channels are blocks of stride x stride positions."""
     *sizes, channels, filters = kernel.shape
     taps = [-(-size // stride) for size in sizes]  # blocks that a position of x reaches
     cut, pads = [], [[0, 0]]
@@ -186,7 +187,8 @@ class Conv2DTranspose(keras.layers.Conv2DTranspose):
             sides = self.compute_output_shape(inputs.shape)[1:3]
             x = _spread(inputs, tf.convert_to_tensor(self.kernel), sides, self.strides[0], self.padding.upper())
             return self.activation(x if self.bias is None else x + self.bias)
-        if (not plain or self.strides != self.kernel_size) and (inputs.dtype not in HALF or self.bias is None):
+        wide = inputs.dtype not in HALF_PRECISION
+        if (not plain or self.strides != self.kernel_size) and (wide or self.bias is None):
             return super().call(inputs)
         if not plain or self.strides != self.kernel_size:
             outputs = keras.ops.conv_transpose(inputs, self.kernel, list(self.strides), self.padding,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 
 class Embedding(keras.layers.Embedding):
-    """Keras's layer. On a GPU the gradient is added up by halves of sorted tokens.
+    """Keras's layer. On a GPU the gradient is added up by a prefix sum over sorted tokens.
 
     TensorFlow adds it entry by entry in any order there, and XLA, where bits must be equal, by a loop over all tokens:
     of 64 texts of 200 words 35 of 70 ms on an H100.
@@ -34,7 +34,7 @@ def rows_of(table: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, Any]:
 def sums_by_id(rows: tf.Tensor, ids: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """rows [N, E], ids [N] -> [count, E]: for each id the sum of its rows.
 
-    Behind the rows comes one of zeros for each id, and all are sorted by id. Then each row gets the sum of the rows of
+    After the rows comes one of zeros for each id, and all are sorted by id. Then each row gets the sum of the rows of
     its id down to it: by adding the row 1, 2, 4, ... before it where that has the same id (Hillis and Steele, "Data
     parallel algorithms", CACM 29(12), 1986). Those of zeros, the last of their ids, have the sums.
     """

@@ -1,11 +1,11 @@
-"""Long short-term memory whose gradient is written out: one product for all steps wherever there is one."""
+"""Long short-term memory whose gradient is derived by hand: one product for all steps wherever there is one."""
 
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from nets._convolutions import HALF
+from nets._convolutions import HALF_PRECISION
 
 
 class LSTM(keras.layers.Layer):
@@ -21,7 +21,7 @@ class LSTM(keras.layers.Layer):
 
     Args:
       units: H.
-      return_sequences: give the states of all steps, not the last alone.
+      return_sequences: Whether the states of all steps are given, not the last alone.
     """
 
     def __init__(self, units: int, *, return_sequences: bool = False, **options: Any) -> None:
@@ -62,9 +62,9 @@ def scan(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, mask: tf.Tens
 
     Args:
       projected: [T, B, 4H]: inputs times their kernel.
-      kernel: U, [H, 4H].
+      kernel: Recurrent kernel U, [H, 4H].
       bias: b, [4H].
-      mask: bool [T, B]: where False, h and c stay as they are.
+      mask: [T, B], bool: where False, h and c stay as they are.
 
     Returns:
       h, [T, B, H].
@@ -101,8 +101,8 @@ def scan(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor, mask: tf.Tens
         squashed = tf.tanh(cells)
         kept, passed = tf.cast(keep, dtype), tf.cast(~keep, dtype)
         level, most = gate - _upright(shift), _upright(scale)
-        slopes = (most - level) * (most + level)  # of each gate in its argument; not squares, which would cancel
-        to_gates = kept[:, None] * slopes * _stacked(g, before_c, i, squashed, axis=1)
+        derivatives = (most - level) * (most + level)  # of each gate in its argument; not squares, which would cancel
+        to_gates = kept[:, None] * derivatives * _stacked(g, before_c, i, squashed, axis=1)
         to_cell, to_before = kept * o * (1 - tf.square(squashed)), tf.where(keep, f, tf.ones_like(f))
         after_c, after_h = (tf.concat([each[1:], tf.zeros_like(each[:1])], axis=0) for each in (to_before, passed))
         turned = tf.transpose(tf.reshape(kernel, [units, 4, units]), [1, 2, 0])  # [4, H of a gate, H]
@@ -140,6 +140,6 @@ def _stacked(*parts: tf.Tensor, axis: int = 0) -> tf.Tensor:
 
 
 def _rows(x: tf.Tensor) -> tf.Tensor:
-    """[n, m] -> their sum, [m], of halves in float32; by a product, which takes a tenth of a reduction under XLA."""
-    wide = tf.cast(x, tf.float32) if x.dtype in HALF else x
+    """[n, m] -> their sum, [m], in float32; by a product, which takes a tenth of a reduction under XLA."""
+    wide = tf.cast(x, tf.float32) if x.dtype in HALF_PRECISION else x
     return tf.cast(tf.linalg.matmul(tf.ones([1, tf.shape(x)[0]], wide.dtype), wide)[0], x.dtype)

@@ -7,9 +7,9 @@ import keras
 
 
 class Net(keras.Model):
-    """A Keras model that is made again from its own arguments: `from_config(get_config())`, `.keras` files, a run.
+    """A Keras model that is made again from its own arguments: ``from_config(get_config())``, ``.keras`` files, a run.
 
-    Keras's own configuration of a subclass holds `trainable` and `dtype`, which the nets do not take.
+    Keras's own configuration of a subclass holds ``trainable`` and ``dtype``, which the nets do not take.
     """
 
     def __new__(cls, *args: Any, **options: Any) -> "Net":

@@ -1,4 +1,4 @@
-"""Batch normalisation as one operation; layer normalisation with its derivatives written out."""
+"""Batch normalisation as one operation; layer normalisation with its derivatives in closed form."""
 
 from typing import Any
 
@@ -50,10 +50,10 @@ class LayerNorm(keras.layers.LayerNormalization):
     as often. Computed in float32 at least.
 
     Args:
-      options: As of Keras's layer; ``axis`` is always all but the first.
+      options: Options of Keras's layer; ``axis`` is always all but the first.
 
     Raises:
-      ValueError: for ``rms_scaling``.
+      ValueError: ``rms_scaling``.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -83,39 +83,39 @@ class LayerNorm(keras.layers.LayerNormalization):
 def standardized(x: tf.Tensor, epsilon: float) -> tf.Tensor:
     """x [B, n] -> y = (x - mean) / sqrt(variance + epsilon), of each row; biased variance."""
     centred = x - _mean(x)
-    slope = tf.math.rsqrt(_mean(tf.square(centred)) + epsilon)  # [B, 1], of y in x - mean
-    return _standardized(x, centred * slope, slope)
+    scale = tf.math.rsqrt(_mean(tf.square(centred)) + epsilon)  # [B, 1], of y in x - mean
+    return _standardized(x, centred * scale, scale)
 
 
-# In what follows the gradient to x is the whole one, through y and slope, which are functions of x, as well. They are
+# In what follows the gradient to x is the whole one, through y and scale, which are functions of x, as well. They are
 # arguments, with no gradient of their own, so that nothing is computed twice and a tape sees what they come from: the
 # third derivative, of plain operations, is right too.
 
 
 @tf.custom_gradient
-def _standardized(x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, Any]:
-    return tf.identity(y), lambda u: (_pulled_back(u, x, y, slope)[0], None, None)
+def _standardized(x: tf.Tensor, y: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    return tf.identity(y), lambda u: (_pulled_back(u, x, y, scale)[0], None, None)
 
 
-def _pulled_back(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The gradient to x for ``u`` [B, n]: slope (u - mean(u) - y mean(u y)). Linear in u, and its own transpose.
+def _pulled_back(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, scale: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The gradient to x for ``u`` [B, n]: scale (u - mean(u) - y mean(u y)). Linear in u, and its own transpose.
 
     Returns:
       It, and mean(u y), [B, 1].
     """
     @tf.custom_gradient
-    def pulled(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, slope: tf.Tensor, mean: tf.Tensor, along: tf.Tensor
+    def pulled(u: tf.Tensor, x: tf.Tensor, y: tf.Tensor, scale: tf.Tensor, mean: tf.Tensor, along: tf.Tensor
                ) -> tuple[tf.Tensor, Any]:
         def gradient(v: tf.Tensor) -> Any:
-            back, other = _pulled_back(v, x, y, slope)
-            to_y = slope * (slope * other * along - _mean(u * back))
-            to_x = to_y * y - (slope * along) * back - (tf.square(slope) * other) * (u - mean)
+            back, other = _pulled_back(v, x, y, scale)
+            to_y = scale * (scale * other * along - _mean(u * back))
+            to_x = to_y * y - (scale * along) * back - (tf.square(scale) * other) * (u - mean)
             return back, to_x, None, None, None, None
 
-        return slope * (u - mean - along * y), gradient
+        return scale * (u - mean - along * y), gradient
 
     along = _mean(u * y)
-    return pulled(u, x, y, slope, _mean(u), along), along
+    return pulled(u, x, y, scale, _mean(u), along), along
 
 
 def _mean(x: tf.Tensor) -> tf.Tensor:

@@ -9,11 +9,11 @@ from nets import _arguments as arguments
 
 
 def own_net(name: str) -> type[keras.Model]:
-    """The class that `name`, "module:Class" or "package.module:Class", names.
+    """The class that ``name``, "module:Class" or "package.module:Class", names.
 
     Raises:
-      ValueError: for another form, a module that cannot be imported, or a class that is not in it or no
-        `keras.Model`. What else goes wrong inside the module is raised as it is.
+      ValueError: Another form, a module that cannot be imported, or a class that is not in it or no
+        ``keras.Model``. What else goes wrong inside the module is raised as it is.
     """
     path, _, title = name.partition(":")
     if not all(part.isidentifier() for part in (*path.split("."), title)):

@@ -20,7 +20,7 @@ def output_dtype() -> str:
 
 
 def scaled(standard: int, width: int) -> Callable[[int], int]:
-    """Turns channels of a paper's net into those of one whose first convolution has `width`, not `standard`."""
+    """Turns channels of a paper's net into those of one whose first convolution has ``width``, not ``standard``."""
     return lambda channels: max(1, channels * width // standard)
 
 
@@ -32,7 +32,7 @@ def critic_normalization(kind: str) -> keras.layers.Layer:
     it is there to be asked for by name only, to show the fault. "none" does nothing.
 
     Raises:
-      ValueError: for any other `kind`.
+      ValueError: Any other ``kind``.
     """
     arguments.choice("normalization", kind, NORMALIZATIONS)
     if kind == "layer":

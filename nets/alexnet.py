@@ -22,15 +22,15 @@ class AlexNet(Net):
     Zisserman (2015, section 2.1) found no use, and with He's initialisation, which needs no bias of 1.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      dropout: share of each dense layer's outputs that is dropped in training, in [0, 1).
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of each dense layer's outputs that is dropped in training, in [0, 1).
       stem: "imagenet", for images from 57 pixels up (224 in the paper): 11x11 with stride 4 first, dense layers
         of 4096 units. "cifar", for 15 pixels up (28, 32): 3x3 with stride 1 first, dense layers of 512 units.
-      width: channels of the first convolution; the others and the dense layers keep their ratio to it.
-      name: the Keras name.
+      width: Channels of the first convolution; the others and the dense layers keep their ratio to it.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c] or too small.
+      ValueError: An argument out of its range, or images that are not [B, h, w, c] or too small.
     """
 
     def __init__(

@@ -19,13 +19,13 @@ class DenseAutoencoder(Net):
     rectifiers", ICCV 2015.
 
     Args:
-      latent_dim: size D of the code.
-      hidden: units of the encoder's hidden layers; the decoder has them in reverse. () makes it linear.
+      latent_dim: Size D of the code.
+      hidden: Units of the encoder's hidden layers; the decoder has them in reverse. () makes it linear.
       image_shape: (height, width, channels) of an image.
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images or codes of another shape.
+      ValueError: An argument out of its range, or images or codes of another shape.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class DenseAutoencoder(Net):
         self.unflatten = keras.layers.Reshape(self.image_shape, dtype=output_dtype())
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """images [B, h, w, c] in [0, 1] -> code [B, D]; `training` is unused."""
+        """images [B, h, w, c] in [0, 1] -> code [B, D]; ``training`` is unused."""
         arguments.batch_of("images", images, self.image_shape)
         x = self.flatten(images)  # [B, h*w*c]
         for i in range(self.depth):
@@ -59,7 +59,7 @@ class DenseAutoencoder(Net):
         return self.encoder_output(x)  # [B, D]
 
     def decode(self, code: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """code [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. `training` is unused."""
+        """code [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. ``training`` is unused."""
         arguments.batch_of("code", code, (self.latent_dim,))
         x = code
         for i in range(self.depth):

@@ -1,4 +1,4 @@
-"""A net whose path depends on the data: Python's `while` and `if` on tensors."""
+"""A net whose path depends on the data: Python's ``while`` and ``if`` on tensors."""
 
 import keras
 import tensorflow as tf
@@ -19,18 +19,18 @@ class Branching(Net):
     if that is below 0.8. The constant weights R are drawn like He's, not from U(0, 1): positive ones make every
     unit the same.
 
-    Keras does not show a `call` to AutoGraph, so this one asks for it by `tf.autograph.to_graph`; without it
-    TensorFlow refuses a `while` on a tensor, in every plan. With it every plan carries this net.
+    Keras does not show a ``call`` to AutoGraph, so this one asks for it by ``tf.autograph.to_graph``; without it
+    TensorFlow refuses a ``while`` on a tensor, in every plan. With it every plan carries this net.
 
     Args:
-      units: units of each hidden layer.
-      classes: number of classes, which is the number of logits.
-      dropout: share of the hidden outputs that is dropped in training before the last layer, in [0, 1).
-      seed: of the constant weights, which are the same in every net of this size.
-      name: the Keras name.
+      units: Units of each hidden layer.
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of the hidden outputs that is dropped in training before the last layer, in [0, 1).
+      seed: Seed of the constant weights, which are the same in every net of this size.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range.
+      ValueError: An argument out of its range.
     """
 
     def __init__(

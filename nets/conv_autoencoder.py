@@ -20,13 +20,13 @@ class ConvAutoencoder(Net):
     "Deconvolution and checkerboard artifacts", Distill 2016).
 
     Args:
-      latent_dim: size D of the code.
-      width: channels of the first convolution; the second has twice as many.
+      latent_dim: Size D of the code.
+      width: Channels of the first convolution; the second has twice as many.
       image_shape: (height, width, channels) of an image; height and width are multiples of 4.
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images or codes of another shape.
+      ValueError: An argument out of its range, or images or codes of another shape.
     """
 
     def __init__(
@@ -54,14 +54,14 @@ class ConvAutoencoder(Net):
         self.up2 = Conv2DTranspose(channels, 4, dtype=output_dtype(), **options)
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """images [B, h, w, c] in [0, 1] -> code [B, D]; `training` is unused."""
+        """images [B, h, w, c] in [0, 1] -> code [B, D]; ``training`` is unused."""
         arguments.batch_of("images", images, self.image_shape)
         x = self.down1(images)  # [B, h/2, w/2, width]
         x = self.down2(x)  # [B, h/4, w/4, 2 * width]
         return self.encoder_output(self.flatten(x))  # [B, D]
 
     def decode(self, code: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """code [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. `training` is unused."""
+        """code [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. ``training`` is unused."""
         arguments.batch_of("code", code, (self.latent_dim,))
         x = self.unflatten(self.decoder_input(code))  # [B, h/4, w/4, 2 * width]
         x = self.up1(x)  # [B, h/2, w/2, width]

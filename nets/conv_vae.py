@@ -21,12 +21,12 @@ class ConvVAE(Net):
     2016).
 
     Args:
-      latent_dim: size D of the latent code.
+      latent_dim: Size D of the latent code.
       image_shape: (height, width, channels) of an image; height and width are multiples of 4.
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images or codes of another shape.
+      ValueError: An argument out of its range, or images or codes of another shape.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ConvVAE(Net):
         self.up2 = Conv2DTranspose(channels, 4, dtype=output_dtype(), **options)
 
     def encode(self, images: tf.Tensor, training: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
-        """images [B, h, w, c] in [0, 1] -> (mean [B, D], log_var [B, D]) of q(z|x); `training` is unused."""
+        """images [B, h, w, c] in [0, 1] -> (mean [B, D], log_var [B, D]) of q(z|x); ``training`` is unused."""
         arguments.batch_of("images", images, self.image_shape)
         x = self.down1(images)  # [B, h/2, w/2, 32]
         x = self.down2(x)  # [B, h/4, w/4, 64]
@@ -62,7 +62,7 @@ class ConvVAE(Net):
         return mean, log_var
 
     def decode(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """z [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. `training` is unused."""
+        """z [B, D] -> logits [B, h, w, c]; their sigmoid is an image in [0, 1]. ``training`` is unused."""
         arguments.batch_of("z", z, (self.latent_dim,))
         x = self.unflatten(self.decoder_input(z))  # [B, h/4, w/4, 64]
         x = self.up1(x)  # [B, h/2, w/2, 32]

@@ -21,12 +21,12 @@ class ConvNet(Net):
     On a CPU the plan "graph" is faster than "xla", on a GPU it is the other way round.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      dropout: share of the dense layer's outputs that is dropped in training, in [0, 1).
-      name: the Keras name.
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of the dense layer's outputs that is dropped in training, in [0, 1).
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(self, classes: int = 10, dropout: float = 0.0, *, name: str | None = None) -> None:

@@ -15,7 +15,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero
 STEPS = {28: 2, 32: 3, 64: 4}  # side -> convolutions of stride 2, between it and 7x7 or 4x4
 
 
@@ -38,14 +38,14 @@ class DCGANGenerator(Net):
     """Noise -> image: a dense layer to 7x7 or 4x4, transposed convolutions that double the side, tanh (figure 1).
 
     Args:
-      latent_dim: size of the noise vector.
-      side: height and width of an image: 28, 32 or 64 pixels.
+      latent_dim: Size of the noise vector.
+      side: Height and width of an image: 28, 32 or 64 pixels.
       channels: 1 for grey, 3 for colour.
-      width: channels W at half the side, doubled by each step towards the noise; 128 in the paper.
-      name: the Keras name.
+      width: Channels W at half the side, doubled by each step towards the noise; 128 in the paper.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(
@@ -90,16 +90,16 @@ class DCGANDiscriminator(Net):
     """Image -> logit of being real: strided convolutions that halve the side to 7x7 or 4x4, one linear unit.
 
     Batch normalisation makes it a function of the whole batch: give it real and generated images in batches of
-    their own, and take `Critic28` or `Critic64` under a gradient penalty.
+    their own, and take ``Critic28`` or ``Critic64`` under a gradient penalty.
 
     Args:
-      side: height and width of an image: 28, 32 or 64 pixels.
+      side: Height and width of an image: 28, 32 or 64 pixels.
       channels: 1 for grey, 3 for colour.
-      width: channels W of the first convolution, doubled by each further one.
-      name: the Keras name.
+      width: Channels W of the first convolution, doubled by each further one.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images of another shape.
+      ValueError: An argument out of its range, or images of another shape.
     """
 
     def __init__(self, side: int = 28, channels: int = 1, width: int = 64, *, name: str | None = None) -> None:
@@ -118,9 +118,9 @@ class DCGANDiscriminator(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, side, side, channels] in [-1, 1] -> logits [B]; above 0 means real."""
         arguments.batch_of("images", images, self.image_shape)
-        x = tf.nn.leaky_relu(self.down0(images), SLOPE)  # [B, side/2, side/2, W]
+        x = tf.nn.leaky_relu(self.down0(images), NEGATIVE_SLOPE)  # [B, side/2, side/2, W]
         for i in range(1, self.steps):
             x = getattr(self, f"down{i}")(x)  # half the side, twice the channels
-            x = tf.nn.leaky_relu(getattr(self, f"norm{i}")(x, training=training), SLOPE)
+            x = tf.nn.leaky_relu(getattr(self, f"norm{i}")(x, training=training), NEGATIVE_SLOPE)
         x = self.flatten(x)  # [B, 98W] from 28 pixels, [B, 64W] from 32, [B, 128W] from 64
         return tf.squeeze(self.logit(x), axis=-1)  # [B, 1] -> [B]

@@ -13,7 +13,7 @@ from nets._parts import output_dtype
 
 
 class DenseLayer(keras.layers.Layer):
-    """Normalisation, ReLU, 3x3 convolution to `growth` channels, which are put behind those of the input.
+    """Normalisation, ReLU, 3x3 convolution to ``growth`` channels, which are appended to those of the input.
 
     As a bottleneck ("B"), normalisation, ReLU and a 1x1 convolution to 4 * growth channels come first.
     """
@@ -51,21 +51,21 @@ class DenseNet(Net):
     """Stem, dense blocks with transitions between them, a last normalisation and ReLU, the mean, logits.
 
     Huang, Liu, van der Maaten and Weinberger, "Densely connected convolutional networks", CVPR 2017, section 3
-    and table 1. By default the small form of the study notes, 4 blocks of 4 layers, behind a stem for images of
+    and table 1. By default the small form of the study notes, 4 blocks of 4 layers, after a stem for images of
     about 32 pixels.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      blocks: number of layers of each dense block.
-      growth: channels k that each layer adds.
-      bottleneck: whether a 1x1 convolution to 4k channels precedes each 3x3 one ("DenseNet-B").
-      compression: share of the channels that a transition keeps, rounded down, in (0, 1] ("DenseNet-C" below 1).
+      classes: Number of classes, which is the number of logits.
+      blocks: Number of layers of each dense block.
+      growth: Channels k that each layer adds.
+      bottleneck: Whether a 1x1 convolution to 4k channels precedes each 3x3 one ("DenseNet-B").
+      compression: Fraction of the channels that a transition keeps, rounded down, in (0, 1] ("DenseNet-C" below 1).
       stem: "imagenet" (7x7 with stride 2, then a pool) or "cifar" (3x3, no pool).
-      filters: channels of the stem.
-      name: the Keras name.
+      filters: Channels of the stem.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class DenseNet(Net):
     ) -> None:
         super().__init__(name=name)
         classes, growth = arguments.whole("classes", classes), arguments.whole("growth", growth)
-        blocks, compression = arguments.wholes("blocks", blocks), arguments.share("compression", compression)
+        blocks, compression = arguments.wholes("blocks", blocks), arguments.fraction("compression", compression)
         channels = arguments.whole("filters", filters)
         self.conv, self.pool = _blocks.stem(stem, channels)
         self.norm = norm() if stem == "imagenet" else None  # table 1; section 3 has none for small images
@@ -100,7 +100,7 @@ class DenseNet(Net):
         self.logits = keras.layers.Dense(classes, dtype=output_dtype())
 
     def features(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """images [B, h, w, c] -> [B, h/32, w/32, C] by 4 blocks, or [B, h/8, w/8, C] behind the cifar stem."""
+        """images [B, h, w, c] -> [B, h/32, w/32, C] by 4 blocks, or [B, h/8, w/8, C] after the cifar stem."""
         arguments.batch_of("images", images, (None, None, None))
         x = self.conv(images)  # [B, h/2, w/2, F]; cifar [B, h, w, F]
         if self.norm is not None:

@@ -60,15 +60,15 @@ class GoogLeNet(Net):
     Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      dropout: share of the averaged features that is dropped in training, in [0, 1).
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of the averaged features that is dropped in training, in [0, 1).
       stem: "imagenet", for images of 224 or 96 pixels: 7x7 with stride 2 and two poolings. "cifar", for 28 or 32:
         3x3 with stride 1 and one pooling.
-      width: channels of the first convolution; the others keep their ratio to it.
-      name: the Keras name.
+      width: Channels of the first convolution; the others keep their ratio to it.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(

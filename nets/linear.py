@@ -16,12 +16,12 @@ class LinearRegression(Net):
     "Linear neural networks for regression".
 
     Args:
-      outputs: numbers predicted per example.
-      l2: a, for the penalty `a/2 |w|^2`, without b, among the net's losses: ridge regression.
-      name: the Keras name.
+      outputs: Numbers predicted per example.
+      l2: Factor a of the penalty ``a/2 |w|^2``, without b, among the net's losses: ridge regression.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or features that are not [B, n].
+      ValueError: An argument out of its range, or features that are not [B, n].
     """
 
     def __init__(self, outputs: int = 1, l2: float = 0.0, *, name: str | None = None) -> None:
@@ -34,7 +34,7 @@ class LinearRegression(Net):
         )
 
     def call(self, features: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """features [B, n] -> predictions [B], or [B, outputs] for several outputs. `training` is unused."""
+        """features [B, n] -> predictions [B], or [B, outputs] for several outputs. ``training`` is unused."""
         arguments.batch_of("features", features, (None,))
         y = self.linear(features)  # [B, outputs]
         return tf.squeeze(y, axis=-1) if self.outputs_per_example == 1 else y  # [B, 1] -> [B]

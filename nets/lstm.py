@@ -24,15 +24,15 @@ class LSTMClassifier(Net):
     Token 0 is padding: a state passes it unchanged, wherever it stands, so logits do not depend on it.
 
     Args:
-      vocabulary: number of tokens V, the padding included.
-      embedding: size E of a token's vector.
-      units: units of each LSTM layer.
-      dropout: share of each LSTM layer's outputs that is dropped in training, in [0, 1).
-      classes: number of classes; two are told apart by one logit.
-      name: the Keras name.
+      vocabulary: Number of tokens V, the padding included.
+      embedding: Size E of a token's vector.
+      units: Units of each LSTM layer.
+      dropout: Fraction of each LSTM layer's outputs that is dropped in training, in [0, 1).
+      classes: Number of classes; two are told apart by one logit.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or tokens that are not [B, T].
+      ValueError: An argument out of its range, or tokens that are not [B, T].
     """
 
     def __init__(

@@ -17,13 +17,13 @@ class MLP(Net):
     the initialisation for ReLU is He et al., "Delving deep into rectifiers", ICCV 2015.
 
     Args:
-      hidden: units of each hidden layer; () makes it a linear classifier.
-      classes: number of classes, which is the number of logits.
-      dropout: share of each hidden layer's outputs that is dropped in training, in [0, 1).
-      name: the Keras name.
+      hidden: Units of each hidden layer; () makes it a linear classifier.
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of each hidden layer's outputs that is dropped in training, in [0, 1).
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range.
+      ValueError: An argument out of its range.
     """
 
     def __init__(

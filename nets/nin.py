@@ -27,14 +27,14 @@ class NiN(Net):
     Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      dropout: share of each block's outputs, after the pooling, that is dropped in training, in [0, 1).
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of each block's outputs, after the pooling, that is dropped in training, in [0, 1).
       stem: "cifar" for images of 28 or 32 pixels, "imagenet" for 224.
-      width: channels of the first convolution, None for the authors' number; the others keep their ratio to it.
-      name: the Keras name.
+      width: Channels of the first convolution, None for the authors' number; the others keep their ratio to it.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(

@@ -42,13 +42,13 @@ class PreActResNet(Net):
     default the 18 layers of ResNet-18 for images of about 32 pixels.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      blocks: number of blocks of each stage; each stage but the first halves the side.
-      filters: channels of the stem and of the first stage, doubled by each further one.
-      name: the Keras name.
+      classes: Number of classes, which is the number of logits.
+      blocks: Number of blocks of each stage; each stage but the first halves the side.
+      filters: Channels of the stem and of the first stage, doubled by each further one.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(

@@ -72,16 +72,16 @@ class ResNet(Net):
     read; the parameters are the same.
 
     Args:
-      classes: number of classes, which is the number of logits.
+      classes: Number of classes, which is the number of logits.
       stem: "imagenet" (7x7 with stride 2, then a pool) or "cifar" (3x3, no pool: for images of about 32 pixels).
-      width: channels W of the stem and of the first stage, doubled by each of the other three.
-      zero_gamma: start with blocks that pass on their shortcut alone: the last scale of each is 0 (Goyal et
+      width: Channels W of the stem and of the first stage, doubled by each of the other three.
+      zero_gamma: Whether blocks begin as such that pass on their shortcut alone: the last scale of each is 0 (Goyal et
         al., "Accurate, large minibatch SGD", 2017, section 5.1).
-      blocks: number of blocks of each stage, if not those of table 1: for small forms.
-      name: the Keras name.
+      blocks: Number of blocks of each stage, if not those of table 1: for small forms.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     BLOCK: type[BasicBlock] | type[Bottleneck] = BasicBlock
@@ -111,7 +111,7 @@ class ResNet(Net):
         self.logits = keras.layers.Dense(classes, dtype=output_dtype())
 
     def features(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """images [B, h, w, c] -> [B, h/32, w/32, C], or [B, h/8, w/8, C] behind the cifar stem; C is 8W or 32W."""
+        """images [B, h, w, c] -> [B, h/32, w/32, C], or [B, h/8, w/8, C] after the cifar stem; C is 8W or 32W."""
         arguments.batch_of("images", images, (None, None, None))
         x = tf.nn.relu(self.norm(self.conv(images), training=training))  # [B, h/2, w/2, W]; cifar [B, h, w, W]
         x = self.pool(x)  # [B, h/4, w/4, W]; cifar [B, h, w, W]

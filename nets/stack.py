@@ -35,15 +35,15 @@ class ResidualStack(Net):
     rectify before they normalise; the paper, and this net, after.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      blocks: number of blocks, of two convolutions each.
-      filters: channels F of the blocks; the first convolution has half as many.
-      dropout: share of the dense layer's outputs that is dropped in training, in [0, 1).
-      shortcut: whether the blocks add their input. The parameters are the same with and without.
-      name: the Keras name.
+      classes: Number of classes, which is the number of logits.
+      blocks: Number of blocks, of two convolutions each.
+      filters: Channels F of the blocks; the first convolution has half as many.
+      dropout: Fraction of the dense layer's outputs that is dropped in training, in [0, 1).
+      shortcut: Whether the blocks add their input. The parameters are the same with and without.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ResidualStack(Net):
 
 
 class PlainStack(ResidualStack):
-    """`ResidualStack` without its shortcuts: equally deep, and harder to train (section 4.1, figure 4)."""
+    """``ResidualStack`` without its shortcuts: equally deep, and harder to train (section 4.1, figure 4)."""
 
     def __init__(
         self,

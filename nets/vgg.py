@@ -26,7 +26,7 @@ class _Weights(NamedTuple):
     regularizer: keras.regularizers.Regularizer | None
 
     def block(self, count: int, channels: int, dropout: float) -> list[keras.layers.Layer]:
-        """`count` convolutions, with dropout between them, and the pool."""
+        """``count`` convolutions, with dropout between them, and the pool."""
         layers: list[keras.layers.Layer] = []
         for i in range(count):
             layers += [keras.layers.Dropout(dropout)] * (i > 0)
@@ -49,23 +49,23 @@ class VGG(Net):
     Simonyan and Zisserman, "Very deep convolutional networks for large-scale image recognition", ICLR 2015,
     table 1. With head="imagenet", 224x224x3 images and 1000 classes VGG-16 has 138,357,544 parameters (table 2:
     138 million). The form for CIFAR is that of Liu and Deng, "Very deep convolutional neural network based image
-    classification using small training sample size", ACPR 2015: `batch_norm=True, l2=5e-4` and
-    `conv_dropout=(0.3, 0.4, 0.4, 0.4, 0.4)`.
+    classification using small training sample size", ACPR 2015: ``batch_norm=True, l2=5e-4`` and
+    ``conv_dropout=(0.3, 0.4, 0.4, 0.4, 0.4)``.
 
     Any image size will do: a side that is odd is rounded up when it is halved.
 
     Args:
-      classes: number of classes, which is the number of logits.
-      dropout: share of each dense layer's outputs that is dropped in training, in [0, 1).
-      batch_norm: batch normalisation before each ReLU, in the place of the bias.
-      conv_dropout: a share for each block that is dropped between its convolutions; () drops none.
-      l2: weight of the sum of squares of all kernels in the loss (`net.losses`).
+      classes: Number of classes, which is the number of logits.
+      dropout: Fraction of each dense layer's outputs that is dropped in training, in [0, 1).
+      batch_norm: Batch normalisation before each ReLU, in the place of the bias.
+      conv_dropout: A fraction for each block that is dropped between its convolutions; () drops none.
+      l2: Weight of the sum of squares of all kernels in the loss (``net.losses``).
       head: "imagenet" (two dense layers of 64 * width units) or "small" (one of 8 * width).
-      width: channels of the first block; 64 in the paper.
-      name: the Keras name.
+      width: Channels of the first block; 64 in the paper.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or images that are not [B, h, w, c].
+      ValueError: An argument out of its range, or images that are not [B, h, w, c].
     """
 
     DEPTH = 16  # layers with weights, under the imagenet head; the small one has one less
@@ -85,12 +85,12 @@ class VGG(Net):
         super().__init__(name=name)
         classes, width = arguments.whole("classes", classes), arguments.whole("width", width)
         dropout, l2 = arguments.rate("dropout", dropout), arguments.not_negative("l2", l2)
-        shares = arguments.rates("conv_dropout", conv_dropout or (0.0,) * 5, 5)
+        fractions = arguments.rates("conv_dropout", conv_dropout or (0.0,) * 5, 5)
         units = (64 * width,) * 2 if arguments.choice("head", head, HEADS) == "imagenet" else (8 * width,)
         self.flatten = keras.layers.Flatten()
         weights = _Weights(batch_norm, keras.regularizers.L2(l2) if l2 else None)
-        for i, (count, multiple, share) in enumerate(zip(BLOCKS[self.DEPTH], MULTIPLES, shares, strict=True)):
-            setattr(self, f"block{i + 1}", keras.Sequential(weights.block(count, multiple * width, share)))
+        for i, (count, multiple, fraction) in enumerate(zip(BLOCKS[self.DEPTH], MULTIPLES, fractions, strict=True)):
+            setattr(self, f"block{i + 1}", keras.Sequential(weights.block(count, multiple * width, fraction)))
         self.head = keras.Sequential([layer for size in units for layer in weights.dense(size, dropout)])
         self.logits = keras.layers.Dense(classes, kernel_regularizer=weights.regularizer, dtype=output_dtype())
 

@@ -9,7 +9,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
 class Generator28(Net):
@@ -20,12 +20,12 @@ class Generator28(Net):
     momentum of 0.9, because a generator changes faster than a classifier.
 
     Args:
-      latent_dim: size of the noise vector.
-      width: channels at 14x14; there are twice as many at 7x7.
-      name: the Keras name.
+      latent_dim: Size of the noise vector.
+      width: Channels at 14x14; there are twice as many at 7x7.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(self, latent_dim: int = 64, width: int = 32, *, name: str | None = None) -> None:
@@ -58,14 +58,14 @@ class Critic28(Net):
     pixel equally often and cost two thirds of the usual 5.
 
     Args:
-      normalization: after the second convolution: "layer", "none", or "batch" (wrong under a gradient
+      normalization: Kind after the second convolution: "layer", "none", or "batch" (wrong under a gradient
         penalty).
-      width: channels of the first convolution; the second has twice as many. 16 takes two thirds of the time
+      width: Channels of the first convolution; the second has twice as many. 16 takes two thirds of the time
         and gives blurrier images.
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an unknown normalization, or images of another shape.
+      ValueError: An unknown normalization, or images of another shape.
     """
 
     def __init__(self, normalization: str = "layer", width: int = 32, *, name: str | None = None) -> None:
@@ -81,7 +81,7 @@ class Critic28(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, 28, 28, 1] in [-1, 1] -> scores [B], unbounded; higher is more real."""
         arguments.batch_of("images", images, (28, 28, 1))
-        x = tf.nn.leaky_relu(self.down1(images), SLOPE)  # [B, 14, 14, width]
+        x = tf.nn.leaky_relu(self.down1(images), NEGATIVE_SLOPE)  # [B, 14, 14, width]
         x = self.norm2(self.down2(x), training=training)  # [B, 7, 7, 2 * width]
-        x = self.flatten(tf.nn.leaky_relu(x, SLOPE))  # [B, 98 * width]
+        x = self.flatten(tf.nn.leaky_relu(x, NEGATIVE_SLOPE))  # [B, 98 * width]
         return tf.squeeze(self.score(x), axis=-1)  # [B, 1] -> [B]

@@ -9,7 +9,7 @@ from nets._net import Net
 from nets._norm import BatchNorm
 from nets._parts import critic_normalization, output_dtype
 
-SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
+NEGATIVE_SLOPE = 0.2  # of the leaky ReLU below zero, as in DCGAN
 
 
 class Generator64(Net):
@@ -19,11 +19,11 @@ class Generator64(Net):
     Metz and Chintala, "Unsupervised representation learning with deep convolutional GANs" (DCGAN), ICLR 2016.
 
     Args:
-      latent_dim: size of the noise vector.
-      name: the Keras name.
+      latent_dim: Size of the noise vector.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an argument out of its range, or noise of another shape.
+      ValueError: An argument out of its range, or noise of another shape.
     """
 
     def __init__(self, latent_dim: int = 100, *, name: str | None = None) -> None:
@@ -43,10 +43,10 @@ class Generator64(Net):
     def call(self, z: tf.Tensor, training: bool = False) -> tf.Tensor:
         """z [B, latent_dim], standard normal -> images [B, 64, 64, 3] in [-1, 1]."""
         arguments.batch_of("z", z, (self.latent_dim,))
-        x = tf.nn.leaky_relu(self.unflatten(self.dense(z)), SLOPE)  # [B, 3, 3, 512]
+        x = tf.nn.leaky_relu(self.unflatten(self.dense(z)), NEGATIVE_SLOPE)  # [B, 3, 3, 512]
         x = self.norm1(self.up1(x), training=training)  # [B, 9, 9, 256]
-        x = self.norm2(self.up2(tf.nn.leaky_relu(x, SLOPE)), training=training)  # [B, 21, 21, 128]
-        return self.up3(tf.nn.leaky_relu(x, SLOPE))  # [B, 64, 64, 3]
+        x = self.norm2(self.up2(tf.nn.leaky_relu(x, NEGATIVE_SLOPE)), training=training)  # [B, 21, 21, 128]
+        return self.up3(tf.nn.leaky_relu(x, NEGATIVE_SLOPE))  # [B, 64, 64, 3]
 
 
 class Critic64(Net):
@@ -56,12 +56,12 @@ class Critic64(Net):
     Wasserstein GANs", NeurIPS 2017, section 4, ask for under a gradient penalty.
 
     Args:
-      normalization: after the second and third convolution: "layer", "none", or "batch" (wrong under a
+      normalization: Kind after the second and third convolution: "layer", "none", or "batch" (wrong under a
         gradient penalty).
-      name: the Keras name.
+      name: The Keras name.
 
     Raises:
-      ValueError: for an unknown normalization, or images of another shape.
+      ValueError: An unknown normalization, or images of another shape.
     """
 
     def __init__(self, normalization: str = "layer", *, name: str | None = None) -> None:
@@ -77,8 +77,8 @@ class Critic64(Net):
     def call(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
         """images [B, 64, 64, 3] in [-1, 1] -> scores [B], unbounded; higher is more real."""
         arguments.batch_of("images", images, (64, 64, 3))
-        x = tf.nn.leaky_relu(self.down1(images), SLOPE)  # [B, 20, 20, 64]
-        x = tf.nn.leaky_relu(self.norm2(self.down2(x), training=training), SLOPE)  # [B, 6, 6, 128]
-        x = tf.nn.leaky_relu(self.norm3(self.down3(x), training=training), SLOPE)  # [B, 1, 1, 256]
+        x = tf.nn.leaky_relu(self.down1(images), NEGATIVE_SLOPE)  # [B, 20, 20, 64]
+        x = tf.nn.leaky_relu(self.norm2(self.down2(x), training=training), NEGATIVE_SLOPE)  # [B, 6, 6, 128]
+        x = tf.nn.leaky_relu(self.norm3(self.down3(x), training=training), NEGATIVE_SLOPE)  # [B, 1, 1, 256]
         x = self.flatten(x)  # [B, 256]
         return tf.squeeze(self.score(x), axis=-1)  # [B, 1] -> [B]

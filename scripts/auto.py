@@ -21,7 +21,7 @@ import cli
 # Options that the speed of an update does not hang on, besides those that say how long, how often or where.
 INDIFFERENT = cli.FREE | {"seed", "learning_rate", "threads", "precision", "default_epochs", "measure", "validation",
                           "fold"}
-HALF_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a CPU that computes in bfloat16; others only imitate it
+HALF_PRECISION_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a CPU that computes in bfloat16; others only imitate it
 Settings = dict[str, Any]
 Measure = Callable[[Settings], float]
 
@@ -48,7 +48,7 @@ def candidates(chosen: argparse.Namespace, flags: set[str]) -> list[Settings]:
     threads = [None, 1] if chosen.threads == "auto" else [None if chosen.threads == "default" else chosen.threads]
     precisions = [chosen.precision]
     if chosen.precision == "auto":
-        precisions = ["float32", "bfloat16"] if flags & HALF_FLAGS else ["float32"]
+        precisions = ["float32", "bfloat16"] if flags & HALF_PRECISION_FLAGS else ["float32"]
     return [{"threads": count, "precision": precision} for count, precision in itertools.product(threads, precisions)]
 
 

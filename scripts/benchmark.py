@@ -5,7 +5,7 @@
   python scripts/benchmark.py --precision bfloat16 --workload resnet18
   python scripts/benchmark.py --verify-only               is it the same mathematics? nothing is timed
 
-Every figure is of a fresh process on the CPU. First the best settings of ours and of each peer are found by a short
+Every number is of a fresh process on the CPU. First the best settings of ours and of each peer are found by a short
 trial of each, and kept in --settings; then the mathematics is checked to be the same under these; then all run in
 rounds, one process after the other, and the ratio is taken round by round. It is of use on an idle machine only.
 Keras fit and the notes run the same nets made of Keras's own layers. PyTorch is needed for its row alone:
@@ -54,7 +54,7 @@ def options() -> cli.Parser:
                         "the same (default: yes)")
     parser.add_argument("--verify-only", action="store_true", help="check that, and time nothing")
     parser.add_argument("--json", type=Path, default=Path("runs/benchmark.json"), metavar="PATH", help="where all "
-                        "figures go (default: %(default)s)")
+                        "results go (default: %(default)s)")
     parser.add_argument("--settings", type=Path, default=Path("runs/benchmark-settings.json"), metavar="PATH",
                         help="best settings found before on this machine, used again and added to (default: "
                         "%(default)s)")
@@ -76,7 +76,7 @@ def main(chosen: argparse.Namespace) -> int:
         facts = machine(torch)
         print("\n".join(f"{name}: {value}" for name, value in facts.items()), flush=True)
         if facts["load"] > 0.5 and not chosen.verify_only:
-            print(f"warning: the load is {facts['load']}: figures of a busy machine mean little", file=sys.stderr)
+            print(f"warning: the load is {facts['load']}: numbers of a busy machine mean little", file=sys.stderr)
         try:
             workers.prepare(chosen.workload)
             peers = [peer for peer in chosen.against if peer != "torch" or torch]
@@ -98,7 +98,7 @@ def main(chosen: argparse.Namespace) -> int:
             print(error if isinstance(error, Differs) else f"error: {error}", file=sys.stderr)
             return 1
         except KeyboardInterrupt:
-            print("interrupted: settings found, and figures of whole workloads, are kept", file=sys.stderr)
+            print("interrupted: settings found, and results of whole workloads, are kept", file=sys.stderr)
             return 130
     print(table(rows))
     draw(rows, chosen.picture)

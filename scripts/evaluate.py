@@ -1,4 +1,4 @@
-"""The figures of a run on its held-out data, or on other data.
+"""The metrics of a run on its held-out data, or on other data.
 
   python scripts/evaluate.py runs/classifier              what the run itself last said, to the bit
   python scripts/evaluate.py runs/classifier --part train
@@ -20,7 +20,7 @@ def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     reopen.add_run(parser)
     parser.add_argument("--part", choices=("train", "test"), default=None, help="of the data (default: what the run "
-                        "evaluates on, which is the test part, or under --validation a share of the other)")
+                        "evaluates on, which is the test part, or under --validation a fraction of the other)")
     reopen.add_data(parser, other=True)
     parser.add_argument("--json", action="store_true", help="print one line of JSON, with all digits")
     return parser

@@ -5,9 +5,9 @@
   python scripts/export.py runs/wgan-gp --format keras --net generator --checkpoint best
 
 savedmodel, onnx and litert hold evaluation's transform as well: they take data as stored (pictures uint8, 0 to 255)
-and give what `engine.open_run(RUN).predict(data)` gives. keras and weights hold the net alone, with the weights that
-evaluation uses: load them beside our package `nets` (`keras.models.load_model`), and hand them what the transform
-makes, pictures as float32 in [0, 1]. onnx needs `pip install tf2onnx onnx`.
+and give what ``engine.open_run(RUN).predict(data)`` gives. keras and weights hold the net alone, with the weights that
+evaluation uses: load them beside our package ``nets`` (``keras.models.load_model``), and hand them what the transform
+makes, pictures as float32 in [0, 1]. onnx needs ``pip install tf2onnx onnx``.
 """
 
 import argparse

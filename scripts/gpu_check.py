@@ -47,7 +47,7 @@ def options() -> cli.Parser:
     parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="that computes (default: %(default)s)")
     parser.add_argument("--smoke", action="store_true", help="one small case of each part, to see that the check "
-                        "works: its figures mean nothing")
+                        "works: its numbers mean nothing")
     parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="to run (default: all)")
     parser.add_argument("--precisions", nargs="+", choices=fast.PRECISIONS, default=list(fast.PRECISIONS), help="that "
                         "are timed (default: all)")
@@ -136,7 +136,7 @@ print(json.dumps({"gpu": details.get("device_name", ""), "compute capability": d
 
 
 def facts(chosen: argparse.Namespace) -> dict[str, Any]:
-    """What the figures depend on: card, driver, versions, date."""
+    """What the results depend on: card, driver, versions, date."""
     torch = _output([chosen.torch_python, "-c", "import importlib.metadata as m; print(m.version('torch'))"])
     found = {**machine(torch or None), "torch": torch}
     try:

@@ -102,12 +102,12 @@ def _line(path: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, Any] | 
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The figures of a run at its newest good checkpoint."""
+    """The metrics of a run at its newest good checkpoint."""
     batches, examples = manifest["batches"], manifest["config"]["examples"]
     best = manifest.get("best") or "none: the run has no --goal"
     return {"cycle": manifest["cycle"], "epoch": f"{batches / (examples // manifest['config']['batch_size']):.4g}",
             "batches": batches, "updates": manifest["updates"], "rejected": manifest["rejected"] or "none",
-            "rollbacks": manifest.get("salt", 0), "best": best, "seconds": f"{manifest['seconds']:.1f} of training",
+            "rollbacks": manifest["rollbacks"], "best": best, "seconds": f"{manifest['seconds']:.1f} of training",
             "surroundings": manifest["surroundings"]}
 
 
@@ -167,8 +167,8 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
         elif old.tobytes() != new.tobytes():
             with np.errstate(all="ignore"):
                 change = new.astype(np.float64) - old.astype(np.float64)
-                share = np.linalg.norm(change) / np.linalg.norm(old.astype(np.float64))
-            yield f"  {name} {forms[0]}: largest difference {np.abs(change).max():.3g}, relative norm {share:.3g}"
+                fraction = np.linalg.norm(change) / np.linalg.norm(old.astype(np.float64))
+            yield f"  {name} {forms[0]}: largest difference {np.abs(change).max():.3g}, relative norm {fraction:.3g}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -57,7 +57,7 @@ def _summarise(folder: Path, folds: list[str]) -> None:
     from engine.reporting.comparison import Comparison
 
     found = [several.summary(folder / fold)["metrics"] for fold in folds]
-    metrics = {name: {"mean": statistics.fmean(each), "deviation": statistics.stdev(each), "folds": each}
+    metrics = {name: {"mean": statistics.fmean(each), "standard_deviation": statistics.stdev(each), "folds": each}
                for name in found[0] for each in [[one[name] for one in found]]}
     several.write_summary(folder, {"folds": len(folds), "metrics": metrics})
     comparison = Comparison.of({fold: folder / fold for fold in folds}, summed=True)

@@ -34,7 +34,7 @@ def named_as(recorded: Mapping[str, Any], dataset: Any, say: Callable[[str], Non
     """``dataset`` with its labels numbered as the run numbers them, by their names.
 
     Raises:
-      Invalid: for a class that the run does not know.
+      Invalid: A class that the run does not know.
     """
     import numpy as np
 

@@ -72,16 +72,16 @@ def reopen(chosen: argparse.Namespace, part: str | None = None, data: bool = Tru
     """The run that ``add_run``'s options name. Nothing in its folder is changed.
 
     Args:
-      chosen: With the options of ``add_run``. A net of the user's own must be named again: no code is run that only a
-        file names.
+      chosen: Namespace with the options of ``add_run``. A net of the user's own must be named again: no code is run
+        that only a file names.
       data: Whether its data are needed: else zeros of their form stand for them.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
-        --validation or --fold is a share of the part to train on.
+        --validation or --fold is a fraction of the part to train on.
       overrides: Options in place of the recorded ones, None for none: above all ``data_dir`` and ``cache``, which
         a run does not record. With ``dataset`` the run is rebuilt on another data set of the same shapes.
 
     Raises:
-      Invalid: one line, if there is no such folder, config.json, script, checkpoint or data set, or if the data
+      Invalid: One line, if there is no such folder, config.json, script, checkpoint or data set, or if the data
         set is not the one that the run was trained on.
     """
     from engine import open_run, prepare

@@ -19,7 +19,7 @@ def train(chosen: argparse.Namespace, runs: Mapping[str, argparse.Namespace], ma
     Args:
       chosen: The options of all; without ``free`` they are what makes two such folders the same.
       runs: {name of the folder: options of the run}.
-      make: As of ``wiring.run``.
+      make: The same as of ``wiring.run``.
       free: Options that may be others when the folder is continued.
     """
     with wiring.quiet():

@@ -24,11 +24,11 @@ class Job:
     """One training: what a script hands to ``run``.
 
     Attributes:
-      held_out: Evaluated along the way and at the end.
-      draw: Gives pictures, of the trainer; None for the strategy's own.
+      held_out: Source that is evaluated along the way and at the end.
+      draw: Function that gives pictures, of the trainer; None for the strategy's own.
       at_end: {part: source}, evaluated once, when the run is finished, as "part/metric".
-      begin: Told the trainer, when all is checked and nothing written yet.
-      tell: Gives lines for people at the end, of the trainer and the metrics.
+      begin: Function that is told the trainer, when all is checked and nothing written yet.
+      tell: Function that gives lines for people at the end, of the trainer and the metrics.
     """
 
     strategy: Any
@@ -174,7 +174,7 @@ def _watches(options: argparse.Namespace) -> dict[str, Any]:
     from engine.errors import require
 
     require(options.goal or not options.patience, "--patience", options.patience, "left out without --goal")
-    spike = Spike(deviations=options.spike_deviations) if options.spike_deviations else None
+    spike = Spike(standard_deviations=options.spike_deviations) if options.spike_deviations else None
     patience = Every(epochs=options.patience) if options.patience else None
     goal = Goal(options.goal, options.better, patience) if options.goal else None
     return {"spike": spike, "goal": goal, "deterministic": not options.not_deterministic}

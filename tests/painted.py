@@ -24,8 +24,8 @@ def class_folder(root, sizes, height=12, width=10):
     return root
 
 
-def cut(path, share=0.5):
-    """Keeps the first ``share`` of a file's bytes."""
+def cut(path, fraction=0.5):
+    """Keeps the first ``fraction`` of a file's bytes."""
     content = path.read_bytes()
-    path.write_bytes(content[:int(len(content) * share)])
+    path.write_bytes(content[:int(len(content) * fraction)])
     return path

@@ -87,7 +87,7 @@ def kl_between_gaussians(mean_q, log_var_q, mean_p, log_var_p):
 
 
 def kl_monte_carlo(mean_q, log_var_q, mean_p, log_var_p, samples=200_000, seed=0):
-    """The mean of `log q(z) - log p(z)` over draws of `q`: an estimate and its standard error, `[B]` each."""
+    """The mean of ``log q(z) - log p(z)`` over draws of ``q``: an estimate and its standard error, ``[B]`` each."""
     noise = np.random.default_rng(seed).normal(size=(samples, *mean_q.shape))
     z = mean_q + np.exp(log_var_q / 2) * noise
     ratio = gaussian_log_density(z, mean_q, log_var_q) - gaussian_log_density(z, mean_p, log_var_p)
@@ -142,12 +142,12 @@ def symmetric_beta(radius, angle, alpha):
     return (1.0 + t / np.sqrt(freedom + t**2)) / 2
 
 
-def mixup(first, second, share):
-    return np.array([s * a + (1.0 - s) * b for a, b, s in zip(first, second, share, strict=True)])
+def mixup(first, second, fraction):
+    return np.array([s * a + (1.0 - s) * b for a, b, s in zip(first, second, fraction, strict=True)])
 
 
 def tanh_critic(x, inner, outer):
-    """The scores `[B]` of one hidden layer: `outer . tanh(inner x)`."""
+    """The scores ``[B]`` of one hidden layer: ``outer . tanh(inner x)``."""
     return np.tanh(over_example(x) @ inner) @ outer
 
 

@@ -77,11 +77,11 @@ def test_the_pages_wgan_gp_trains(defined):
 
 def test_the_complete_example_runs_as_printed(tmp_path, defined):
     page = defined(EXAMPLE)
-    figures = page.main(epochs=2, folder=tmp_path / "run")
-    assert 200 < figures["restoration"] < 330
+    metrics = page.main(epochs=2, folder=tmp_path / "run")
+    assert 200 < metrics["restoration"] < 330
     with Image.open(tmp_path / "run" / "restored.png") as grid:
         assert grid.width > 400
-    assert page.main(epochs=2, folder=tmp_path / "run") == figures  # continued: nothing left to do
+    assert page.main(epochs=2, folder=tmp_path / "run") == metrics  # continued: nothing left to do
     images = np.random.default_rng(0).random((4, 28, 28, 1), dtype=np.float32)
     exec(TEST, {**vars(page), "images": images})
     assert try_phase(page.Denoising(), "restore", {"autoencoder": page.autoencoder()}, {"image": images}).gradients

@@ -24,13 +24,13 @@ def numpy_cube(x):
 
 
 @tf.custom_gradient
-def wrong_slope(x):
+def wrong_derivative(x):
     return x**2, lambda upstream: upstream * x  # half of the truth
 
 
 @tf.custom_gradient
 def wrong_curve(x):
-    return x**2, lambda upstream: upstream * 2.0 * tf.stop_gradient(x)  # the slope is right, its slope is not
+    return x**2, lambda upstream: upstream * 2.0 * tf.stop_gradient(x)  # the derivative is right, its derivative is not
 
 
 def test_reference_passes():
@@ -80,7 +80,7 @@ def test_gradients_name_the_argument_and_the_element():
         r"^gradient of argument 1, element \(0, 0\): 0.5 where (1|1\.0\d*|0\.9\d*) was expected \(4 of 4"
     )
     with pytest.raises(AssertionError, match=message):
-        assert_gradients_match_finite_differences(lambda y, x: wrong_slope(x) + y, X, X)
+        assert_gradients_match_finite_differences(lambda y, x: wrong_derivative(x) + y, X, X)
 
 
 def test_gradients_leave_the_arrays_as_they_were():

@@ -109,7 +109,7 @@ def put(made, slot):
 
 def done(made):
     """Updates of each phase, and batches under the key ""."""
-    return {**made.updates, "": made.place.batches[0]}
+    return {**made.completed, "": made.place.batches[0]}
 
 
 def bits(made, nets):

@@ -16,7 +16,7 @@ def trace_after(phase: Phase, nets: Nets, seen: Specs, state: Specs) -> list[Any
     """Trace ``phase.after``; the variables that it reads.
 
     Raises:
-      Invalid: for values that are no state, or of another shape or dtype; for a layer with state of its own.
+      Invalid: Values that are no state, or of another shape or dtype; a layer with state of its own.
     """
     assert phase.after is not None
     place = f"after of phase {phase.name}"

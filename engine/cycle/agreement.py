@@ -20,7 +20,7 @@ def trace_each(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = Non
     """``trace`` in each bucket, in the longest first: that is the form that nets are built for.
 
     Raises:
-      Invalid: for terms, statistics or draws that are others in another bucket.
+      Invalid: Terms, statistics or draws that are others in another bucket.
     """
     place = f"phase {phase.name}"
     each = _each(reads, place, lambda at: trace(phase, nets, at, state, every_term))

@@ -18,9 +18,9 @@ class WeightAverage:
 
     Args:
       variables: Keras variables of floating dtype: weights, and the statistics that belong to them.
-      decay: Of the average per update: a number, or a function of the updates averaged before (float32), as
+      decay: Decay of the average per update: a number, or a function of the updates averaged before (float32), as
         ``lambda n: n / (n + 1)`` for their plain mean.
-      warm_up: With a number, after ``n`` updates the decay is min(decay, (1 + n) / (10 + n)), as in
+      warm_up: Whether a number is approached: after ``n`` updates the decay is min(decay, (1 + n) / (10 + n)), as in
         tf.train.ExponentialMovingAverage.
     """
 
@@ -62,7 +62,7 @@ class average_of:
 
     Args:
       net: Name of the other.
-      decay: See ``WeightAverage``; without warm-up.
+      decay: Decay as of ``WeightAverage``; without warm-up.
     """
 
     net: str

@@ -9,19 +9,19 @@ from engine.cycle.compute import Compute
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.replicas import Replicas
-from engine.cycle.shards import Halves
+from engine.cycle.shards import Shards
 
 
 class GlobalBatch:
     """Adds up what is computed of the parts.
 
     Args:
-      part: Computes one micro-batch in a replica, of ``compute`` or its halves.
+      part: What computes one micro-batch in a replica, of ``compute`` or its shards.
       accumulate: Micro-batches per update.
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
 
-    def __init__(self, compute: Compute, part: Compute | Halves, replicas: Replicas, accumulate: int,
+    def __init__(self, compute: Compute, part: Compute | Shards, replicas: Replicas, accumulate: int,
                  compiled: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
         self._compute, self._part, self._replicas, self._accumulate = compute, part, replicas, accumulate
         self._compile, self._sums = compiled, compiled(part.sums)

@@ -32,7 +32,7 @@ def by_block(turns: Turns, compiled: Any) -> Loop:
     bad, the block puts every variable back and is run again up to that one, which is run by itself, guarded.
 
     Args:
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
     schedule, steps = turns.schedule, turns.steps
     bytes_per_cycle = sum(step.inputs.bytes_per_update * step.phase.repeats / step.phase.every for step in steps)
@@ -41,7 +41,7 @@ def by_block(turns: Turns, compiled: Any) -> Loop:
     def ahead(phase: int, start: Place, end: tf.Tensor, context: Context) -> Inputs:
         def numbers(i: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, ...]]:
             place = schedule.later(phase, start, i)
-            return place.updates[phase], schedule.first_batches(phase, place)
+            return place.completed[phase], schedule.first_batches(phase, place)
 
         wanted = tf.cast(schedule.between(phase, start.slot, end), tf.int32)
         return steps[phase].inputs.ahead(schedule.at_most(phase, cycles), wanted, numbers, context)
@@ -49,7 +49,7 @@ def by_block(turns: Turns, compiled: Any) -> Loop:
     def made(start: Place, inputs: list[Inputs]) -> ReadAt:
         def read(phase: int, place: Place) -> Read:
             # Not tensor[...]: XLA would compile anew for each value of a computed slice.
-            number = place.updates[phase] - start.updates[phase]
+            number = place.completed[phase] - start.completed[phase]
             return (tf.nest.map_structure(lambda tensor: tf.gather(tensor, number), inputs[phase]),
                     tf.zeros([], tf.float64))
 

@@ -15,7 +15,7 @@ from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.plan import Plan
 from engine.cycle.pull import Pull, chosen
 from engine.cycle.replicas import Replicas
-from engine.cycle.shards import Halves, can_be_halved
+from engine.cycle.shards import Shards, can_be_sharded
 from engine.cycle.sums import squared_sum, witness
 
 Function = Callable[..., Any]
@@ -56,19 +56,20 @@ class Candidates:
     """Computes the updates of one phase.
 
     Args:
-      plan: Compiles the gradients; a function, traced once, that reads no variable which an update moves.
-      whole: The update is compiled as a whole, the gradients with it.
+      plan: Plan by which the gradients are compiled; a function, traced once, that reads no variable which an update
+        moves.
+      whole: Whether the update is compiled as a whole, the gradients with it.
 
     Attributes:
-      names: Of the means of an update, the gradients' norm last. checks: Of what is looked at beside them.
+      names: Names of the means of an update, the gradients' norm last. checks: Names of what is looked at beside them.
     """
 
     def __init__(self, compute: Compute, commit: Commit, plan: Plan, replicas: Replicas, whole: bool) -> None:
         self._compute, self._commit, accumulate = compute, commit, commit.update.accumulate
         self._compile: Callable[[Function], Function] = (
             (lambda function: function) if whole else partial(plan.part, apart=compute.traced.pools))
-        halves = plan.halves and can_be_halved(compute, replicas, loops=plan.name != "xla")
-        self._part = Halves(compute) if halves else compute
+        sharded = plan.shards and can_be_sharded(compute, replicas, loops=plan.name != "xla")
+        self._part = Shards(compute) if sharded else compute
         self._batch = (GlobalBatch(compute, self._part, replicas, accumulate, self._compile)
                        if accumulate * replicas.count > 1 else None)
         self._gradients = self._batch.gradients if self._batch else self._compile(self._part.gradients)

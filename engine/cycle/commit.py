@@ -24,22 +24,22 @@ class Commit:
     """Applies the updates of one phase: optimizers, averages, the strategy's state, loss scale, spike watch.
 
     Args:
-      groups: Which optimizer moves which variable.
+      groups: Optimizers, each with the variables that it moves.
       assigned: Variables that the forward pass assigns.
-      averages: Those that move with this phase's updates.
+      averages: Averages that move with this phase's updates.
       state: The strategy's, by name.
       after_reads: Whether ``phase.after`` reads what the update moves.
-      half: Train with dynamic loss scaling (float16).
+      loss_scaling: Whether the loss is scaled dynamically (float16).
     """
 
     def __init__(self, phase: Phase, update: Update, nets: Nets, groups: Sequence[Group], variables: Sequence[Any],
                  assigned: Sequence[Any], averages: Sequence[WeightAverage], state: Mapping[str, tf.Variable],
-                 after_reads: bool, replicas: Replicas, half: bool, spike: Spike | None) -> None:
+                 after_reads: bool, replicas: Replicas, loss_scaling: bool, spike: Spike | None) -> None:
         self.update, self.groups, self.averages, self.state = update, groups, averages, state
         self._variables, self._assigned, self._nets, self._replicas = list(variables), assigned, nets, replicas
         self._after = converted(phase.after, nets.values()) if phase.after else None
         self._after_reads = after_reads
-        self.loss_scale = LossScale() if half else None
+        self.loss_scale = LossScale() if loss_scaling else None
         self.spikes = SpikeWatch(spike) if spike else None
         # Whether every update must be looked at once it is applied.
         self.guards_always = after_reads or not all(map(optimizers.is_bounded, groups))

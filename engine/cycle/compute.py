@@ -77,11 +77,11 @@ class Compute:
                 means = self._means(results, given)
             factors = self.factors(given.update)
             true = tf.add_n([factors[name] * means[name] for name in self.counted])
-            shares = [true if each is None else tf.add_n([factor * means[name] for name, factor in each.items()])
+            scaled = [true if each is None else tf.add_n([factor * means[name] for name, factor in each.items()])
                       for each in objectives]
-            shares = [share * given.scale / self._replicas.count for share in shares]
+            scaled = [each * given.scale / self._replicas.count for each in scaled]
         leaves = [scope.leaves[id(v)] for v in self.variables]
-        gradients = [_summed(tape.gradient(share, leaves, unconnected_gradients="zero")) for share in shares]
+        gradients = [_summed(tape.gradient(each, leaves, unconnected_gradients="zero")) for each in scaled]
         totals = [tf.stack(sums_of(results[name])) for name in self.traced.ratios]
         return Measured(tf.stack([true, *means.values()]), tf.reshape(tf.stack(totals) if totals else [], [-1, 2]),
                         gradients, [scope.get_current_value(v) for v in self.traced.assigned],

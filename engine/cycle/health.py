@@ -1,4 +1,4 @@
-"""The health watch: what happens to an update whose terms or gradients are not finite, or whose objective leaps."""
+"""The health watch: what happens to an update whose terms or gradients are not finite, or whose objective spikes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,16 +24,17 @@ class Spike:
 
     Attributes:
       window: Updates that it is compared with; before there are as many, none is a spike.
-      deviations: Above the window's median, in deviations: 1.4826 times the median distance from the median, which
-        for normal values is their standard deviation, and at least a thousandth of the median.
+      standard_deviations: Largest distance above the window's median that is no spike, in standard deviations: 1.4826
+        times the median distance from the median, the standard deviation of normal values; at least a thousandth of
+        the median.
     """
 
     window: int = 100
-    deviations: float = 20.0
+    standard_deviations: float = 20.0
 
     def __post_init__(self) -> None:
         require(isinstance(self.window, int) and self.window >= 2, "window", self.window, "an integer of at least 2")
-        require(self.deviations > 0, "deviations", self.deviations, "above 0")
+        require(self.standard_deviations > 0, "standard_deviations", self.standard_deviations, "above 0")
 
 
 class SpikeWatch:
@@ -49,8 +50,8 @@ class SpikeWatch:
         middle = self._spike.window // 2
         values = self.values.read_value()
         median = tf.sort(values)[middle]
-        deviation = 1.4826 * tf.sort(tf.abs(values - median))[middle]
-        bound = median + self._spike.deviations * tf.maximum(deviation, 1e-3 * tf.abs(median))
+        standard_deviation = 1.4826 * tf.sort(tf.abs(values - median))[middle]
+        bound = median + self._spike.standard_deviations * tf.maximum(standard_deviation, 1e-3 * tf.abs(median))
         return tf.where(self.count.read_value() < self._spike.window, np.float32(np.inf), bound)
 
     def note(self, objective: tf.Tensor) -> None:

@@ -129,12 +129,12 @@ class PhaseInputs:
         """Memory of what one update is given."""
         sizes = {"": self.reads.examples, **self.reads.sizes}
         requests = [*self._traced.requests.values()]
-        drawn = sum(4 * sizes[request.of] * math.prod(request.shape) for request in requests)
+        size = sum(4 * sizes[request.of] * math.prod(request.shape) for request in requests)
         for name, source in self.reads.sources.items():
-            drawn += sum(4 * source.batch_size * math.prod(request.shape)
+            size += sum(4 * source.batch_size * math.prod(request.shape)
                          for request in self._traced.data_requests[name].values())
-            drawn += sum(spec.shape.num_elements() * spec.dtype.size for spec in source.spec.values())
-        return self._parts * drawn
+            size += sum(spec.shape.num_elements() * spec.dtype.size for spec in source.spec.values())
+        return self._parts * size
 
     def _seeds(self, number: tf.Tensor) -> tf.Tensor:
         if not self._seed_states:

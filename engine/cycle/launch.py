@@ -14,23 +14,23 @@ def by_launch(turns: Turns, compiled: Any) -> Loop:
     """From the first update of a call to the last, without a word to the host.
 
     Batches are gathered and draws made inside; updates are not branched around but chosen (``Step.select``), but for
-    phases that are not always due; the updates of a phase are a loop of known length, and phases stand one behind the
+    phases that are not always due; the updates of a phase are a loop of known length, and phases stand one after the
     other.
 
     Args:
-      compiled: Compiles a function as one unit.
+      compiled: Decorator that compiles a function as one unit.
     """
     schedule = turns.schedule
-    inside, advance = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]
+    inside, runners = [step.inputs.inside() for step in turns.steps], [step.select for step in turns.steps]
 
     def update(phase: int, slot: tf.Tensor, state: LoopState, target: tf.Tensor, context: Context) -> LoopState:
         on = turns.going(target, *state) & tf.equal(state.place.slot, slot)
 
         def read(phase: int, place: Place) -> Read:
-            return (inside[phase].of(place.updates[phase], schedule.first_batches(phase, place), context),
+            return (inside[phase].of(place.completed[phase], schedule.first_batches(phase, place), context),
                     tf.zeros([], tf.float64))
 
-        return turns.turn(phase, state, state.place, read, advance, on)
+        return turns.turn(phase, state, state.place, read, runners, on)
 
     def cycle(target: tf.Tensor, context: Context, *carried: Any) -> LoopState:
         """One cycle. Of one that began in its middle, only what the run has not passed is kept."""

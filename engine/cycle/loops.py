@@ -19,7 +19,7 @@ from engine.device import device
 Loop = Callable[[Place, tf.Tensor, tf.Tensor, Context], LoopState]
 Read = tuple[Inputs, tf.Tensor]  # with the seconds (float64) that a reader of batches was waited for
 ReadAt = Callable[[int, Place], Read]  # of a phase's update at a place
-Advance = Sequence[Callable[..., Outcome]]  # of each phase: ``Step.advance``, ``select`` or ``rush``
+Runners = Sequence[Callable[..., Outcome]]  # of each phase: ``Step.advance``, ``select`` or ``rush``
 UNROLLED = 12  # updates at most of a cycle that is unrolled: inputs and commit of each are traced anew
 
 
@@ -43,28 +43,28 @@ class Turns:
         here = LoopState(*state)
         return (here.place.slot < target) & (here.streak < self.limit)
 
-    def next(self, read: ReadAt, advance: Advance, *carried: Any) -> LoopState:
+    def next(self, read: ReadAt, runners: Runners, *carried: Any) -> LoopState:
         """One slot, of the phase whose turn it is."""
         state = LoopState(*carried)
         if len(self.steps) == 1:
-            return self.turn(0, state, state.place, read, advance)
+            return self.turn(0, state, state.place, read, runners)
         offset = self.schedule.offset(state.place.slot)
         which = sum(tf.cast(offset >= start, tf.int32) for start in self.schedule.starts[1:])
-        return LoopState(*tf.switch_case(which, [partial(self.turn, phase, state, state.place, read, advance)
+        return LoopState(*tf.switch_case(which, [partial(self.turn, phase, state, state.place, read, runners)
                                                  for phase in range(len(self.steps))]))
 
-    def turn(self, phase: int, state: LoopState, place: Place, read: ReadAt, advance: Advance,
+    def turn(self, phase: int, state: LoopState, place: Place, read: ReadAt, runners: Runners,
              on: tf.Tensor | bool = True, due: bool = False) -> LoopState:
         """One slot of the phase, whose update stands at ``place``. Nothing unless ``on``; ``due``: that is known."""
         if not due and not self.schedule.always(phase):
             runs = on & self.schedule.due(phase, place, self.steps[phase].commit.values())
             rest = state._replace(place=state.place._replace(slot=state.place.slot + tf.cast(on, tf.int64)))
-            return LoopState(*tf.cond(runs, partial(self.turn, phase, state, place, read, advance, on, due=True),
+            return LoopState(*tf.cond(runs, partial(self.turn, phase, state, place, read, runners, on, due=True),
                                       lambda: rest))
         inputs, waited = read(phase, place)
-        outcome = advance[phase](place.updates[phase], state.streak, state.tallies[phase], inputs, on)
+        outcome = runners[phase](place.completed[phase], state.streak, state.tallies[phase], inputs, on)
         by = tf.cast((outcome.streak < self.limit) & on, tf.int64)  # a stop stays before its update
-        slot, number = state.place.slot, state.place.updates[phase]
+        slot, number = state.place.slot, state.place.completed[phase]
         tallies = (*state.tallies[:phase], outcome.tally, *state.tallies[phase + 1:])
         return LoopState(
             place=self.schedule.passed(phase, state.place, by), streak=outcome.streak, tallies=tallies,
@@ -75,16 +75,16 @@ class Turns:
         """The inputs of the phase's update at ``place``."""
         inputs = self.steps[phase].inputs
         return timed(inputs.in_sequence, lambda: inputs.of(
-            place.updates[phase], self.schedule.first_batches(phase, place), context))
+            place.completed[phase], self.schedule.first_batches(phase, place), context))
 
 
 def by_update(turns: Turns) -> Loop:
     """One update after the other."""
-    advance = [step.advance for step in turns.steps]
+    runners = [step.advance for step in turns.steps]
 
     def loop(place: Place, streak: tf.Tensor, target: tf.Tensor, context: Context) -> LoopState:
         return LoopState(*tf.while_loop(partial(turns.going, target),
-                                        partial(turns.next, partial(turns.read, context), advance),
+                                        partial(turns.next, partial(turns.read, context), runners),
                                         turns.begun(place, streak)))
 
     return loop
@@ -96,7 +96,7 @@ def by_cycle(turns: Turns) -> Loop:
     So what an update does not take from the one before, as the images that a generator draws for the next update of its
     critic, is computed beside it. All updates of a cycle are computed, and those applied that the run has not passed.
     """
-    schedule, advance = turns.schedule, [step.advance for step in turns.steps]
+    schedule, runners = turns.schedule, [step.advance for step in turns.steps]
 
     def cycle(target: tf.Tensor, context: Context, *carried: Any) -> LoopState:
         state = LoopState(*carried)
@@ -106,7 +106,7 @@ def by_cycle(turns: Turns) -> Loop:
             # Not of the state's own place, which waits for the update before; but ``when`` must wait for it.
             phase, place = schedule.phase_at(slot), planned if schedule.is_static else state.place
             on = turns.going(target, *state) & tf.equal(state.place.slot, first + slot)
-            state = turns.turn(phase, state, place, partial(turns.read, context), advance, on)
+            state = turns.turn(phase, state, place, partial(turns.read, context), runners, on)
             runs = tf.cast(done <= slot, tf.int64) * tf.cast(schedule.runs(phase, place), tf.int64)
             planned = schedule.passed(phase, planned, runs)
         return state

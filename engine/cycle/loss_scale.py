@@ -9,7 +9,7 @@ class LossScale:
     """The dynamic loss scale of one phase in float16 (Micikevicius et al. 2018, section 3.2).
 
     The objective is multiplied by it so that small gradients survive in float16. It doubles after 2000
-    good updates, to ``CEILING`` at most, and halves when gradients overflow; such an update is passed over, which is
+    good updates, to ``CEILING`` at most, and is halved when gradients overflow; such an update is passed over, which is
     no fault.
     """
 

@@ -14,7 +14,8 @@ class Given(NamedTuple):
     Attributes:
       update: Its number within the phase; int64.
       scale: Factor of the objective.
-      weights: Of the trained variables; None: what they are now. assigned: Of those that the forward pass assigns.
+      weights: Values of the trained variables; None: what they are now. assigned: Values of those that the forward pass
+        assigns.
       state: The strategy's.
       ratios: [R, 3]: of each ``Ratio`` the sums of values and of weights over the whole batch, and the number of its
         parts; None if this is the whole.

@@ -27,7 +27,7 @@ def build(groups: Iterable[Group]) -> None:
     """Make the slots of every optimizer, for the variables of all its groups.
 
     Raises:
-      Invalid: for an optimizer that has moved variables, or was built for others.
+      Invalid: An optimizer that has moved variables, or was built for others.
     """
     found: dict[int, Group] = {}
     for optimizer, variables in groups:
@@ -44,7 +44,7 @@ def apply(group: Group, gradients: Sequence[tf.Tensor], alone: bool) -> None:
     """One update of the group's variables.
 
     Args:
-      alone: There is one replica.
+      alone: Whether there is one replica.
     """
     optimizer, variables = group
     if alone and adam.suits(optimizer, variables):
@@ -78,8 +78,8 @@ def check_weights(nets: Nets) -> None:
 
 
 def _check_new(optimizer: Any, variables: Sequence[Any]) -> None:
-    updates = int(tf.convert_to_tensor(optimizer.iterations.value))
-    require(not updates, "optimizer", f"{optimizer.name}, {updates} updates",
+    count = int(tf.convert_to_tensor(optimizer.iterations.value))
+    require(not count, "optimizer", f"{optimizer.name}, {count} updates",
             "new: it goes on from its own moments of another training")
     own = {id(v) for v in variables_built_for(optimizer)}
     require(not own or own == {id(v) for v in variables}, "optimizer", optimizer.name,

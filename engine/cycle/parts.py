@@ -35,7 +35,8 @@ class Parts(NamedTuple):
 
 
 def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update], reads: Sequence[Reads],
-             sources: Sequence[str], state: Mapping[str, tf.Variable], replicas: Replicas, seed: int, half: bool,
+             sources: Sequence[str], state: Mapping[str, tf.Variable], replicas: Replicas, seed: int,
+             loss_scaling: bool,
              spike: Spike | None) -> dict[str, Parts]:
     """{phase: its parts}. Traces every loss once per bucket, and creates all variables of nets and optimizers."""
     specs = specs_of(state)
@@ -65,7 +66,7 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
             averages += [teacher.average for teacher in teachers
                          if teacher.average and teacher.spec.net in phase.updates]
             commit = Commit(phase, update, nets, by, compute.variables, mine.assigned, averages, state,
-                            _after_reads(phase, nets, compute, update.accumulate, specs), replicas, half, spike)
+                            _after_reads(phase, nets, compute, update.accumulate, specs), replicas, loss_scaling, spike)
             found[phase.name] = Parts(compute, inputs, commit, average)
     return found
 

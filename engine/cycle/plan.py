@@ -1,9 +1,9 @@
 """How the cycle is compiled: the only ``tf.function`` of training.
 
 ``eager`` runs every operation as Python reaches it, so ``print`` and breakpoints work inside a loss.
-``graph`` compiles the loop with TensorFlow's graph executor. ``halves`` is that graph for two halves of each batch,
-side by side, where no example sees another: so two cores share the work without waiting for each other at every
-operation. ``xla`` compiles blocks of updates with XLA (see ``block.by_block``), of halves on CPUs; on a GPU all updates
+``graph`` compiles the loop with TensorFlow's graph executor. ``halves`` is that graph for two equal shards of each
+batch, side by side, where no example sees another: so two cores share the work without waiting for each other at every
+operation. ``xla`` compiles blocks of updates with XLA (see ``block.by_block``), of shards on CPUs; on a GPU all updates
 of a call (see ``launch.by_launch``).
 ``critic=graph generator=xla`` compiles each phase by its own.
 (``auto`` is no way of compiling: the Trainer chooses one of these by measurement, see ``run/trial.py``.)
@@ -50,9 +50,9 @@ class Plan:
         """A part of an update: a unit of XLA.
 
         Args:
-          apart: Never put into the graph around it. In a loop's graph it is chance whether TensorFlow gives the
-            gradient of max pooling to oneDNN, which adds in another order where windows overlap: it looks for the
-            pooling's operation, which the loop's back edges let it reach before or after. Without them there is one
+          apart: Whether it is never put into the graph around it. In a loop's graph it is chance whether TensorFlow
+            gives the gradient of max pooling to oneDNN, which adds in another order where windows overlap: it looks for
+            the pooling's operation, which the loop's back edges let it reach before or after. Without them there is one
             order.
         """
         if self.name == "eager":
@@ -61,9 +61,9 @@ class Plan:
                            experimental_attributes={"_noinline": True} if apart else None)
 
     @property
-    def halves(self) -> bool:
-        """Whether the two halves of a batch are computed side by side."""
-        return self.name == "halves" or (self.name == "xla" and device().halves)
+    def shards(self) -> bool:
+        """Whether two shards of a batch are computed side by side."""
+        return self.name == "halves" or (self.name == "xla" and device().shards)
 
     @property
     def block(self) -> Callable[[Callable[..., Any]], Callable[..., Any]] | None:
@@ -75,7 +75,7 @@ class Plan:
         """The outermost function, traced once.
 
         Args:
-          check: Is handed the graph, once it is traced.
+          check: Function that is handed the graph, once it is traced.
         """
         if self.name == "eager":
             return function

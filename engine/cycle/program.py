@@ -32,7 +32,7 @@ def program_of(plan: str, parts: Mapping[str, Parts], schedule: Schedule, replic
 
     Args:
       limit: Bad updates in a row at which the loop stops.
-      variables: Of the nets.
+      variables: Variables of the nets.
     """
     chosen = Plan(plan)
     steps = {name: Step(part.compute, part.inputs, part.commit, chosen.of(name), replicas)

@@ -43,7 +43,7 @@ class Pull:
           at: Other weights to take them at, in the order of ``weights``.
 
         Raises:
-          Invalid: for a term that there is not, or another number of weights.
+          Invalid: A term that there is not, or another number of weights.
         """
         for objective in objectives:
             require(objective, "objective", objective, "of at least one term")

@@ -15,8 +15,8 @@ class Reads:
     """Which sources a function reads.
 
     Attributes:
-      sources: Those that it reads, by name.
-      examples: Of a batch of the first of them, B; of a function that reads none, of the run's first source.
+      sources: Sources that it reads, by name.
+      examples: Examples of a batch of the first of them, B; of a function that reads none, of the run's first source.
       nested: Whether its batch is {source: batch}.
       again: Whether it reads what the phase before has read.
       at: Number of the bucket, of each source that has several; the longest of those not named.
@@ -69,14 +69,14 @@ def reads_of(phases: Sequence[Phase], sources: Mapping[str, Source]) -> list[Rea
     """What each phase reads.
 
     Raises:
-      Invalid: for an unknown source, or a phase that is to read again what cannot be read twice.
+      Invalid: An unknown source, or a phase that is to read again what cannot be read twice.
     """
     found: list[Reads] = []
     for phase in phases:
         again = phase.reads == SAME
         if again:
             require(found and found[-1].sources, f"reads of phase {phase.name}", SAME,
-                    "behind a phase that reads a batch")
+                    "after a phase that reads a batch")
             found.append(Reads(found[-1].sources, found[-1].examples, found[-1].nested, again=True))
             for name, source in found[-1].sources.items():
                 require(not source.in_sequence, f"reads of phase {phase.name}", SAME,

@@ -48,7 +48,7 @@ class Replicas:
         return self._reduce("MEAN", values)
 
     def gathered(self, value: Any) -> tf.Tensor:
-        """Per-replica tensors [B, ...], one behind the other."""
+        """Per-replica tensors [B, ...], one after the other."""
         return value if self.count == 1 else tf.concat(self.strategy.experimental_local_results(value), axis=0)
 
     def _reduce(self, how: str, values: Sequence[Any]) -> list[tf.Tensor]:

@@ -33,9 +33,9 @@ class Report:
         for i, step in enumerate(steps):
             tally = state.tallies[i]
             rejected[step.phase.name] = int(tally.rejected)
-            # The update at which the loop stopped is rejected without being behind the run.
+            # The update at which the loop stopped is rejected and is not completed.
             here = stopped and schedule.phase_at(int(place.slot)) == i
-            applied = int(place.updates[i]) - start.updates[i] - int(tally.rejected) + here
+            applied = int(place.completed[i]) - start.completed[i] - int(tally.rejected) + here
             sums = [Fraction(high) + Fraction(low) for high, low in tally.sums.T.tolist()]  # of means
             weights = iter(sums[len(step.names):])  # of each Ratio
             totals[step.phase.name] = {

@@ -67,15 +67,15 @@ class Schedule:
         mine, cycle, runs = self.phases[phase], self.cycle(place.slot), self.runs(phase, place)
         if mine.when is None:
             return runs
-        updates = {each.name: count for each, count in zip(self.phases, place.updates, strict=True)}
-        return runs & mine.when(Counts(cycle, self.offset(place.slot) - self.starts[phase], updates), state)
+        completed = {each.name: count for each, count in zip(self.phases, place.completed, strict=True)}
+        return runs & mine.when(Counts(cycle, self.offset(place.slot) - self.starts[phase], completed), state)
 
     def passed(self, phase: int, place: Place, by: Any = 1) -> Place:
         """``place`` after an update of the phase, or none if ``by`` is 0."""
-        updates = tuple(count + by if i == phase else count for i, count in enumerate(place.updates))
+        completed = tuple(count + by if i == phase else count for i, count in enumerate(place.completed))
         batches = tuple(count + by * take if take else count
                         for count, take in zip(place.batches, self.takes[phase], strict=True))
-        return Place(place.slot + by, updates, batches)
+        return Place(place.slot + by, completed, batches)
 
     def first_batches(self, phase: int, place: Place) -> tuple[Any, ...]:
         """Number of the batch of each source at which the phase's next update begins to read."""
@@ -96,11 +96,11 @@ class Schedule:
 
     def shifted(self, start: Place, slot: Any) -> Place:
         """The place of ``slot``, of a run that stood at ``start``; of a static schedule."""
-        updates = [self.between(phase, start.slot, slot) for phase in range(len(self.phases))]
+        between = [self.between(phase, start.slot, slot) for phase in range(len(self.phases))]
         batches = tuple(
-            sum((updates[phase] * takes[source] for phase, takes in enumerate(self.takes) if takes[source]), count)
+            sum((between[phase] * takes[source] for phase, takes in enumerate(self.takes) if takes[source]), count)
             for source, count in enumerate(start.batches))
-        return Place(slot, tuple(a + b for a, b in zip(start.updates, updates, strict=True)), batches)
+        return Place(slot, tuple(a + b for a, b in zip(start.completed, between, strict=True)), batches)
 
     def at_most(self, phase: int, cycles: int) -> int:
         """The most updates of the phase in the slots of so many cycles, wherever they begin."""

@@ -16,7 +16,7 @@ class Scope(keras.StatelessScope):
 
     Args:
       values: (variable, value) pairs.
-      tape: Watches what is assigned to a trained variable: that is a new leaf, cut off from the value before.
+      tape: Tape that watches what is assigned to a trained variable: that is a new leaf, cut off from the value before.
       trained: Variables whose gradient is wanted.
 
     Attributes:
@@ -78,7 +78,7 @@ def at(net: Any, weights: Sequence[Any]) -> Iterator[None]:
     Statistics of batch normalisation and the seeds of dropout go on as they do without it; gradients reach ``weights``.
 
     Raises:
-      Invalid: for another number of weights.
+      Invalid: Another number of weights.
     """
     variables = net.trainable_variables
     if isinstance(scope := current_scope(), Scope) and any(each is net for each in scope.unbuilt):

@@ -1,6 +1,6 @@
-"""A batch in two halves, computed side by side.
+"""A batch in two shards, computed side by side.
 
-XLA on CPUs runs one product after the other on one thread; those of two halves it runs on two.
+XLA on CPUs runs one product after the other on one thread; those of two shards it runs on two.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from engine.cycle.replicas import Replicas
 from engine.cycle.terms import Form
 
 
-def can_be_halved(compute: Compute, replicas: Replicas, loops: bool = True) -> bool:
-    """Whether halves give what the whole gives: no example sees another.
+def can_be_sharded(compute: Compute, replicas: Replicas, loops: bool = True) -> bool:
+    """Whether shards give what the whole gives: no example sees another.
 
     Args:
-      loops: Whether a loss with loops counts, too. They share memory: under XLA two of half the work one after the
+      loops: Whether a loss with loops counts, too. They share memory: under XLA two of 50 % of the work one after the
         other take longer than one.
     """
     traced, reads = compute.traced, compute.reads
@@ -28,30 +28,30 @@ def can_be_halved(compute: Compute, replicas: Replicas, loops: bool = True) -> b
             and not any(size // replicas.count % 2 for size in sizes))
 
 
-class Halves:
-    """What ``Compute`` gives, of two halves."""
+class Shards:
+    """What ``Compute`` gives, of two shards of the batch."""
 
     count = 2
 
     def __init__(self, compute: Compute) -> None:
-        self._half = compute.of_part(self.count)
+        self._shard = compute.of_part(self.count)
 
     def gradients(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None] = (None,)) -> Measured:
         """As ``Compute.gradients``."""
-        found: Measured = self._half.buckets.choose(inputs, lambda inputs: self._added(given, inputs, objectives))
+        found: Measured = self._shard.buckets.choose(inputs, lambda inputs: self._added(given, inputs, objectives))
         return found
 
     def sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
         """As ``Compute.sums``."""
-        found: tf.Tensor = self._half.buckets.choose(inputs, lambda inputs: self._sums(given, inputs))
+        found: tf.Tensor = self._shard.buckets.choose(inputs, lambda inputs: self._sums(given, inputs))
         return found
 
     def _added(self, given: Given, inputs: Inputs, objectives: Sequence[Objective | None]) -> Measured:
-        if self._half.traced.ratios and given.ratios is None:
+        if self._shard.traced.ratios and given.ratios is None:
             given = given._replace(ratios=tf.pad(self._sums(given, inputs), [[0, 0], [0, 1]],
                                                  constant_values=float(self.count)))
-        found = [self._half.gradients(given, self.part(inputs, half), objectives, cut=True)
-                 for half in range(self.count)]
+        found = [self._shard.gradients(given, self.part(inputs, shard), objectives, cut=True)
+                 for shard in range(self.count)]
         gradients = [[tf.add_n(each) / self.count for each in zip(*lists, strict=True)]
                      for lists in zip(*(part.gradients for part in found), strict=True)]
         return Measured(tf.add_n([part.vector for part in found]) / self.count,
@@ -59,7 +59,7 @@ class Halves:
                         tf.nest.map_structure(lambda *each: tf.concat(each, axis=0), *(p.passes for p in found)))
 
     def _sums(self, given: Given, inputs: Inputs) -> tf.Tensor:
-        return tf.add_n([self._half.sums(given, self.part(inputs, half), cut=True) for half in range(self.count)])
+        return tf.add_n([self._shard.sums(given, self.part(inputs, shard), cut=True) for shard in range(self.count)])
 
     def part(self, inputs: Inputs, number: int) -> Inputs:
         """An equal part of the examples, with seeds of its own."""

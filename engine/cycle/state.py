@@ -9,13 +9,13 @@ class Place(NamedTuple):
     """Where a run stands. Integers: Python's on the host, int64 scalars in the loop.
 
     Attributes:
-      slot: Updates behind the run, those included that were not due: each phase has ``repeats`` of them in a cycle.
-      updates: Of each phase; not those that were not due.
-      batches: Read from each source.
+      slot: Completed updates, those included that were not due: each phase has ``repeats`` of them in a cycle.
+      completed: Completed updates of each phase; not those that were not due.
+      batches: Batches read from each source.
     """
 
     slot: Any
-    updates: tuple[Any, ...]
+    completed: tuple[Any, ...]
     batches: tuple[Any, ...]
 
 

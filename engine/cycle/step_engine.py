@@ -1,7 +1,7 @@
 """StepEngine: all phases of a strategy as one compiled cycle, and many cycles in one call.
 
 A few integers say where a run stands (``state.Place``): the slot, and how many updates of each phase and batches of
-each source are behind it. Batch numbers, schedules and random keys all follow from them; and, in a run that was rolled
+each source are completed. Batch numbers, schedules and random keys all follow from them; and, in a run that was rolled
 back, from the number of rollbacks.
 """
 
@@ -20,7 +20,7 @@ from engine.cycle.reads import reads_of
 from engine.cycle.replicas import Replicas
 from engine.cycle.report import Report
 from engine.cycle.schedule import Schedule
-from engine.cycle.shards import can_be_halved
+from engine.cycle.shards import can_be_sharded
 from engine.cycle.state import Place
 from engine.cycle.step import Step
 from engine.cycle.update import Update
@@ -33,22 +33,22 @@ class StepEngine:
     """Compiles ``phases`` over ``nets`` and runs cycles of them. Constructing it creates every variable.
 
     Args:
-      phases: In the order of the cycle.
+      phases: Phases in the order of the cycle.
       nets: Keras models, or an ``average_of`` one, by name.
       updates: An ``Update`` per phase name.
-      sources: Of the training batches, by name; or one alone.
+      sources: Sources of the training batches, by name; or one alone.
       state: What the strategy remembers, at its start.
-      seed: Of all random draws.
-      plan: See ``Plan``.
+      seed: Seed of all random draws.
+      plan: Name of a ``Plan``.
       on_bad_update: "stop", "rollback" (which stops too: see ``detour``) or "skip", which stops after 10 bad updates
         in a row.
-      half: Train with dynamic loss scaling (float16).
-      spike: Which finite objectives are bad too; None for none.
+      loss_scaling: Whether the loss is scaled dynamically (float16).
+      spike: Rule by which finite objectives are bad too; None for none.
     """
 
     def __init__(self, phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
                  sources: Source | Mapping[str, Source], *, state: Mapping[str, Any] | None = None, seed: int = 0,
-                 plan: str = "graph", on_bad_update: str = "stop", half: bool = False,
+                 plan: str = "graph", on_bad_update: str = "stop", loss_scaling: bool = False,
                  spike: health.Spike | None = None) -> None:
         self.phases, self.nets = list(phases), nets
         self.sources = dict(sources) if isinstance(sources, Mapping) else {"data": sources}
@@ -64,7 +64,7 @@ class StepEngine:
         self.place = self.schedule.start()
         self.streak, self.rollbacks = 0, 0  # the streak: bad updates in a row, up to now
         self.parts = parts_of(self.phases, nets, updates, reads, list(self.sources), self.state, self.replicas, seed,
-                              half, spike)
+                              loss_scaling, spike)
         self.program = self.compiled(plan)
 
     def compiled(self, plan: str) -> Program:
@@ -89,8 +89,8 @@ class StepEngine:
 
     @property
     def separable(self) -> set[str]:
-        """The phases whose batches can be computed in halves."""
-        return {name for name, part in self.parts.items() if can_be_halved(part.compute, self.replicas)}
+        """The phases whose batches can be computed in shards."""
+        return {name for name, part in self.parts.items() if can_be_sharded(part.compute, self.replicas)}
 
     @property
     def cycles(self) -> int:
@@ -98,9 +98,9 @@ class StepEngine:
         return int(self.schedule.cycle(self.place.slot))
 
     @property
-    def updates(self) -> dict[str, int]:
-        """Updates of each phase behind the run."""
-        return dict(zip(self.parts, self.place.updates, strict=True))
+    def completed(self) -> dict[str, int]:
+        """Completed updates of each phase."""
+        return dict(zip(self.parts, self.place.completed, strict=True))
 
     @property
     def batches(self) -> dict[str, int]:
@@ -124,7 +124,7 @@ class StepEngine:
                 average.restart()
 
     def detour(self, place: Place) -> None:
-        """Go on from ``place``, whose state was put back, behind the batches read so far, with other draws."""
+        """Go on from ``place``, whose state was put back, after the batches read so far, with other draws."""
         stuck = self.schedule.passed(self.schedule.phase_at(self.place.slot), self.place)
         self.place, self.streak, self.rollbacks = place._replace(batches=stuck.batches), 0, self.rollbacks + 1
 

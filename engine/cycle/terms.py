@@ -72,9 +72,9 @@ def mean_of(form: Form, term: Any, ratio: tf.Tensor | None) -> tf.Tensor:
         return tf.math.divide_no_nan(values, weights)
     total, over, parts = tf.unstack(ratio)
     # The value is the part's; the gradient that of the quotient of the whole, also by the weights.
-    share = tf.math.divide_no_nan(values, over)
+    by_values = tf.math.divide_no_nan(values, over)
     by_weights = tf.math.divide_no_nan(total, over * over) * (weights - tf.stop_gradient(weights))
-    return parts * (share - by_weights)
+    return parts * (by_values - by_weights)
 
 
 def sums_of(ratio: Ratio) -> tuple[tf.Tensor, tf.Tensor]:

@@ -31,7 +31,7 @@ class Traced:
     """The result: see the module's docstring.
 
     Attributes:
-      shapes, dtypes: Of all results, by name.
+      shapes, dtypes: Shapes and dtypes of all results, by name.
       requests: Draws of the loss. data_requests: Draws of the transforms, by source.
       terms: {name: its form}; empty for a function that is no loss.
       assigned: Variables of nets that the forward pass assigns, but the states of seed generators.
@@ -88,7 +88,7 @@ def trace(phase: Phase, nets: Nets, reads: Reads, state: Specs | None = None, ev
       every_term: Whether watched terms count, too, in what has a gradient: a ``gradient=`` may use any.
 
     Raises:
-      Invalid: for terms of a wrong name or shape, and for state that the engine does not know.
+      Invalid: Terms of a wrong name or shape, and state that the engine does not know.
     """
     place = f"phase {phase.name}"
     with tracing(place) as (scope, traced):

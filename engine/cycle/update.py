@@ -28,15 +28,15 @@ class Update:
         that belong to them; None for none. After ``n`` updates the decay is min(average, (1 + n) / (10 + n)), as in
         tf.train.ExponentialMovingAverage. Or a function of the updates averaged before, as ``lambda n: n / (n + 1)``
         for their plain mean (stochastic weight averaging, Izmailov et al. 2018).
-      clip_weights: After each update every weight that the phase moves is clamped to [-clip_weights, clip_weights]
-        (Arjovsky et al. 2017, algorithm 1); None for none. The average is taken of the clamped weights.
+      clip_weights: Bound to which every weight that the phase moves is clamped after each update, [-clip_weights,
+        clip_weights] (Arjovsky et al. 2017, algorithm 1); None for none. The average is taken of the clamped weights.
       gradient: ``gradient(pull) -> gradients``: another gradient than that of the objective, see ``Pull``; before
         clipping. One of ``losses.gradients`` (``sharpness_aware``, ``conflict_projection``, ``equal_norms``,
         ``adaptive_weight``) or a function of your own. It may use any term, and the phase moves what any term reaches,
         a watched one too. The logged terms and objective stay those of the loss.
 
     Raises:
-      Invalid: if a field breaks its rule.
+      Invalid: If a field breaks its rule.
     """
 
     optimizer: Any
@@ -70,7 +70,7 @@ class Update:
         """Which optimizer moves which of the phase's variables.
 
         Raises:
-          Invalid: for a path that no pattern matches, or two, and for a pattern that matches none.
+          Invalid: A path that no pattern matches, or two, and a pattern that matches none.
         """
         paths = paths_of(phase, nets)
         variables = {id(v): v for name in phase.updates for v in nets[name].trainable_variables}

@@ -19,7 +19,7 @@ def members(path: str | Path, largest: Mapping[str, int]) -> dict[str, bytes]:
       {name: content}, of exactly the names in ``largest``.
 
     Raises:
-      Invalid: one line that names ``path``, for an archive that cannot be read, is damaged or cut short, or a
+      Invalid: One line that names ``path``, for an archive that cannot be read, is damaged or cut short, or a
         member that is missing, no plain file, or larger than foreseen.
     """
     found: dict[str, bytes] = {}

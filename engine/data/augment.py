@@ -18,7 +18,7 @@ def scale(batch: Batch, noise: Noise) -> Batch:
     """uint8 pictures in 0..255 to float32 in [0, 1].
 
     Raises:
-      Invalid: unless the pictures are uint8.
+      Invalid: If the pictures are not uint8.
     """
     image = _image(batch)
     require(image.dtype == tf.uint8, "image", image.dtype.name, "uint8 to be scaled to [0, 1]")
@@ -30,7 +30,7 @@ def rgb(batch: Batch, noise: Noise) -> Batch:
     """Grey pictures [B, h, w, 1] to three equal channels; pictures of three channels stay.
 
     Raises:
-      Invalid: for another number of channels.
+      Invalid: Another number of channels.
     """
     image = _image(batch)
     require(image.shape[-1] in (1, 3), "image", f"{image.shape[-1]} channels", "of 1 or 3 channels")

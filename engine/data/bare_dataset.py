@@ -21,7 +21,7 @@ def bare_source(dataset: Any, batch_size: int, title: str, all_examples: bool = 
       all_examples: Whether none may be left out, as ``drop_remainder=True`` does.
 
     Raises:
-      Invalid: for elements that are no dicts, an endless dataset, an unknown number of examples, or one of which it
+      Invalid: Elements that are no dicts, an endless dataset, an unknown number of examples, or one of which it
         cannot be told whether it is batched.
     """
     _check_named(dataset.element_spec, title)

@@ -26,14 +26,14 @@ class BucketedSource(ArraySource):
       arrays: {name: array [N, T, ...], or N arrays [t, ...] of several lengths: a list, or a ``tf.RaggedTensor``}.
       batch_size: Examples per batch, of every bucket.
       buckets: Lengths, rising.
-      lengths: Of the examples, [N], where they are not those of lists.
+      lengths: Lengths of the examples, [N], where they are not those of lists.
       cut: Names of the arrays whose second axis is the length. None: the lists; without lists, all of two axes or more.
       pad: What lists are padded with; a number, or {name: number}, 0 for others.
       length: Name of the examples' lengths in a batch, int32 [B], for masks; of several lists the longest's.
-      seed, transform: As in ``ArraySource``.
+      seed, transform: The same as of ``ArraySource``.
 
     Raises:
-      Invalid: for an example that no bucket holds, a bucket of fewer examples than a batch, or lengths that do not fit.
+      Invalid: An example that no bucket holds, a bucket of fewer examples than a batch, or lengths that do not fit.
     """
 
     def __init__(self, arrays: Mapping[str, Any], batch_size: int, buckets: Sequence[int],

@@ -43,7 +43,7 @@ def load(name: str, data_dir: str | Path | None = None, **options: object) -> Da
       options: The keyword arguments of the data set's loader.
 
     Raises:
-      Invalid: for an unknown name or option, with the nearest known one; a ``data_dir`` that is missing or has
+      Invalid: An unknown name or option, with the nearest known one; a ``data_dir`` that is missing or has
         no use; or files that are wrong or cannot be had.
     """
     takes = options_of(name)

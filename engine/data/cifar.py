@@ -64,11 +64,11 @@ def find(name: str, data_dir: str | Path | None = None, shared: Sequence[Path] |
       name: A key of ``ARCHIVES``.
       data_dir: A folder that holds an archive of either form, or is to hold one; also its sub-folder ``name``.
       shared: Folders of others, only read. By default Keras's (KERAS_HOME is honoured).
-      cache: Where to download to without a ``data_dir``. By default ~/.cache/phaseloop/<name>.
+      cache: Folder to download to without a ``data_dir``. By default ~/.cache/phaseloop/<name>.
       urls: Addresses of folders with the archives, tried in order; ``URLS`` by default.
 
     Raises:
-      Invalid: for a ``data_dir`` that is no folder, a wrong file in it, or (one line with all that was tried)
+      Invalid: A ``data_dir`` that is no folder, a wrong file in it, or (one line with all that was tried)
         no archive anywhere.
     """
     given, archive = places.folder(data_dir), ARCHIVES[name][0]

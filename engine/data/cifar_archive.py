@@ -49,7 +49,7 @@ def read(path: Path, archive: Archive, kind: str) -> tuple[Split, Split, tuple[s
       (train, test, names): "image" uint8 [N, 32, 32, 3] and "label" int32 [N], twice.
 
     Raises:
-      Invalid: one line that names ``path``, for anything that is missing, damaged or out of its range.
+      Invalid: One line that names ``path``, for anything that is missing, damaged or out of its range.
     """
     names = f"{kind.removesuffix('s')}_names"
     meta = archive.meta.format(names)

@@ -101,7 +101,7 @@ def columns_of(header: Sequence[str], rows: Sequence[Row], train: np.ndarray, ta
     category; one of both is refused, and so are numbers in other forms, and dates.
 
     Raises:
-      Invalid: for a target that is no number, a column of numbers and texts, of one value alone or of more than
+      Invalid: A target that is no number, a column of numbers and texts, of one value alone or of more than
         ``MOST`` texts; or no column at all.
     """
     features: list[Number | Category] = []
@@ -147,8 +147,8 @@ def _check_texts(name: str, rows: Sequence[Row], values: Sequence[str], numbers:
         one, other = numbers.index(True), numbers.index(False)
         raise Invalid(f"`column {name}` ({values[one]} in line {rows[one][0]}, {values[other]} in line "
                       f"{rows[other][0]}) must be of numbers or of texts (--categorical {name} takes all as texts)")
-    figures = all(any(map(str.isdigit, value)) and not any(map(str.isalpha, value)) for value in values)
-    require(not figures, f"column {name}", f"{values[0]} in line {rows[0][0]}", "of numbers as 1234.5, of texts, or "
+    numerals = all(any(map(str.isdigit, value)) and not any(map(str.isalpha, value)) for value in values)
+    require(not numerals, f"column {name}", f"{values[0]} in line {rows[0][0]}", "of numbers as 1234.5, of texts, or "
             f"left out (--without {name}); --categorical {name} takes it as texts")
 
 

@@ -54,9 +54,9 @@ class Dataset:
         return replace(self, train={name: array[train] for name, array in self.train.items()},
                        test={name: array[test] for name, array in self.train.items()})
 
-    def with_validation(self, share: float, seed: int) -> "Dataset":
-        """The same set with ``share`` of the part to train on, even over the classes, in place of the test part."""
-        return self.parted(*holdout(self.train.get("label", self.size("train")), share, seed))
+    def with_validation(self, fraction: float, seed: int) -> "Dataset":
+        """The same set with ``fraction`` of the part to train on, even over the classes, in place of the test part."""
+        return self.parted(*holdout(self.train.get("label", self.size("train")), fraction, seed))
 
     def fold(self, number: int, count: int, seed: int) -> "Dataset":
         """The same set with fold ``number``, from 1, of ``count`` of the part to train on in place of the test part."""

@@ -25,15 +25,15 @@ class DatasetSource(Source):
     batch is dropped, and is another one each epoch only if the dataset's order is.
 
     Args:
-      dataset: Finite and unbatched; or a function of no arguments that makes it. Its shapes are fully known, or
-        unknown in the first axis alone and ``buckets`` given.
+      dataset: Dataset, finite and unbatched; or a function of no arguments that makes it. Its shapes are fully known,
+        or unknown in the first axis alone and ``buckets`` given.
       batch_size: Examples per batch.
       size: Number of examples; needed only where TensorFlow cannot tell it, and without ``buckets``. It is counted
         at the end of each epoch and of each evaluation, and a wrong one is an error.
-      seed: Kept for the source's description; the dataset orders itself.
-      transform: As in ``ArraySource``.
-      buckets, pad, length: As in ``BucketedSource``, of what has an unknown first axis. The dataset is read once to
-        learn the lengths. A batch is the next examples of one bucket, in the dataset's order.
+      seed: Seed that is kept for the source's description; the dataset orders itself.
+      transform: The same as of ``ArraySource``.
+      buckets, pad, length: The same as of ``BucketedSource``, for what has an unknown first axis. The dataset is read
+        once to learn the lengths. A batch is the next examples of one bucket, in the dataset's order.
     """
 
     def __init__(self, dataset: tf.data.Dataset | Callable[[], tf.data.Dataset], batch_size: int,

@@ -24,7 +24,7 @@ def table(path: str | Path, names: Sequence[str] = ()) -> tuple[list[str], list[
     Fields are quoted where they hold separators or ends of lines.
 
     Raises:
-      Invalid: one line, for a file that is no UTF-8 or no table, lacks a column or rows, or has a row of too few or too
+      Invalid: One line, for a file that is no UTF-8 or no table, lacks a column or rows, or has a row of too few or too
         many fields.
     """
     path = Path(path)
@@ -46,7 +46,7 @@ def column(path: str | Path, name: str) -> list[tuple[int, str]]:
     """One column of a table: the line that each row begins in, and its value there, which may be empty.
 
     Raises:
-      Invalid: as ``table``.
+      Invalid: The same as ``table``.
     """
     header, rows = table(path, (name,))
     at = header.index(name)

@@ -23,7 +23,7 @@ def sha256(path: str | Path, as_is: bool = False) -> str:
     With ``as_is`` it is the sum of the file's bytes, packed or not.
 
     Raises:
-      OSError: for a file that cannot be read; EOFError, zlib.error: for a damaged one.
+      OSError: A file that cannot be read; EOFError, zlib.error: for a damaged one.
     """
     digest = hashlib.sha256()
     with open(path, "rb") if as_is else unpacked(Path(path)) as stream:
@@ -45,10 +45,10 @@ def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = Fals
     """Download ``url`` to ``path``, by way of a temporary file beside it, unless the right file is there.
 
     A progress bar shows on standard error where that is a terminal. Whatever goes wrong, what stood at
-    ``path`` before is untouched and nothing else is left behind.
+    ``path`` before is untouched and nothing else is left.
 
     Args:
-      url: http, https or file address.
+      url: Address, of http, https or a file.
       path: The file to make; its folder is made too.
       sha256: What ``sha256(path, as_is)`` must be afterwards, in hexadecimal.
       what: The file's name for people.
@@ -58,7 +58,7 @@ def fetch(url: str, path: str | Path, sha256: str, what: str, as_is: bool = Fals
       ``path``.
 
     Raises:
-      Invalid: one line, for an address that does not answer, an answer cut short, a wrong sum, or a folder
+      Invalid: One line, for an address that does not answer, an answer cut short, a wrong sum, or a folder
         that cannot be written.
     """
     path = Path(path)

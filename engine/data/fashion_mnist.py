@@ -66,12 +66,12 @@ def find(data_dir: str | Path | None = None, shared: Sequence[Path] | None = Non
     Args:
       data_dir: A folder that holds the files, or is to hold them.
       shared: Folders of others, only read. By default Debian's and Keras's (KERAS_HOME is honoured).
-      cache: Where to download to without a ``data_dir``. By default ~/.cache/phaseloop/fashion-mnist
+      cache: Folder to download to without a ``data_dir``. By default ~/.cache/phaseloop/fashion-mnist
         (XDG_CACHE_HOME is honoured).
       urls: Addresses of folders with the files, tried in order.
 
     Raises:
-      Invalid: for a wrong file in ``data_dir``, or (one line with all that was tried) no files anywhere.
+      Invalid: A wrong file in ``data_dir``, or (one line with all that was tried) no files anywhere.
     """
     mine = [] if data_dir is None else [Path(data_dir), Path(data_dir, "fashion-mnist")]
     target = Path(data_dir) if data_dir is not None else _cache() if cache is None else cache

@@ -36,7 +36,7 @@ class FileSource(Source):
       shape: h, w, c of a picture.
       numbers: [N], which pictures of the store are the examples.
       labels: [N] int32.
-      batch_size, seed, transform: As in ``ArraySource``.
+      batch_size, seed, transform: The same as of ``ArraySource``.
     """
 
     def __init__(self, pictures: Reads, shape: tuple[int, int, int], numbers: np.ndarray, labels: np.ndarray,

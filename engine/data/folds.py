@@ -1,6 +1,6 @@
-"""Parting examples: held-out shares and k folds, seeded, even over the classes.
+"""Parting examples: held-out fractions and k folds, seeded, even over the classes.
 
-Both take the examples' integer labels [N], and then keep each class's share in every part (R. Kohavi, "A Study of
+Both take the examples' integer labels [N], and then keep each class's fraction in every part (R. Kohavi, "A Study of
 Cross-Validation and Bootstrap for Accuracy Estimation and Model Selection", IJCAI 1995), or just their number N.
 """
 
@@ -14,27 +14,27 @@ from engine.noise import fingerprint
 Parts = tuple[np.ndarray, np.ndarray]  # positions to train on and positions held out: int64, ascending
 
 
-def holdout(labels_or_size: np.ndarray | int, share: float, seed: int, names: Sequence[str] = ()) -> Parts:
-    """Holds out ``share`` of the examples: of each class the nearest number, at least one, and never all.
+def holdout(labels_or_size: np.ndarray | int, fraction: float, seed: int, names: Sequence[str] = ()) -> Parts:
+    """Holds out ``fraction`` of the examples: of each class the nearest number, at least one, and never all.
 
     Args:
       labels_or_size: Integer labels [N], or N.
-      share: In (0, 1).
-      seed: Of the choice.
-      names: Of the classes, for messages.
+      fraction: Fraction of the examples, in (0, 1).
+      seed: Seed of the choice.
+      names: Names of the classes, for messages.
 
     Returns:
       (train, held_out): disjoint, and together 0..N-1.
 
     Raises:
-      Invalid: for a share out of range, labels that are no integers [N], or a class of fewer than two examples.
+      Invalid: A fraction out of range, labels that are no integers [N], or a class of fewer than two examples.
     """
-    require(isinstance(share, int | float) and 0 < share < 1, "share", share, "above 0 and below 1")
+    require(isinstance(fraction, int | float) and 0 < fraction < 1, "fraction", fraction, "above 0 and below 1")
     labels = _labels(labels_or_size)
     _enough(labels, 2, "examples, so that each class has one on either side", names)
     held = np.zeros(len(labels), bool)
     for positions in _by_class(labels, seed, "holdout"):
-        count = int(np.clip(round(share * len(positions)), 1, len(positions) - 1))
+        count = int(np.clip(round(fraction * len(positions)), 1, len(positions) - 1))
         held[positions[:count]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)
 
@@ -47,10 +47,10 @@ def k_folds(labels_or_size: np.ndarray | int, k: int, seed: int) -> list[Parts]:
     Args:
       labels_or_size: Integer labels [N], or N.
       k: Folds, from 2 to the size of the smallest class.
-      seed: Of the choice.
+      seed: Seed of the choice.
 
     Raises:
-      Invalid: for a k out of range, or labels that are no integers [N].
+      Invalid: A k out of range, or labels that are no integers [N].
     """
     require(isinstance(k, int | np.integer) and k >= 2, "k", k, "an integer of at least 2")
     labels = _labels(labels_or_size)

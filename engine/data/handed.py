@@ -23,7 +23,7 @@ def sources_of(data: Any) -> dict[str, Source]:
     A dict is of arrays, which are one source, or of sources: whatever ``source_of`` takes.
 
     Raises:
-      Invalid: as ``source_of``, and for a dict of both.
+      Invalid: The same as ``source_of``, and a dict of both.
     """
     if not isinstance(data, Mapping):
         return {"data": source_of(data)}
@@ -48,7 +48,7 @@ def source_of(data: Any, title: str = "data", batch_size: int = BATCH_SIZE, all_
       all_examples: Whether none may be left out.
 
     Raises:
-      Invalid: one line, for anything else, with what to do.
+      Invalid: One line, for anything else, with what to do.
     """
     if isinstance(data, Source):
         return data

@@ -40,18 +40,18 @@ def load(name: str, data_dir: str | Path | None = None, *, kind: str = "images",
 
     Args:
       name: "tfds:NAME"; or "hf:NAME", a name on the hub, or a folder that holds such a set.
-      data_dir: Where the library keeps its files; its own place by default.
+      data_dir: Folder where the library keeps its files; its own place by default.
       kind: "images" or "text".
       size: Side that pictures are brought to, pixels, by default as stored; or words of the vocabulary, by default
         20000.
-      channels, fit: As of an image folder; channels by default as stored.
+      channels, fit: The same as of an image folder; channels by default as stored.
       text, label: Names of the inputs and of the labels, where several could be.
-      minimum, length, vocabulary: As of ``text_dataset``.
+      minimum, length, vocabulary: The same as of ``text_dataset``.
       validation: Fraction of the part to train on to evaluate on instead.
-      seed: Of the choice of examples to hold out.
+      seed: Seed of the choice of examples to hold out.
 
     Raises:
-      Invalid: one line, for a library that is missing, a set that cannot be had, or one of another kind.
+      Invalid: One line, for a library that is missing, a set that cannot be had, or one of another kind.
     """
     hub = _read(name, data_dir, kind, text, label)
     parts = {KINDS[split.lower()]: split for split in hub.splits if split.lower() in KINDS}

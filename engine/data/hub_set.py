@@ -15,7 +15,7 @@ class Hub(NamedTuple):
       splits: {name: (picture or text, label) of each example}.
       sizes: {name: number of examples}.
       classes: Names of the labels 0, 1, ...; None where labels are names or numbers themselves.
-      place: Where it lies.
+      place: Path or address where it lies.
     """
 
     splits: Mapping[str, Iterable[tuple[Any, Any]]]

@@ -39,7 +39,7 @@ def read(path: str | Path) -> np.ndarray:
       An array of the declared sizes and type: uint8, int8, int16, int32, float32 or float64.
 
     Raises:
-      Invalid: for a file that cannot be read, is no idx file, is cut short, is too long, or is damaged.
+      Invalid: A file that cannot be read, is no idx file, is cut short, is too long, or is damaged.
     """
     path = Path(path)
     try:

@@ -17,8 +17,8 @@ def look(folder: Path, sums: Mapping[str, str]) -> Paths:
     """The files ``sums`` {name: SHA-256 of what it unpacks to} in ``folder``, packed or not, each verified.
 
     Raises:
-      Lacking: if one is not there.
-      Invalid: for a wrong one.
+      Lacking: If one is not there.
+      Invalid: A wrong one.
     """
     paths = {}
     for name, expected in sums.items():

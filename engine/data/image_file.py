@@ -41,13 +41,13 @@ class Form:
     """What every picture is brought to.
 
     Raises:
-      Invalid: for a size, number of channels, fit or background out of range.
+      Invalid: A size, number of channels, fit or background out of range.
     """
 
     size: tuple[int, int]  # height and width, pixels
     channels: int = 3  # 1 (grey: luma of ITU-R BT.601) or 3 (red, green, blue)
     fit: str = "crop"  # fill the size and cut what stands out on both sides; or "pad": fit in, and fill the rest
-    background: tuple[int, int, int] = (255, 255, 255)  # behind transparent parts and around padded pictures; RGB
+    background: tuple[int, int, int] = (255, 255, 255)  # under transparent parts and around padded pictures; RGB
 
     def __post_init__(self) -> None:
         require(_integers(self.size, 2, 1, 2**14), "size", self.size, "a height and a width of 1 to 16384 pixels")
@@ -69,7 +69,7 @@ def decode(path: str | Path, form: Form) -> np.ndarray:
     profiles are not applied. A JPEG of more than twice the size is decoded at a half, quarter or eighth of its own.
 
     Raises:
-      Invalid: one line with the path and the reason, for a file that cannot be read, is of another format, is too
+      Invalid: One line with the path and the reason, for a file that cannot be read, is of another format, is too
         large (told from its header), cut short or damaged.
     """
     return in_form(_load(path, 2 * max(form.size)), form)

@@ -16,7 +16,7 @@ from engine.data.picture_files import PictureFiles, report, survey
 from engine.data.source import ArraySource, Source, Transform, unchanged
 from engine.errors import require
 
-HELD_OUT = 0.2  # share to evaluate on of a folder that is not split
+HELD_OUT = 0.2  # fraction to evaluate on of a folder that is not split
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class ImageFolder:
         are in none.
       skipped: One line for each bad file.
       left_out: How many files are no pictures, by their endings.
-      place: Where they lie.
+      place: Folder where they lie.
     """
 
     form: Form
@@ -82,7 +82,7 @@ class ImageFolder:
 
 
 def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit: str = "crop", strict: bool = False,
-                 validation: float | None = None, seed: int = 0, cache: str | Path | None = None, keep: bool = True
+                 validation: float | None = None, seed: int = 0, cache: str | Path | None = None, in_memory: bool = True
                  ) -> ImageFolder:
     """The pictures of a folder, each brought to one size.
 
@@ -91,16 +91,16 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
 
     Args:
       path: A folder of pictures, or of a folder per class, or with the parts train and test that hold these.
-      size, channels, fit: See ``Form``.
-      strict: Stop at the first bad file.
-      validation: Share that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
+      size, channels, fit: Fields of a ``Form``.
+      strict: Whether the first bad file ends it.
+      validation: Fraction that is held out of what is trained on as the part ``test``, of each class alike, in [0, 1).
         Left out: none where the folder is split, else 0.2.
-      seed: Of that choice.
+      seed: Seed of that choice.
       cache: A file for the decoded pictures, made anew when a picture, or the size, has changed.
-      keep: Whether the pictures may stay in memory.
+      in_memory: Whether the pictures may stay in memory.
 
     Raises:
-      Invalid: one line, for an option out of range, a folder without pictures, or more than 1 % bad files.
+      Invalid: One line, for an option out of range, a folder without pictures, or more than 1 % bad files.
     """
     form = Form(size, channels, fit)
     pictures: PictureFiles | CachedPictures | KeptPictures
@@ -110,7 +110,7 @@ def image_folder(path: str | Path, size: tuple[int, int], channels: int = 3, fit
     if cache is not None:
         pictures = CachedPictures(files, cache, strict)
     else:
-        pictures = KeptPictures(files, strict) if keep and has_room(files) else files
+        pictures = KeptPictures(files, strict) if in_memory and has_room(files) else files
     bad = survey(files, strict) if isinstance(pictures, PictureFiles) else pictures.bad
     report(bad)
     good = np.setdiff1d(np.arange(len(files)), list(bad))
@@ -126,11 +126,11 @@ def _parts(listing: Listing, good: np.ndarray, validation: float | None, seed: i
     split = {name: np.intersect1d(numbers, good) for name, numbers in listing.parts.items()}
     if split and not validation:
         return split if "test" in split else {"train": split["train"], "test": split["validation"]}
-    share, train = HELD_OUT if validation is None else validation, split.get("train", good)
-    if not share:
+    fraction, train = HELD_OUT if validation is None else validation, split.get("train", good)
+    if not fraction:
         return {"train": train, "test": train[:0]}
     return {name: train[positions] for name, positions
-            in zip(("train", "test"), holdout(listing.labels[train], share, seed), strict=True)}
+            in zip(("train", "test"), holdout(listing.labels[train], fraction, seed), strict=True)}
 
 
 def load(data_dir: str | Path | None = None, *, size: int = 64, channels: int = 3, fit: str = "crop",

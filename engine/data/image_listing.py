@@ -41,7 +41,7 @@ def scan(path: str | Path) -> Listing:
     parts, and the classes are the folders in them.
 
     Raises:
-      Invalid: one line, for no folder, no pictures, a class without any, pictures beside class folders, two classes
+      Invalid: One line, for no folder, no pictures, a class without any, pictures beside class folders, two classes
         that are one folder, folders of parts beside others, or parts of other classes.
     """
     root = Path(path)

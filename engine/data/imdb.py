@@ -27,7 +27,7 @@ def find(data_dir: str | Path | None = None) -> Path:
     """The path of imdb.npz: in ``data_dir``, else in Keras's cache (KERAS_HOME is honoured).
 
     Raises:
-      Invalid: if it is not there.
+      Invalid: If it is not there.
     """
     path = (places.folder(data_dir) or places.keras()) / "imdb.npz"
     require(path.is_file(), "data_dir", path.parent, "a folder with Keras's imdb.npz")
@@ -41,7 +41,7 @@ def imdb_npz(path: str | Path) -> Corpus:
     that file a word is ``word`` and its number: enough to train, but such a net cannot read new texts.
 
     Raises:
-      Invalid: one line, for files that are missing, damaged, hostile (nothing in them is run) or not of this form.
+      Invalid: One line, for files that are missing, damaged, hostile (nothing in them is run) or not of this form.
     """
     path = Path(path)
     arrays = dict(zip(MEMBERS, _members(path), strict=True))

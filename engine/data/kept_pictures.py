@@ -22,22 +22,22 @@ class KeptPictures:
 
     Args:
       pictures: The store.
-      strict: Stop at the first bad picture file.
+      strict: Whether the first bad picture file ends it.
 
     Raises:
-      Invalid: for bad picture files: see ``picture_files.tolerate``.
+      Invalid: Bad picture files: see ``picture_files.tolerate``.
     """
 
     def __init__(self, pictures: PictureFiles, strict: bool = False) -> None:
         held = zeros((len(pictures), *pictures.form.shape), np.uint8)
         places = iter(held)
 
-        def keep(picture: np.ndarray | None) -> None:
+        def take(picture: np.ndarray | None) -> None:
             place = next(places)
             if picture is not None:
                 place[...] = picture
 
-        self.bad = survey(pictures, strict, keep)
+        self.bad = survey(pictures, strict, take)
         self.array = aligned(held)
 
     def read(self, numbers: np.ndarray) -> np.ndarray:

@@ -18,15 +18,15 @@ class Buckets:
     Args:
       longest: The lengths of the buckets, rising.
       of: Names of what tells the examples' lengths, for errors.
-      lengths: Of the examples.
-      batch_size: Of all buckets.
+      lengths: Lengths of the examples.
+      batch_size: Batch size of all buckets.
 
     Attributes:
       of: int32 [N]: the bucket of each example, by number.
       sizes: Examples of each bucket.
 
     Raises:
-      Invalid: for an example that no bucket holds, or a bucket of fewer examples than a batch, never to be read.
+      Invalid: An example that no bucket holds, or a bucket of fewer examples than a batch, never to be read.
     """
 
     def __init__(self, longest: Sequence[int], of: str, lengths: np.ndarray, batch_size: int) -> None:
@@ -80,7 +80,7 @@ def forms(spec: Specs, cut: Sequence[str], longest: Sequence[int]) -> tuple[Spec
     """What a batch of each bucket is cut to.
 
     Args:
-      spec: Of a batch as stored.
+      spec: Specs of a batch as stored.
       cut: Names of those whose second axis is the length.
     """
     return tuple({name: tf.TensorSpec([each.shape[0], length, *each.shape[2:]], each.dtype) if name in cut else each

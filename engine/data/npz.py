@@ -28,11 +28,11 @@ def load(data_dir: str | Path | None = None, *, held_out: float = 0.2, seed: int
 
     Args:
       data_dir: The file or the folder.
-      held_out: Share of image and label to test with where there is no split, even over the classes.
-      seed: Of that choice.
+      held_out: Fraction of image and label to test with where there is no split, even over the classes.
+      seed: Seed of that choice.
 
     Raises:
-      Invalid: one line, for arrays that are missing, damaged, pickled, or of another shape or type.
+      Invalid: One line, for arrays that are missing, damaged, pickled, or of another shape or type.
     """
     arrays = _read(data_dir)
     if all(name in arrays for name in PARTED):

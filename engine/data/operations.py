@@ -10,7 +10,7 @@ import tensorflow as tf
 
 BATCH = {"BatchDataset", "ParallelBatchDataset", "PaddedBatchDataset", "RebatchDataset"}
 SINGLE = {"TensorSliceDataset", "UnbatchDataset", "RangeDataset", "TFRecordDatasetV2", "TextLineDatasetV2"}
-# Behind these elements are still single, or still batches.
+# After these elements are still single, or still batches.
 KEEP = {"MapDataset", "ParallelMapDataset", "PrefetchDataset", "CacheDataset", "ShuffleDataset", "RepeatDataset",
         "TakeDataset", "SkipDataset", "OptionsDataset", "AssertCardinalityDataset", "ShardDataset", "FilterDataset",
         "IgnoreErrorsDataset", "TakeWhileDataset", "RestructuredDataset", "ZipDataset", "ConcatenateDataset",
@@ -23,7 +23,7 @@ def batching(dataset: Any) -> Any:
     The operations and the shapes must agree: {"x": [32, 2]} may be a batch, or one example of 32 pairs.
 
     Raises:
-      LookupError: if they do not, or the operations do not tell.
+      LookupError: If they do not, or the operations do not tell.
     """
     specs = tf.nest.flatten(dataset.element_spec)
     shapes = [each.shape for each in specs if isinstance(each, tf.TensorSpec)]

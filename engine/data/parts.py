@@ -20,7 +20,7 @@ def parts_of(root: Path, folders: Sequence[Path]) -> dict[str, Path]:
     """{"train" | "validation" | "test": folder} among the ``folders`` of ``root``; empty if it is not split.
 
     Raises:
-      Invalid: for parts beside other folders, one part twice, or the part train alone.
+      Invalid: Parts beside other folders, one part twice, or the part train alone.
     """
     named = [folder for folder in folders if folder.name.lower() in KINDS]
     kinds = [KINDS[folder.name.lower()] for folder in named]

@@ -24,7 +24,7 @@ def permuted(positions: tf.Tensor, epochs: tf.Tensor, size: int, key: int) -> tf
     Args:
       positions: int64 [...], each in 0..size-1.
       epochs: int64, at least 0, of a shape that broadcasts to that of ``positions``; the keys are computed in this one.
-      size: At least 1, below 2**63.
+      size: Number of elements, at least 1, below 2**63.
       key: The fingerprint of a seed.
 
     Returns:

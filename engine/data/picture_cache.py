@@ -30,11 +30,11 @@ class CachedPictures:
     Args:
       pictures: The store.
       path: The cache file; its folder must exist.
-      strict: Stop at the first bad picture file.
+      strict: Whether the first bad picture file ends it.
 
     Raises:
-      Invalid: for bad picture files (see ``picture_files.survey``), a ``path`` that is another kind of file, or that
-        cannot be written (a full disk). Then nothing is left behind, and what stood there stays.
+      Invalid: Bad picture files (see ``picture_files.survey``), a ``path`` that is another kind of file, or that
+        cannot be written (a full disk). Then nothing is left of it, and what stood there stays.
     """
 
     def __init__(self, pictures: PictureFiles, path: str | Path, strict: bool = False) -> None:
@@ -55,7 +55,7 @@ class CachedPictures:
         """The pictures ``numbers``, uint8 [n, h, w, c]; zeros for bad ones.
 
         Raises:
-          Invalid: for one that is not as it was written: a disk's error, say.
+          Invalid: One that is not as it was written: a disk's error, say.
         """
         rows = self._rows[numbers]
         found = rows[rows.dtype.names[0]]
@@ -122,10 +122,10 @@ def _fill(file: BinaryIO, row: np.dtype, pictures: PictureFiles, strict: bool) -
     header = {"descr": np.lib.format.dtype_to_descr(row), "fortran_order": False, "shape": (len(pictures),)}
     np.lib.format.write_array_header_1_0(file, header)
 
-    def keep(picture: np.ndarray | None) -> None:
+    def take(picture: np.ndarray | None) -> None:
         if picture is None:
             file.write(bytes(row.itemsize))
         else:
             file.write(picture.tobytes() + b"\1" + zlib.crc32(picture.tobytes()).to_bytes(4, "little"))
 
-    survey(pictures, strict, keep)
+    survey(pictures, strict, take)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from engine.data.image_file import Form, decode
 from engine.errors import Invalid, require
 
-MOST_BAD = 0.01  # share of files that may be skipped
+MOST_BAD = 0.01  # fraction of files that may be skipped
 LISTED = 20  # bad files that a message names
 AT_ONCE = 256  # files in flight
 CHUNK = 8  # files that a thread is given at once
@@ -37,7 +37,7 @@ class PictureFiles:
         """The pictures ``numbers``, uint8 [n, h, w, c].
 
         Raises:
-          Invalid: for a file that has become unreadable.
+          Invalid: A file that has become unreadable.
         """
         found = np.empty((len(numbers), *self.form.shape), np.uint8)
 
@@ -69,16 +69,16 @@ class PictureFiles:
             return fault
 
 
-def survey(pictures: PictureFiles, strict: bool, keep: Callable[[np.ndarray | None], None] = lambda picture: None
+def survey(pictures: PictureFiles, strict: bool, take: Callable[[np.ndarray | None], None] = lambda picture: None
            ) -> dict[int, str]:
     """Reads every picture once. Returns {number: reason} of the bad ones.
 
     Args:
-      strict: Stop at the first bad one.
-      keep: Is handed each picture in turn, and None for a bad one.
+      strict: Whether the first bad one ends it.
+      take: Function that is handed each picture in turn, and None for a bad one.
 
     Raises:
-      Invalid: see ``tolerate``.
+      Invalid: The same as ``tolerate``.
     """
     bad: dict[int, str] = {}
     for number, found in enumerate(pictures.each(range(len(pictures)))):
@@ -86,7 +86,7 @@ def survey(pictures: PictureFiles, strict: bool, keep: Callable[[np.ndarray | No
             bad[number] = str(found)
             if strict:
                 break
-        keep(None if isinstance(found, Invalid) else found)
+        take(None if isinstance(found, Invalid) else found)
     tolerate(bad, len(pictures), strict)
     return bad
 
@@ -95,7 +95,7 @@ def tolerate(bad: dict[int, str], size: int, strict: bool) -> None:
     """Accepts few bad files.
 
     Raises:
-      Invalid: with the first reason, if there is one and ``strict``; with the list, if more than 1 % are bad.
+      Invalid: The first reason, if there is one and ``strict``; the list, if more than 1 % are bad.
     """
     reasons = [bad[number] for number in sorted(bad)]
     if strict and reasons:

@@ -10,7 +10,7 @@ def folder(data_dir: str | Path | None) -> Path | None:
     """``data_dir`` as a path, or None.
 
     Raises:
-      Invalid: unless it is a folder that exists.
+      Invalid: If it is no folder that exists.
     """
     require(data_dir is None or Path(data_dir).is_dir(), "data_dir", data_dir, "a folder that exists")
     return None if data_dir is None else Path(data_dir)

@@ -15,11 +15,11 @@ class RaggedDataset:
     """Batches of one bucket each, in the order in which they are full. Making it reads the dataset once.
 
     Args:
-      make: Gives the dataset, of the same examples in the same order at each call.
-      batch_size, buckets, pad, length: As in ``BucketedSource``.
+      make: Function that gives the dataset, of the same examples in the same order at each call.
+      batch_size, buckets, pad, length: The same as of ``BucketedSource``.
 
     Attributes:
-      spec, buckets, stored_places, batches_per_epoch, batches_in_order: Of the source.
+      spec, buckets, stored_places, batches_per_epoch, batches_in_order: Attributes of the source.
     """
 
     def __init__(self, make: Callable[[], Any], batch_size: int, buckets: Sequence[int], pad: Pad, length: str) -> None:

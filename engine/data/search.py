@@ -18,17 +18,17 @@ def search(name: str, look: Callable[[Path], Found], fetch: Callable[[str, Path]
     """What ``look`` finds in the first folder that has it, or ``fetch`` at the first address that does.
 
     Args:
-      name: Of the data set.
+      name: Name of the data set.
       look: ``look(folder)``; raises ``Lacking``, or ``Invalid`` for a wrong file.
       fetch: ``fetch(url, folder)`` downloads to ``folder``; raises ``Invalid``.
       remedy: What to do where nothing is found.
       mine: Folders that the user named: the only ones then, and a wrong file there is an error.
       shared: Folders of others.
-      target: Where to download to; looked into after ``shared``.
+      target: Folder to download to; looked into after ``shared``.
       urls: Addresses, tried in order.
 
     Raises:
-      Invalid: for a wrong file in ``mine``, or, in one line with all that was tried, if nothing is found.
+      Invalid: A wrong file in ``mine``, or, in one line with all that was tried, if nothing is found.
     """
     tried = []
     for folder in mine or [*shared, target]:

@@ -32,13 +32,13 @@ class Source:
     """The interface of all sources.
 
     Attributes:
-      size: Examples. batch_size: Examples per batch, B. seed: Of the order.
+      size: Examples. batch_size: Examples per batch, B. seed: Seed of the order.
       batches_per_epoch: Full batches per epoch; the remainder of an epoch is dropped, another one each epoch.
       spec: {name: tf.TensorSpec of one batch}, as stored.
       buckets: Forms to which a batch may be cut, the shortest first: {name: tf.TensorSpec} each; none for a source of
         one form. Each batch is stored at the last of them, padded, and tells by ``BUCKET`` which one it is of.
       stored_places: Places in stored order of the examples as ``in_order`` gives them; None if it gives that order.
-      transform: Runs in the graph on each raw batch.
+      transform: Function that runs in the graph on each raw batch.
       inside: Whether ``batch_inside`` is there, for XLA to compile: the data lie where the updates are computed.
       notes: What people should know of it: a trainer tells it, a line each.
       doubts: Why a repeat may read other batches.
@@ -124,12 +124,12 @@ class ArraySource(Source):
       arrays: {name: array}, all of one length in the first axis. Those that may only be read, as mapped files, are
         not copied (see ``memory``).
       batch_size: Examples per batch, at most their number.
-      seed: Of the order of the epochs.
+      seed: Seed of the order of the epochs.
       transform: ``transform(batch, noise) -> batch``, run in the graph.
       only: Positions in the arrays of the examples that there are, integers, or a mask, bool [N]; None for all.
 
     Raises:
-      Invalid: for no arrays, unequal lengths, positions that are none, or a batch larger than the data.
+      Invalid: No arrays, unequal lengths, positions that are none, or a batch larger than the data.
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], batch_size: int, seed: int = 0,
@@ -203,7 +203,7 @@ def positions_of(only: Any, length: int) -> np.ndarray:
     """Positions, int64, in an array of ``length``: of integers themselves, of a mask where it is true.
 
     Raises:
-      Invalid: for anything else, and for a position outside.
+      Invalid: Anything else, and a position outside.
     """
     given = np.asarray(only)
     if given.dtype == bool:

@@ -22,16 +22,16 @@ def linear(data_dir: str | Path | None = None, *, examples: int = 1000, held_out
 
     Args:
       data_dir: None.
-      examples: To train on.
-      held_out: To test with.
-      noise: The deviation of e, in the unit of y.
-      seed: Of all draws.
+      examples: Number of examples to train on.
+      held_out: Number of examples to test with.
+      noise: The standard deviation of e, in the unit of y.
+      seed: Seed of all draws.
 
     Returns:
       "x" float32 [N, 2] and "y" float32 [N, 1].
 
     Raises:
-      Invalid: for an option out of its range, or a ``data_dir``.
+      Invalid: An option out of its range, or a ``data_dir``.
     """
     unused(data_dir, "linear, which is made from a seed")
     draw = _generator("linear", seed, noise, examples=examples, held_out=held_out)
@@ -45,21 +45,21 @@ def polynomial(data_dir: str | Path | None = None, *, degree: int = 20, examples
     """``y = 5 + 1.2 x - 3.4 x^2/2! + 5.6 x^3/3! + e``, to show under- and overfitting.
 
     x ~ N(0, 1) and e ~ N(0, noise^2), as in d2l, section 3.6 (2020's section 4.4). The features stop before or go
-    on behind the true degree of 3; the examples are the same for every degree. The 5 is for a net's bias.
+    on after the true degree of 3; the examples are the same for every degree. The 5 is for a net's bias.
 
     Args:
       data_dir: None.
       degree: The features' highest power.
-      examples: To train on.
-      held_out: To test with.
-      noise: The deviation of e, in the unit of y.
-      seed: Of all draws.
+      examples: Number of examples to train on.
+      held_out: Number of examples to test with.
+      noise: The standard deviation of e, in the unit of y.
+      seed: Seed of all draws.
 
     Returns:
       "x" float32 [N, degree], x^i / i! for i = 1, ..., degree; and "y" float32 [N, 1].
 
     Raises:
-      Invalid: for an option out of its range, or a ``data_dir``.
+      Invalid: An option out of its range, or a ``data_dir``.
     """
     unused(data_dir, "polynomial, which is made from a seed")
     draw = _generator("polynomial", seed, noise, degree=degree, examples=examples, held_out=held_out)

@@ -49,14 +49,14 @@ def load(data_dir: str | Path | None = None, *, target: str | None = None, witho
       target: Column to predict; of numbers.
       without: Columns to leave out.
       categorical: Columns of numbers that are categories.
-      skip_missing: Leave out rows with a missing value instead of refusing them.
+      skip_missing: Whether rows with a missing value are left out and not refused.
       validation: Fraction of the rows that is held out.
-      seed: Of that choice.
-      columns: Of a run, as JSON, to encode with, in place of those of the part to train on.
-      whole: Hold all rows out; they are the part to train on as well.
+      seed: Seed of that choice.
+      columns: Columns of a run, as JSON, to encode with, in place of those of the part to train on.
+      whole: Whether all rows are held out; they are the part to train on as well.
 
     Raises:
-      Invalid: one line, with line and column, for a value that is missing or does not fit, and for faults of the file.
+      Invalid: One line, with line and column, for a value that is missing or does not fit, and faults of the file.
     """
     require(data_dir is not None, "data_dir", data_dir, "a CSV or TSV file")
     require(target is not None, "--target", target, "the name of the column to predict")

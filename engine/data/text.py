@@ -46,7 +46,7 @@ def text_csv(path: str | Path, text: str = "text", label: str = "label", where: 
       where: ``column=value``: only the rows with this value in this column; None for all rows.
 
     Raises:
-      Invalid: one line, for a file that is no UTF-8 or no CSV, has no such column or no rows, a row of too few or
+      Invalid: One line, for a file that is no UTF-8 or no CSV, has no such column or no rows, a row of too few or
         too many fields or without text or label, or a single class.
     """
     path = Path(path)
@@ -94,7 +94,7 @@ def text_folder(path: str | Path) -> Corpus:
     unlabelled texts (train/unsup) are left out.
 
     Raises:
-      Invalid: one line, for no such folder, fewer than two classes, a class without texts, other classes in test
+      Invalid: One line, for no such folder, fewer than two classes, a class without texts, other classes in test
         than in train, or a file that is empty or not UTF-8.
     """
     path = Path(path)

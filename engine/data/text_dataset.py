@@ -13,7 +13,7 @@ from engine.data.text import Corpus, Part, text_csv, text_folder
 from engine.data.vocabulary import Vocabulary
 from engine.errors import require
 
-HELD_OUT = 0.2  # share of the texts, where no test part was published and no share is given
+HELD_OUT = 0.2  # fraction of the texts, where no test part was published and no fraction is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,15 +38,15 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
       size: Words of the vocabulary at most, without the two special ids.
       minimum: How often a word must be in the part to train on.
       length: Words kept of each text, T.
-      held_out: The share of the texts to test with, even over the classes. Left out: the published test part, or
+      held_out: The fraction of the texts to test with, even over the classes. Left out: the published test part, or
         0.2 where there is none.
-      validation: The share to validate with, even over the classes, of what the test leaves; 0 for none.
-      seed: Of both splits.
-      vocabulary: Of a run, to encode with, in place of one from the part to train on.
-      place: Where the texts lie.
+      validation: The fraction to validate with, even over the classes, of what the test leaves; 0 for none.
+      seed: Seed of both splits.
+      vocabulary: Vocabulary of a run, to encode with, in place of one from the part to train on.
+      place: File or folder where the texts lie.
 
     Raises:
-      Invalid: for a share to test with where a test part is published, shares that are not in (0, 1) or leave a
+      Invalid: A fraction to test with where a test part is published, fractions that are not in (0, 1) or leave a
         class out of a part, or a size, minimum or length below 1.
     """
     train, test = corpus.train, corpus.test
@@ -61,12 +61,12 @@ def text_dataset(corpus: Corpus, *, size: int = 20_000, minimum: int = 1, length
                        unknown=1.0 - vocabulary.coverage((chosen or test).texts))
 
 
-def split(part: Part, share: float, seed: int, classes: Sequence[str] = ()) -> tuple[Part, Part]:
-    """Two parts without a common text, the second with ``share`` of each class.
+def split(part: Part, fraction: float, seed: int, classes: Sequence[str] = ()) -> tuple[Part, Part]:
+    """Two parts without a common text, the second with ``fraction`` of each class.
 
     Reviews are often there twice: a text that is held out too is not trained on.
     """
-    kept, held = holdout(part.labels, share, seed, classes)
+    kept, held = holdout(part.labels, fraction, seed, classes)
     tested = {part.texts[place] for place in held}
     kept = np.array([place for place in kept if part.texts[place] not in tested], np.int64)
     return _chosen(part, kept), _chosen(part, held)

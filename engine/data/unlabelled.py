@@ -22,7 +22,7 @@ def listed(paths: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     Hidden files and folders are left out.
 
     Raises:
-      Invalid: for a path that is not there, or a folder without such a file.
+      Invalid: A path that is not there, or a folder without such a file.
     """
     files: list[Path] = []
     for path in paths:
@@ -38,7 +38,7 @@ def pictures(paths: Sequence[Path], form: Form) -> tuple[PictureFiles, list[int]
     """The pictures of files and folders, the numbers of the good ones, and one line for each bad one.
 
     Raises:
-      Invalid: as ``listed``, or if none is good.
+      Invalid: The same as ``listed``, or if none is good.
     """
     store, good, faults = PictureFiles(listed(paths, SUFFIXES), form), [], []
     for number, found in enumerate(store.each(range(len(store)))):
@@ -58,10 +58,10 @@ def texts(paths: Sequence[Path], given: Sequence[str] = (), column: str = "text"
         folders of
         .txt files.
       given: Texts themselves; their name is "text".
-      column: Of the CSV files.
+      column: Column of the CSV files.
 
     Raises:
-      Invalid: as ``listed``, or if none has a word.
+      Invalid: The same as ``listed``, or if none has a word.
     """
     found: Named = [("text", text) for text in given]
     faults = []
@@ -83,7 +83,7 @@ def rows(paths: Sequence[Path], columns: Columns) -> tuple[list[str], np.ndarray
     """Features of the rows of tables: their names (file and line), float32 [N, d], and one line for each bad row.
 
     Raises:
-      Invalid: as ``listed``, for a table without a column of ``columns``, or if no row is good.
+      Invalid: The same as ``listed``; a table without a column of ``columns``, or if no row is good.
     """
     names, found, faults = [], [], []
     for file in listed(paths, tuple(delimited.ENDINGS)):

@@ -76,7 +76,7 @@ def loads(data: bytes, path: str | Path) -> Any:
       path: The file that it is from, for the message.
 
     Raises:
-      Invalid: one line that names ``path``, for a pickle that asks for anything else (nothing of it is run), or
+      Invalid: One line that names ``path``, for a pickle that asks for anything else (nothing of it is run), or
         that is damaged or cut short.
     """
     stream = io.BufferedReader(io.BytesIO(data))

@@ -11,7 +11,7 @@ def read(path: str | Path) -> str:
     """The whole text of a file, its ends of lines as they are.
 
     Raises:
-      Invalid: one line, for a file that cannot be read, is a damaged gzip stream, is not UTF-8 (with the line and
+      Invalid: One line, for a file that cannot be read, is a damaged gzip stream, is not UTF-8 (with the line and
         the byte), or has a NUL character, as no text has.
     """
     path = Path(path)

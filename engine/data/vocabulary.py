@@ -22,7 +22,7 @@ class Vocabulary:
     """Words and their ids: 0 is padding, 1 an unknown word, and ``words[i]`` has the id ``i + 2``.
 
     Raises:
-      Invalid: for no words, a word twice, or one that the tokeniser never gives.
+      Invalid: No words, a word twice, or one that the tokeniser never gives.
     """
 
     words: tuple[str, ...]  # the most frequent first
@@ -46,7 +46,7 @@ class Vocabulary:
           minimum: How often a word must be there.
 
         Raises:
-          Invalid: for a size or minimum below 1, or no word that is there so often.
+          Invalid: A size or minimum below 1, or no word that is there so often.
         """
         _check_whole("size", size)
         _check_whole("minimum", minimum)
@@ -73,7 +73,7 @@ class Vocabulary:
         A text without words counts as one unknown word, so that no row is of padding alone.
 
         Raises:
-          Invalid: for a length below 1.
+          Invalid: A length below 1.
         """
         _check_whole("length", length)
         encoded = np.full((len(texts), length), PADDING, np.int32)
@@ -86,7 +86,7 @@ class Vocabulary:
         """The texts of ids [N, T], blanks between words: padding left out, an unknown word as ``[?]``.
 
         Raises:
-          Invalid: for another shape, or an id that is none of this vocabulary's.
+          Invalid: Another shape, or an id that is none of this vocabulary's.
         """
         ids = np.asarray(ids)
         require(ids.ndim == 2 and ids.dtype.kind in "iu", "ids", f"{ids.dtype} {ids.shape}", "integers [N, T]")
@@ -96,7 +96,7 @@ class Vocabulary:
         return [" ".join(shown[id] for id in row if id != PADDING) for row in ids.tolist()]
 
     def coverage(self, texts: Iterable[str]) -> float:
-        """The share, in [0, 1], of the words of ``texts`` that have an id of their own; nan without words."""
+        """The fraction, in [0, 1], of the words of ``texts`` that have an id of their own; nan without words."""
         known = [word in self._ids for text in texts for word in tokenise(text)]
         return sum(known) / len(known) if known else float("nan")
 
@@ -104,7 +104,7 @@ class Vocabulary:
         """Write the words to a text file, UTF-8, one a line: whole, or not at all.
 
         Raises:
-          Invalid: for a place that cannot be written.
+          Invalid: A place that cannot be written.
         """
         path = Path(path)
         try:
@@ -119,7 +119,7 @@ class Vocabulary:
         """The vocabulary that ``save`` wrote.
 
         Raises:
-          Invalid: for a file that is no text, is empty, or has a line that is empty, is there twice, or is not a
+          Invalid: A file that is no text, is empty, or has a line that is empty, is there twice, or is not a
             word of the tokeniser's; the line is named.
         """
         text = utf8.read(path)

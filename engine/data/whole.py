@@ -16,7 +16,7 @@ def whole(path: Path) -> Iterator[Path]:
     What killed processes of this machine left of others is removed, too.
 
     Raises:
-      OSError: with the name of ``path``, if the disk refuses.
+      OSError: An error that names ``path``, if the disk refuses.
     """
     mine = f"{socket.gethostname()}-{os.getpid()}"
     for stale in path.parent.glob(f".{glob.escape(path.name)}.*.part"):

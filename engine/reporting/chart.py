@@ -1,4 +1,4 @@
-"""Line charts: figures that hold their numbers; page.js draws them, as wide as the window lets them be."""
+"""Line charts: elements of a page that hold their numbers; page.js draws them, as wide as the window lets them be."""
 
 import json
 import math
@@ -42,13 +42,13 @@ def chart(title: str, lines: Sequence[Line]) -> str:
 
     Args:
       title: Heading.
-      lines: At least one; a value is shown while the pointer, or an arrow key, is at it.
+      lines: One line or more; a value is shown while the pointer, or an arrow key, is at it.
 
     Returns:
       A ``<figure>`` element, for a page of ``page.page``.
 
     Raises:
-      Invalid: for a line whose x and y are of two lengths.
+      Invalid: A line whose x and y are of two lengths.
     """
     for line in lines:
         for unit, places in line.x.items():
@@ -56,13 +56,13 @@ def chart(title: str, lines: Sequence[Line]) -> str:
                     f"{len(places)} {unit}")
     values = [number for line in lines for number in line.y if math.isfinite(number)]
     log = _reads_better_on_log(np.asarray(values))
-    drawn = {"log": log, "lines": [_drawn(line, i) for i, line in enumerate(lines)]}
+    described = {"log": log, "lines": [_described(line, i) for i, line in enumerate(lines)]}
     told = "; ".join(map(_told, lines))
     switch = (f'<button type="button" class="log" aria-pressed="{str(log).lower()}" title="logarithmic axis">log'
               "</button>" if values and max(values) > 0 else "")
     return (f'<figure class="chart"><figcaption><b>{escape(title)}</b>{switch}</figcaption>'
             f'<div class="plot" tabindex="0" role="img" aria-label="{escape(f"{title}: {told}")}"></div>'
-            f'<output class="tip" hidden></output>{_legend(lines)}{data(drawn)}</figure>')
+            f'<output class="tip" hidden></output>{_legend(lines)}{data(described)}</figure>')
 
 
 def data(value: object) -> str:
@@ -105,7 +105,7 @@ def _reads_better_on_log(values: np.ndarray) -> bool:
     return bool(values.max() > FLAT * middle or high > WIDE * low)
 
 
-def _drawn(line: Line, i: int) -> dict[str, object]:
+def _described(line: Line, i: int) -> dict[str, object]:
     """What page.js needs of a line."""
     y = np.asarray(line.y, np.float64)
     kept = thin(y)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.reporting.chart import Line
-from engine.reporting.curves import Chart, drawn, line, written
+from engine.reporting.curves import Chart, line, rendered, written
 from engine.reporting.files import write_whole
 from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
 from engine.reporting.progress import digits
@@ -47,7 +47,7 @@ class Comparison:
           summed: Whether mean and standard deviation over the runs are told, as of folds, of which none is the best.
 
         Raises:
-          Invalid: if a folder is none, or a file in it cannot be read as what it is.
+          Invalid: If a folder is none, or a file in it cannot be read as what it is.
         """
         records = {name: Record.load(folder) for name, folder in runs.items()}
         values = {name: {**(extra or {}).get(name, {}), **_final(record)} for name, record in records.items()}
@@ -67,8 +67,8 @@ class Comparison:
         evaluated, trained = self.charts()
         if evaluated or trained:
             first, rest = (evaluated, trained) if evaluated else (trained, [])
-            body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(first)),
-                     folded("Curves of training", [box("charts", drawn(rest))] if rest else [])]
+            body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(first)),
+                     folded("Curves of training", [box("charts", rendered(rest))] if rest else [])]
         body += [heading(2, "What differs in configuration"), *_configuration(self.records), heading(2, "Runs")]
         body += [f"<p>{_place(path.parent, name, record)}</p>" for name, record in self.records.items()]
         write_whole(path, page(title, body))

@@ -32,7 +32,7 @@ def confusion_matrix(labels: np.ndarray, predictions: np.ndarray, classes: int) 
       int64 [k, k]; a row per true class, a column per predicted class.
 
     Raises:
-      Invalid: for other shapes than [n], for numbers that are not integers, or outside [0, k).
+      Invalid: Other shapes than [n], numbers that are not integers, or outside [0, k).
     """
     labels, predictions = np.asarray(labels), np.asarray(predictions)
     require(labels.ndim == 1 and labels.size, "labels", f"shape {list(labels.shape)}", "of shape [n], at least one")
@@ -62,7 +62,7 @@ def confusion(labels: np.ndarray, predictions: np.ndarray, classes: Sequence[str
       An RGB image (uint8 [h, w, 3] as an array). Its ``info["confusion"]`` is JSON: ``per_class``.
 
     Raises:
-      Invalid: as ``confusion_matrix``.
+      Invalid: The same as ``confusion_matrix``.
     """
     counts = confusion_matrix(labels, predictions, len(classes))
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -96,7 +96,7 @@ def per_class(counts: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]
     """A row per class: its examples, how often it is predicted, how often correctly, and what it is taken for most.
 
     Args:
-      counts: As of ``confusion_matrix``.
+      counts: Result of ``confusion_matrix``.
       classes: k names.
 
     Returns:

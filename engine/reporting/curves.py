@@ -53,6 +53,6 @@ def written(record: Record) -> list[str]:
             if name not in COUNTERS and not all(map(math.isnan, values))]
 
 
-def drawn(charts: Sequence[Chart]) -> list[str]:
+def rendered(charts: Sequence[Chart]) -> list[str]:
     """The charts as pieces of a page."""
     return [chart(title, lines) for title, lines in charts]

@@ -10,7 +10,7 @@ def write_whole(path: Path, data: bytes, parents: bool = True) -> None:
     Args:
       path: The file.
       data: All of the file.
-      parents: Make its folder when it is missing. Not in a run's: that may have been removed.
+      parents: Whether its folder is made when it is missing. Not in a run's: that may have been removed.
     """
     if parents:
         path.parent.mkdir(parents=True, exist_ok=True)

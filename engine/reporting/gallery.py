@@ -24,11 +24,11 @@ def gallery(run: Record, evaluations: int = EVALUATIONS) -> str:
                 "pictures": _pictures(run, cycle) if number < len(cycles) else {}}
                for number, cycle in enumerate(cycles, start=1)]
     caption, last = str(entries[-1]["caption"]), _pictures(run, cycles[-1])
-    figures = [_figure(name, caption, last.get(name)) for name in run.pictures]
+    shown = [_picture(name, caption, last.get(name)) for name in run.pictures]
     slider = (f'<div class="bar slider"><input type="range" min="0" max="{len(cycles) - 1}" '
               f'value="{len(cycles) - 1}" aria-label="evaluation" aria-valuetext="{escape(caption)}">'
               f"<output>{escape(caption)}</output></div>") if len(cycles) > 1 else ""
-    return box("gallery", [slider or f"<p class=quiet>{escape(caption)}</p>", box("pictures", figures),
+    return box("gallery", [slider or f"<p class=quiet>{escape(caption)}</p>", box("pictures", shown),
                            data(entries) if slider else ""])
 
 
@@ -69,7 +69,7 @@ def _caption(run: Record, cycle: int, number: int, count: int) -> str:
     return f"cycle {cycle:,}{epoch}" + (f" ({number} of {count})" if count > 1 else "")
 
 
-def _figure(name: str, caption: str, source: str | None) -> str:
+def _picture(name: str, caption: str, source: str | None) -> str:
     """One kind of pictures. Of an evaluation without it, as one without mistakes, a word stands for it."""
     text = escape(name)
     image = f' src="{source}"' if source else " hidden"

@@ -29,7 +29,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
       uint8 [n, h, w, c].
 
     Raises:
-      Invalid: for another shape, or values that are not finite or outside [0, 1].
+      Invalid: Another shape, or values that are not finite or outside [0, 1].
     """
     images = np.asarray(images)
     require(images.ndim == 4 and images.shape[-1] in (1, 3), "images", f"shape {list(images.shape)}",
@@ -61,7 +61,7 @@ def grid(images: np.ndarray, columns: int | None = None, captions: Sequence[str 
       An RGB image.
 
     Raises:
-      Invalid: for images as in ``to_uint8``, or another number of captions.
+      Invalid: Images as in ``to_uint8``, or another number of captions.
     """
     pixels = to_uint8(images)
     count, height, width, _ = pixels.shape
@@ -99,7 +99,7 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
       uint8 [2n, h, w, c].
 
     Raises:
-      Invalid: for shapes that differ, and as in ``to_uint8``.
+      Invalid: Shapes that differ, and as in ``to_uint8``.
     """
     left, right = to_uint8(left), to_uint8(right)
     require(left.shape == right.shape, "right", f"shape {list(right.shape)}",

@@ -31,7 +31,7 @@ def points(groups: Mapping[str, Places], line: tuple[str, Places], x_label: str,
       An RGB image.
 
     Raises:
-      Invalid: for x and y of two lengths, or no finite point in a group or the line.
+      Invalid: x and y of two lengths, or no finite point in a group or the line.
     """
     shown = {name: _finite(name, places) for name, places in {**groups, line[0]: line[1]}.items()}
     every = np.concatenate(list(shown.values()))

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-from engine.reporting.writer import Moment, Start, Writer
+from engine.reporting.writer import Start, Timestamp, Writer
 
 BAR = "{desc} {percentage:3.0f}%|{bar:10}| [{elapsed}<{remaining}, {rate_noinv_fmt}]{postfix}"
 
@@ -47,7 +47,7 @@ class Progress(Writer):
     """How far the training is. Draws a bar if ``stream`` is a terminal; otherwise only ``line`` writes.
 
     Args:
-      stream: Where to draw; standard error by default.
+      stream: Stream to draw on; standard error by default.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -77,13 +77,13 @@ class Progress(Writer):
         self._beating.clear()
         threading.Thread(target=self._beat, args=(self._bar,), daemon=True).start()
 
-    def progress(self, moment: Moment, means: Mapping[str, float]) -> None:
+    def progress(self, timestamp: Timestamp, means: Mapping[str, float]) -> None:
         """Move the bar and show the means, as many as fit beside it; the first ones go before."""
         self._beating.set()
         if self._bar is not None:
             self._bar.words = [f"{_short(name)} {digits(value)}" for name, value in means.items()]
-            self._bar.set_description_str(self._epoch(moment.epoch), refresh=False)
-            self._bar.update(moment.cycle - self._bar.n)
+            self._bar.set_description_str(self._epoch(timestamp.epoch), refresh=False)
+            self._bar.update(timestamp.cycle - self._bar.n)
 
     def line(self, text: str) -> None:
         """Write one full line: above the bar on a terminal, plainly elsewhere."""

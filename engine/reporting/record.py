@@ -13,7 +13,7 @@ from engine.reporting import table
 from engine.reporting.progress import digits
 from engine.run.durable import read_json
 
-COUNTERS = ("cycle", "batches", "epoch", "seconds")  # the columns that are no figures of the model
+COUNTERS = ("cycle", "batches", "epoch", "seconds")  # the columns that are no metrics of the model
 ENDS = {"higher": ("accuracy", "precision", "recall", "f1", "auc", "psnr", "ssim", "r2"),
         "lower": ("error", "loss", "entropy", "nll", "perplexity", "negative_elbo", "mse", "mae", "rmse", "fid")}
 PICTURE = re.compile(r"(.+)-(\d+)\.png")
@@ -24,11 +24,12 @@ class Record:
     """A run, as far as it has been written.
 
     Attributes:
-      folder: Where it lies.
-      config: config.json; empty if there is none.
-      summary: summary.json; empty while the run is unfinished.
-      environment: environment.json, what the run is computed with: ``command``, ``git_commit``, ``processor``, …
-      columns: metrics.csv, {column: a number per row}; empty before the first row.
+      folder: Folder where it lies.
+      config: Content of config.json; empty if there is none.
+      summary: Content of summary.json; empty while the run is unfinished.
+      environment: Content of environment.json, what the run is computed with: ``command``, ``git_commit``,
+        ``processor``, …
+      columns: Content of metrics.csv, {column: a number per row}; empty before the first row.
       pictures: {name: [(cycle, file name)]}, in the order of cycles.
     """
 
@@ -44,7 +45,7 @@ class Record:
         """Read a run's folder.
 
         Raises:
-          Invalid: if it is no folder, or a file in it cannot be read as what it is.
+          Invalid: If it is no folder, or a file in it cannot be read as what it is.
         """
         folder = Path(folder)
         require(folder.is_dir(), "run_dir", folder, "a folder")

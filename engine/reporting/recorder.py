@@ -17,7 +17,7 @@ from engine.reporting.recording import Recording
 from engine.reporting.report_file import ReportFile
 from engine.reporting.rows import CSV, Rows
 from engine.reporting.tensorboard import TensorBoard
-from engine.reporting.writer import History, Moment, Start, Writer
+from engine.reporting.writer import History, Start, Timestamp, Writer
 from engine.run import environment
 from engine.run.events import Event, Every
 
@@ -38,10 +38,10 @@ class Recorder:
     """Rows, evaluation, pictures and checkpoints of one run, into its writers.
 
     Args:
-      trainer: Whose run it is.
+      trainer: Trainer whose run it is.
       held_out: Source to evaluate on; None evaluates nothing, and the pictures are of the training data.
-      recording: What and when.
-      writers: Where to; None for the usual ones.
+      recording: What is recorded, and when.
+      writers: Writers that are told; None for the usual ones.
 
     Attributes:
       metrics: The newest evaluation.
@@ -108,10 +108,10 @@ class Recorder:
             self._opened.append(writer)
         if any(type(writer).line is not Writer.line for writer in self._writers):
             trainer.say = self._line
-        trainer.keep("recorded", lambda: True, lambda _: self._rewind())
+        trainer.register("recorded", lambda: True, lambda _: self._rewind())
         for writer in self._writers:
             for name, (get, put) in writer.kept().items():
-                trainer.keep(name, get, put)
+                trainer.register(name, get, put)
         if trainer.continued and folder:
             trainer.say(f"already at cycle {at} of {target}: nothing to do" if at >= target else
                         f"continues {folder.path} at cycle {at} of {target}")
@@ -172,7 +172,7 @@ class Recorder:
 
     def _progress(self, trainer: "Trainer", means: Mapping[str, float]) -> None:
         for writer in self._writers:
-            writer.progress(self._moment(), means)
+            writer.progress(self._timestamp(), means)
 
     def _log(self, trainer: "Trainer", means: Mapping[str, float]) -> str | None:
         self._note({**means, **trainer.learning_rates})
@@ -187,13 +187,13 @@ class Recorder:
             values = {f"eval/{name}": value for name, value in self.metrics.items()}
             self._note(values)
             self._line(describe(trainer.counters.cycles, trainer.counters.epoch, values))
-        drawn = self._drawn()
-        if drawn:
-            self._tell("images", self._moment(), {name: np.asarray(image) for name, image in drawn.items()})
+        images = self._images()
+        if images:
+            self._tell("images", self._timestamp(), {name: np.asarray(image) for name, image in images.items()})
         self._tell("flush")
         return "save" if trainer.note(values) else None
 
-    def _drawn(self) -> Mapping[str, Image.Image]:
+    def _images(self) -> Mapping[str, Image.Image]:
         if self._recording.draw is not None:
             return self._recording.draw(self._trainer)
         source = self._held_out or self._trainer.data
@@ -210,12 +210,12 @@ class Recorder:
             writer.rewind(self._trainer.counters.cycles)
 
     def _note(self, values: Mapping[str, float]) -> None:
-        self._tell("scalars", self._moment(), values)
+        self._tell("scalars", self._timestamp(), values)
         self._look_at(values)
 
-    def _moment(self) -> Moment:
+    def _timestamp(self) -> Timestamp:
         counters = self._trainer.counters
-        return Moment(counters.cycles, counters.batches, counters.epoch, self._trainer.seconds)
+        return Timestamp(counters.cycles, counters.batches, counters.epoch, self._trainer.seconds)
 
     def _line(self, text: str) -> None:
         for writer in self._writers:

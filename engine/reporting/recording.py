@@ -17,9 +17,9 @@ class Recording:
     """What ``Trainer(record=...)`` records, and when.
 
     Attributes:
-      log: Between rows of metrics.csv; None for 100 cycles, or an epoch where that is shorter.
-      evaluate: Between evaluations of what is held out, each with pictures.
-      checkpoint: Between checkpoints.
+      log: Interval between rows of metrics.csv; None for 100 cycles, or an epoch where that is shorter.
+      evaluate: Interval between evaluations of what is held out, each with pictures.
+      checkpoint: Interval between checkpoints.
       draw: ``draw(trainer) -> {name: picture}``; None for a grid of what the strategy's ``pictures`` gives.
       at_end: {part: source}, evaluated once, when the training is finished, as "part/metric".
     """

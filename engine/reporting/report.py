@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from engine.reporting.curves import charts_of, drawn
+from engine.reporting.curves import charts_of, rendered
 from engine.reporting.files import write_whole
 from engine.reporting.gallery import gallery
 from engine.reporting.page import axis_switch, box, columns, folded, heading, page, pairs, paragraph, way
@@ -31,13 +31,13 @@ def write_report(run_folder: Path) -> Path:
       The file.
 
     Raises:
-      Invalid: if it is no folder, or a file in it cannot be read as what it is.
+      Invalid: If it is no folder, or a file in it cannot be read as what it is.
     """
     run = Record.load(run_folder)
     body = [heading(1, run.name), paragraph(state(run), "quiet"), *_notices(run)]
     body += [heading(2, "Metrics"), _metrics(run)] if run.final() else []
     charts = charts_of(run)
-    body += [heading(2, "Curves"), axis_switch(), box("charts", drawn(charts))] if charts else []
+    body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(charts))] if charts else []
     pictures = gallery(run)
     body += [heading(2, "Pictures"), pictures] if pictures else []
     body += [heading(2, "Classes"), per_class(run)] if per_class(run) else []
@@ -51,7 +51,7 @@ def write_index(folder: Path, runs: Sequence[Path], title: str, texts: Mapping[s
     """Write ``index.html``, which shows several runs on one page.
 
     Args:
-      folder: Where the page goes; links are relative to it.
+      folder: Folder of the page; links are relative to it.
       runs: The runs' folders, in the order of the page.
       title: The page's title.
       texts: {name of a run's folder: a text under its heading}; under "" the text below the title.
@@ -60,7 +60,7 @@ def write_index(folder: Path, runs: Sequence[Path], title: str, texts: Mapping[s
       The file.
 
     Raises:
-      Invalid: as ``write_report``.
+      Invalid: The same as ``write_report``.
     """
     folder = Path(folder)
     body = [heading(1, title), paragraph(texts.get("", "")), axis_switch()]
@@ -83,7 +83,7 @@ def _run(folder: Path, run: Record, texts: Mapping[str, str]) -> str:
     name = f"<h2>{way(folder, report, run.name)}</h2>" if report.exists() else heading(2, run.name)
     parts = [name, paragraph(texts.get(run.name, "")), paragraph(state(run), "quiet"),
              _metrics(run) if run.final() else "",
-             box("charts", drawn([chart for chart in charts_of(run) if chart[0] != "gradient norm"])),
+             box("charts", rendered([chart for chart in charts_of(run) if chart[0] != "gradient norm"])),
              gallery(run, evaluations=1)]
     return f'<section class="run">{"".join(parts)}</section>'
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from engine.reporting import report
-from engine.reporting.writer import Moment, Start, Writer
+from engine.reporting.writer import Start, Timestamp, Writer
 
 
 class ReportFile(Writer):
@@ -14,7 +14,7 @@ class ReportFile(Writer):
         assert start.folder is not None
         self._folder, self._is_due = start.folder, False
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
         """An evaluation is shown as soon as its row is complete."""
         self._is_due |= any(name.startswith("eval/") for name in values)
 

@@ -1,15 +1,15 @@
-"""A complete row per moment: as metrics.csv, or in memory for a run without a folder."""
+"""A complete row per cycle that is logged: as metrics.csv, or in memory for a run without a folder."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.reporting import table
 from engine.reporting.record import COUNTERS
-from engine.reporting.writer import Moment, Start, Writer
+from engine.reporting.writer import Start, Timestamp, Writer
 
 
 class Rows(Writer):
-    """Rows in memory. One is open until its moment is over: an evaluation joins the log of the same cycle."""
+    """Rows in memory. One is open until its cycle is over: an evaluation joins the log of the same cycle."""
 
     def __init__(self) -> None:
         self._row: dict[str, float] = {}
@@ -20,11 +20,11 @@ class Rows(Writer):
         """Begin."""
         self._names = (*COUNTERS, *start.names)
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
-        """Add to the row of this moment; an earlier one is complete."""
-        if self._row.get("cycle") != moment.cycle:
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
+        """Add to the row of this cycle; an earlier one is complete."""
+        if self._row.get("cycle") != timestamp.cycle:
             self.flush()
-            self._row = moment._asdict()
+            self._row = timestamp._asdict()
         self._row.update(values)
 
     def flush(self) -> None:

@@ -31,9 +31,9 @@ class Axis:
         """An axis on which all values lie.
 
         Args:
-          values: At least one finite number.
+          values: Numbers, of which at least one is finite.
           begin, end: Pixels.
-          pad: Go on to the next tick at both ends; else end at the least and largest value.
+          pad: Whether it goes on to the next tick at both ends; else it ends at the least and largest value.
           least_step: The least distance of ticks, such as 1 for a counter.
           apart: The least distance of ticks in pixels.
         """

@@ -13,7 +13,7 @@ LONGEST_HEADER, LARGEST = 2**20, 2**28  # bytes
 
 
 class Table:
-    """A run's table of figures. Nothing is written before the first row.
+    """A run's table of metrics. Nothing is written before the first row.
 
     Args:
       path: The file, ``metrics.csv`` of a run's folder.
@@ -23,7 +23,7 @@ class Table:
       rows: Number of rows, as far as this object has read and written them.
 
     Raises:
-      Invalid: if the columns cannot head a table, or the file has other columns.
+      Invalid: If the columns cannot head a table, or the file has other columns.
     """
 
     def __init__(self, path: Path | str, columns: Sequence[str]) -> None:
@@ -44,8 +44,8 @@ class Table:
           row: {column: number}, ``cycle`` among them; columns without a number stay empty.
 
         Raises:
-          Invalid: for a column that the table does not have, or a row without ``cycle``.
-          FileNotFoundError: if its folder is gone; it is not made again.
+          Invalid: A column that the table does not have, or a row without ``cycle``.
+          FileNotFoundError: If its folder is gone; it is not made again.
         """
         unknown = [name for name in row if name not in self.columns]
         require(not unknown, "row", ",".join(unknown), f"one of the columns {','.join(self.columns)}")
@@ -97,7 +97,7 @@ def read(path: Path | str) -> dict[str, list[float]]:
       {column: a number per row}; NaN where the row has none.
 
     Raises:
-      Invalid: if a row does not fit the header or holds something else than numbers.
+      Invalid: If a row does not fit the header or holds something else than numbers.
     """
     path = Path(path)
     _check_file(path)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from engine.errors import Invalid, require
 from engine.reporting.record import flat
-from engine.reporting.writer import Moment, Start, Writer
+from engine.reporting.writer import Start, Timestamp, Writer
 
 
 class TensorBoard(Writer):
@@ -24,7 +24,7 @@ class TensorBoard(Writer):
     configuration is a text of the training.
 
     Args:
-      folder: Where; None for ``tensorboard/`` of the run's folder.
+      folder: Folder of the events; None for ``tensorboard/`` of the run's folder.
     """
 
     def __init__(self, folder: Path | str | None = None) -> None:
@@ -43,20 +43,21 @@ class TensorBoard(Writer):
         rows = [f"| {name} | {value} |" for name, value in flat(start.config).items()]
         self._text = "" if start.cycle else "\n".join(["| option | value |", "| --- | --- |", *rows])
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
         """Write numbers."""
         self._root.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
         if self._text:
             self._training.text(0, {"configuration": self._text})
             self._text = ""
         evaluated = {self._tags[name]: value for name, value in values.items() if name in self._tags}
-        self._training.scalars(moment.cycle, {name: value for name, value in values.items() if name not in self._tags})
-        self._evaluation.scalars(moment.cycle, evaluated)
+        training = {name: value for name, value in values.items() if name not in self._tags}
+        self._training.scalars(timestamp.cycle, training)
+        self._evaluation.scalars(timestamp.cycle, evaluated)
 
-    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+    def images(self, timestamp: Timestamp, images: Mapping[str, np.ndarray]) -> None:
         """Write pictures."""
         self._root.mkdir(exist_ok=True)
-        self._evaluation.images(moment.cycle, images)
+        self._evaluation.images(timestamp.cycle, images)
 
     def rewind(self, cycle: int) -> None:
         """What came after ``cycle`` no longer holds."""
@@ -135,9 +136,9 @@ class EventFile:
     def _open(self) -> Any:
         # TensorFlow's own writer makes a folder anew that was removed; this file goes where its folder goes.
         self.folder.mkdir(exist_ok=True)  # not its parents: the run's folder may have been removed
-        moments = [path.name.split(".")[3] for path in self.folder.glob("events.out.tfevents.*")]
-        moment = max([*moments, str(int(time.time()))])  # files are read in the order of their names
-        file = tf.io.TFRecordWriter(os.fsencode(self.folder / f"events.out.tfevents.{moment}.~{time.time_ns()}"))
+        times = [path.name.split(".")[3] for path in self.folder.glob("events.out.tfevents.*")]
+        newest = max([*times, str(int(time.time()))])  # files are read in the order of their names
+        file = tf.io.TFRecordWriter(os.fsencode(self.folder / f"events.out.tfevents.{newest}.~{time.time_ns()}"))
         file.write(tf.compat.v1.Event(wall_time=time.time(), file_version="brain.Event:2").SerializeToString())
         return file
 

@@ -10,7 +10,7 @@ import numpy as np
 from engine.errors import Invalid, require
 from engine.reporting.files import write_whole
 from engine.reporting.record import flat
-from engine.reporting.writer import Moment, Start, Writer
+from engine.reporting.writer import Start, Timestamp, Writer
 
 LONGEST = 500  # characters of a parameter, MLflow's least limit
 
@@ -20,11 +20,11 @@ class MLflow(Writer):
 
     Args:
       experiment: Its name; made if it is not there.
-      uri: Of the tracking server or store; None for MLflow's own choice (``MLFLOW_TRACKING_URI``).
-      name: Of the run there; None for the name of the run's folder.
+      uri: Address of the tracking server or store; None for MLflow's own choice (``MLFLOW_TRACKING_URI``).
+      name: Name of the run there; None for the name of the run's folder.
 
     Raises:
-      Invalid: without the package mlflow or mlflow-skinny.
+      Invalid: If the package mlflow or mlflow-skinny is missing.
     """
 
     def __init__(self, experiment: str = "phaseloop", uri: str | None = None, name: str | None = None) -> None:
@@ -53,17 +53,17 @@ class MLflow(Writer):
         for key, value in flat(start.config).items():
             self._client.log_param(self._run, key, value[:LONGEST])
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
         """Send numbers, but those that a process that was killed has sent."""
         now, metric = int(time.time() * 1000), self._mlflow.entities.Metric
-        self._client.log_batch(self._run, metrics=[metric(name, float(value), now, moment.cycle)
+        self._client.log_batch(self._run, metrics=[metric(name, float(value), now, timestamp.cycle)
                                                    for name, value in values.items()
-                                                   if moment.cycle > self._sent.get(name, -1)])
+                                                   if timestamp.cycle > self._sent.get(name, -1)])
 
-    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+    def images(self, timestamp: Timestamp, images: Mapping[str, np.ndarray]) -> None:
         """Send pictures."""
         for name, image in images.items():
-            self._client.log_image(self._run, image, f"pictures/{name}-{moment.cycle}.png")
+            self._client.log_image(self._run, image, f"pictures/{name}-{timestamp.cycle}.png")
 
     def rewind(self, cycle: int) -> None:
         """After a rollback other numbers come for the same cycles: MLflow shows the newest."""
@@ -81,10 +81,10 @@ class WandB(Writer):
 
     Args:
       project: Its name.
-      options: Of ``wandb.init``, such as ``mode="offline"``.
+      options: Options of ``wandb.init``, such as ``mode="offline"``.
 
     Raises:
-      Invalid: without the package wandb.
+      Invalid: If the package wandb is missing.
     """
 
     def __init__(self, project: str = "phaseloop", **options: Any) -> None:
@@ -101,13 +101,13 @@ class WandB(Writer):
         _keep(start, "wandb_run_id", self._run.id)
         self._run.define_metric("*", step_metric="cycle")
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
         """Send numbers."""
-        self._run.log({**moment._asdict(), **values})
+        self._run.log({**timestamp._asdict(), **values})
 
-    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+    def images(self, timestamp: Timestamp, images: Mapping[str, np.ndarray]) -> None:
         """Send pictures."""
-        self._run.log({"cycle": moment.cycle, **{name: self._wandb.Image(image) for name, image in images.items()}})
+        self._run.log({"cycle": timestamp.cycle, **{name: self._wandb.Image(image) for name, image in images.items()}})
 
     def close(self, finished: bool = True) -> None:
         """End it there, for now."""

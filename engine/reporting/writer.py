@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 
-class Moment(NamedTuple):
-    """Where a run stands, counted from its start."""
+class Timestamp(NamedTuple):
+    """When a number or picture was taken, counted from the run's start."""
 
     cycle: int
     batches: int
@@ -25,10 +25,10 @@ class Start:
       folder: The run's folder, there and locked; None for a run without one.
       names: All numbers that will come: "<phase>/<term>" and "eval/<metric>".
       config: What makes the run this run, as JSON values.
-      cycle: Where the training begins; above 0 in a continued run.
-      target: Where it ends.
+      cycle: Cycle at which the training begins; above 0 in a continued run.
+      target: Cycle at which it ends.
       cycles_per_epoch: Cycles in one pass over the training data.
-      say: Takes lines for people.
+      say: Function that takes lines for people.
     """
 
     folder: Path | None
@@ -49,20 +49,20 @@ class Writer:
     def open(self, start: Start) -> None:
         """Begin; called at each ``train``, and followed by ``rewind`` if the run is continued."""
 
-    def scalars(self, moment: Moment, values: Mapping[str, float]) -> None:
-        """Take numbers by name; twice for one moment if an evaluation falls on a log."""
+    def scalars(self, timestamp: Timestamp, values: Mapping[str, float]) -> None:
+        """Take numbers by name; twice for one cycle if an evaluation falls on a log."""
 
-    def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
+    def images(self, timestamp: Timestamp, images: Mapping[str, np.ndarray]) -> None:
         """Take pictures by name, uint8 [h, w, 3]."""
 
-    def progress(self, moment: Moment, means: Mapping[str, float]) -> None:
+    def progress(self, timestamp: Timestamp, means: Mapping[str, float]) -> None:
         """See how far it is, some times a second; ``means`` since the last time."""
 
     def line(self, text: str) -> None:
         """Take a line for people."""
 
     def flush(self) -> None:
-        """All numbers of this moment have come: before each checkpoint, after each evaluation."""
+        """All numbers of this cycle have come: before each checkpoint, after each evaluation."""
 
     def rewind(self, cycle: int) -> None:
         """Forget what came after ``cycle``: the run goes on from there."""

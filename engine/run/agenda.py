@@ -6,7 +6,7 @@ from typing import Any
 from engine.cycle.report import Report
 from engine.run.events import Event
 
-Moment = tuple[int, float, float]  # cycles, cycles per epoch, seconds of training
+Time = tuple[int, float, float]  # cycles, cycles per epoch, seconds of training
 Saved = list[dict[str, Any]]  # of each event: the totals of its interval, and whether it is yet to act
 
 
@@ -14,10 +14,10 @@ class Agenda:
     """The events, in the order in which they act.
 
     Args:
-      now: Where the run stands.
+      now: Function that tells where the run stands.
     """
 
-    def __init__(self, events: Sequence[Event], now: Callable[[], Moment]) -> None:
+    def __init__(self, events: Sequence[Event], now: Callable[[], Time]) -> None:
         self.events, self._now = list(events), now
         self._pending: list[Event] = []  # due now, and yet to act
         self._acting: tuple[Event, Any] | None = None  # with what its interval held
@@ -29,7 +29,7 @@ class Agenda:
 
     @property
     def is_acting(self) -> bool:
-        """Whether an event acts at this moment."""
+        """Whether an event acts now."""
         return self._acting is not None
 
     def start(self, saved: Saved) -> None:

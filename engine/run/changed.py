@@ -17,8 +17,8 @@ class Unchanged:
     """A note of what the loop was traced with.
 
     Args:
-      strategy: Its attributes are compared: numbers, texts, arrays and collections of these by value, other objects by
-        identity.
+      strategy: Strategy whose attributes are compared: numbers, texts, arrays and collections of these by value, other
+        objects by identity.
     """
 
     def __init__(self, strategy: LossStrategy, engine: StepEngine) -> None:

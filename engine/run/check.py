@@ -11,7 +11,7 @@ from engine.cycle.step_engine import StepEngine
 from engine.errors import Invalid
 from engine.run import check_data, check_problems, check_report
 from engine.run.check_data import Column
-from engine.run.check_phases import Trial, attempt
+from engine.run.check_phases import Attempt, attempt
 from engine.run.failure import one_line
 from engine.strategy import Nets
 
@@ -24,14 +24,14 @@ class Check:
       lines: The report, without the problems.
       faults: Problems that make training impossible, a line each.
       warnings: Other problems.
-      trials: Of every phase.
+      attempts: One attempt of every phase.
       pictures: [n, h, w, c] of one batch as the net gets it, in [0, 1], and their labels; None if it holds none.
     """
 
     lines: list[str]
     faults: list[str]
     warnings: list[str]
-    trials: list[Trial]
+    attempts: list[Attempt]
     pictures: tuple[np.ndarray, list[str] | None] | None
 
     def __str__(self) -> str:
@@ -44,12 +44,12 @@ def check(engine: StepEngine, nets: Nets, warnings: Sequence[str], cycles: int,
     """Look at the data, and try every phase on the batch of its next update.
 
     Args:
-      warnings: Found before, by ``preflight``.
+      warnings: Warnings found before, by ``preflight``.
       cycles: Length of the run, from its start.
       clock: Seconds, rising; a test's own.
 
     Raises:
-      Invalid: for data that cannot be read or transformed.
+      Invalid: Data that cannot be read or transformed.
     """
     try:
         stored = check_data.stored(engine.source, clock)
@@ -57,14 +57,14 @@ def check(engine: StepEngine, nets: Nets, warnings: Sequence[str], cycles: int,
     except tf.errors.OpError as error:
         raise Invalid(f"`data` ({one_line(error)}) must be readable") from None
     given = {name: Column.of(values) for name, values in batch.items()}
-    trials = [attempt(engine, nets, name, clock) for name in engine.steps]
+    attempts = [attempt(engine, nets, name, clock) for name in engine.steps]
     labels = {name: column for name, column in stored.items() if column.dtype.kind in "iu" and not column.is_picture}
-    found = [check_problems.of_phase(step, trial, labels)
-             for step, trial in zip(engine.steps.values(), trials, strict=True)]
+    problems = [check_problems.of_phase(step, found, labels)
+                for step, found in zip(engine.steps.values(), attempts, strict=True)]
     lines = [*check_report.of_data(engine, stored, given), "", *check_report.of_nets(engine, nets), ""]
-    for step, trial in zip(engine.steps.values(), trials, strict=True):
-        lines += [*check_report.of_phase(engine, step, trial), ""]
-    return Check([*lines, *check_report.of_cost(engine, nets, trials, cycles)],
-                 [line for faults, _ in found for line in faults],
-                 [*warnings, *check_problems.of_data(stored, given), *(line for _, odd in found for line in odd)],
-                 trials, check_data.pictures(batch))
+    for step, found in zip(engine.steps.values(), attempts, strict=True):
+        lines += [*check_report.of_phase(engine, step, found), ""]
+    return Check([*lines, *check_report.of_cost(engine, nets, attempts, cycles)],
+                 [line for faults, _ in problems for line in faults],
+                 [*warnings, *check_problems.of_data(stored, given), *(line for _, odd in problems for line in odd)],
+                 attempts, check_data.pictures(batch))

@@ -121,7 +121,7 @@ def first_batch(engine: StepEngine, name: str = "") -> dict[str, np.ndarray]:
     name = name or next(iter(engine.sources))
     step = next(step for step in engine.steps.values() if name in step.inputs.reads.sources)
     source, numbers = engine.sources[name], [tf.constant(number, tf.int64) for number in engine.place.batches]
-    inputs = step.inputs.of(tf.constant(engine.updates[step.phase.name], tf.int64), numbers, context(engine)).micro(0)
+    inputs = step.inputs.of(tf.constant(engine.completed[step.phase.name], tf.int64), numbers, context(engine)).micro(0)
     batch = Buckets(step.inputs.reads, step.compute.traced).choose(inputs, lambda inputs: source.transform(
         inputs.raw[name], Noise(examples=source.batch_size, drawn=inputs.data[name])))
     return {name: tf.convert_to_tensor(values).numpy() for name, values in batch.items()}

@@ -21,7 +21,7 @@ MOST = 200  # updates timed, per phase
 
 
 @dataclass(frozen=True)
-class Trial:
+class Attempt:
     """What one phase gives at its next update.
 
     Attributes:
@@ -30,7 +30,7 @@ class Trial:
       bad: Terms, and paths of variables whose gradient is not finite.
       at_zero: The same when every weight that the phase moves is 0; None where that cannot be tried,
         as on several replicas.
-      seconds: Of one update's draws and gradients.
+      seconds: Seconds of one update's draws and gradients.
       compiling: Seconds until the first was there.
       error: Why it could not be run, in one line.
     """
@@ -45,17 +45,17 @@ class Trial:
     error: str = ""
 
 
-def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float] = time.perf_counter) -> Trial:
+def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float] = time.perf_counter) -> Attempt:
     """Try the phase ``name``: its values, its gradients, both again with all its weights at 0, and its time."""
     step, place = engine.steps[name], engine.place
     run = _compiled(engine, step)
     weights = [tf.convert_to_tensor(v.value) for v in step.compute.variables]
     batches = engine.schedule.first_batches(list(engine.steps).index(name), place)
 
-    def measured(values: Sequence[tf.Tensor], updates: int = 1) -> Measured:
+    def measured(values: Sequence[tf.Tensor], count: int = 1) -> Measured:
         with engine.replicas.strategy.scope():
-            found: Measured = run(tf.constant(engine.updates[name], tf.int64),
-                                  [tf.constant(number, tf.int64) for number in batches], tf.constant(updates),
+            found: Measured = run(tf.constant(engine.completed[name], tf.int64),
+                                  [tf.constant(number, tf.int64) for number in batches], tf.constant(count),
                                   list(values), context(engine))
             found.vector.numpy()  # waits for it
             return found
@@ -67,16 +67,16 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
         with contextlib.suppress(tf.errors.OpError):  # an assertion in the loss
             zero = measured([tf.zeros_like(v) for v in weights])
             at_zero = _bad(step, zero) if engine.replicas.count == 1 else None
-        seconds = _time(lambda updates: measured(weights, updates), clock() - ready, clock)
+        seconds = _time(lambda count: measured(weights, count), clock() - ready, clock)
     except tf.errors.OpError as error:
-        return Trial(name, error=one_line(error))
-    return Trial(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True)),
+        return Attempt(name, error=one_line(error))
+    return Attempt(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True)),
                  _norms(step, nets, found.gradients[0]), _bad(step, found), at_zero, seconds,
                  max(0.0, ready - began - seconds))
 
 
 def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
-    """``run(update, batches, updates, weights, context)``: so many updates, one after another, all at ``weights``."""
+    """``run(update, batches, count, weights, context)``: so many updates, one after another, all at ``weights``."""
     plan, alone = engine.plan.of(step.phase.name), engine.replicas.count == 1
     takes = engine.schedule.takes[list(engine.steps).index(step.phase.name)]
 
@@ -85,7 +85,7 @@ def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
 
     part = plan.part(measured) if alone else measured
 
-    def run(update: tf.Tensor, batches: list[tf.Tensor], updates: tf.Tensor, weights: list[tf.Tensor],
+    def run(update: tf.Tensor, batches: list[tf.Tensor], count: tf.Tensor, weights: list[tf.Tensor],
             given: Context) -> Measured:
         def inputs(number: tf.Tensor) -> Inputs:
             places = [batch + number * take for batch, take in zip(batches, takes, strict=True)]
@@ -96,7 +96,7 @@ def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
             return done + 1, part(update + number, inputs(number), weights)
 
         # In turn, so that the first, whose form all have, is not computed twice.
-        return tf.while_loop(lambda done, _: done < updates, one,
+        return tf.while_loop(lambda done, _: done < count, one,
                              [tf.constant(1), part(update, inputs(tf.constant(0, tf.int64)), weights)])[1]
 
     return plan.loop(run)
@@ -104,12 +104,12 @@ def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
 
 def _time(run: Callable[[int], object], once: float, clock: Callable[[], float]) -> float:
     """Seconds of one update, of as many as fit into ``SECONDS``; ``once`` is what one took."""
-    updates = int(min(SECONDS / max(once, 1e-9), MOST))
-    if updates < 2:
+    count = int(min(SECONDS / max(once, 1e-9), MOST))
+    if count < 2:
         return once
     began = clock()
-    run(updates)
-    return (clock() - began) / updates
+    run(count)
+    return (clock() - began) / count
 
 
 def _bad(step: Step, found: Measured) -> list[str]:

@@ -11,8 +11,8 @@ from engine.cycle.step_engine import StepEngine
 from engine.cycle.terms import Form
 from engine.run import environment
 from engine.run.check_data import Column
-from engine.run.check_phases import Trial
-from engine.run.check_text import duration, figure, shortened, size, table
+from engine.run.check_phases import Attempt
+from engine.run.check_text import duration, rounded, shortened, size, table
 from engine.run.cost import parameters
 from engine.strategy import Nets
 
@@ -32,7 +32,7 @@ def of_data(engine: StepEngine, stored: Mapping[str, Column], given: Mapping[str
 def _column(column: Column) -> list[str]:
     known = column.is_number and column.low <= column.high
     return [column.dtype.name, " x ".join(map(str, column.shape)) or "-",
-            *([figure(each) for each in (column.low, column.mean, column.high)] if known else ["-"] * 3)]
+            *([rounded(each) for each in (column.low, column.mean, column.high)] if known else ["-"] * 3)]
 
 
 def _classes(name: str, column: Column) -> list[str]:
@@ -40,9 +40,9 @@ def _classes(name: str, column: Column) -> list[str]:
     if not classes:
         return []
     few, many = min(classes.values()), max(classes.values())
-    shares = [f"{label}: {count / column.examples:.1%}" for label, count in classes.items()] if many > 2 * few else []
+    counts = [f"{label}: {count / column.examples:.1%}" for label, count in classes.items()] if many > 2 * few else []
     return [f"  {name}: {len(classes):,} classes from {min(classes)} to {max(classes)}, of {few:,} to {many:,} examples"
-            + f" ({shortened(shares)})" * bool(shares)]
+            + f" ({shortened(counts)})" * bool(counts)]
 
 
 def of_nets(engine: StepEngine, nets: Nets) -> list[str]:
@@ -79,36 +79,36 @@ def _bytes(variables: Sequence[Any]) -> int:
     return sum(value.shape.num_elements() * value.dtype.size for value in values)
 
 
-def of_phase(engine: StepEngine, step: Step, trial: Trial) -> list[str]:
+def of_phase(engine: StepEngine, step: Step, attempt: Attempt) -> list[str]:
     """What the phase does, and what it gave."""
     phase, update, traced = step.phase, step.commit.update, step.compute.traced
     how = [f"{phase.repeats:,} per cycle" + f", in every {phase.every:,}th" * (phase.every > 1)]
     how += ["when its condition holds"] * (phase.when is not None)
     how += [f"moves {', '.join(phase.updates)} by {', '.join(type(each).__name__ for each in update.optimizers)}"]
     how += [f"mean of {update.accumulate:,} batches"] * (update.accumulate > 1)
-    how += [f"gradient norm at most {figure(update.clip_norm)}"] if update.clip_norm else []
-    how += [f"weights at most {figure(update.clip_weights)}"] if update.clip_weights else []
+    how += [f"gradient norm at most {rounded(update.clip_norm)}"] if update.clip_norm else []
+    how += [f"weights at most {rounded(update.clip_weights)}"] if update.clip_weights else []
     how += [f"draws {', '.join(traced.requests)}"] if traced.requests else []
     lines = [f"phase {phase.name}: {'; '.join(how)}"]
-    if trial.error:
-        return [*lines, f"  it cannot run: {trial.error}"]
-    lines += table([["  term", "value", "weight", "mean over"], *_terms(engine, step, trial)], left=(0, 3), indent="")
-    lines += [f"  gradient norm of {net}: {figure(norm)}" for net, norm in trial.norms.items()]
+    if attempt.error:
+        return [*lines, f"  it cannot run: {attempt.error}"]
+    lines += table([["  term", "value", "weight", "mean over"], *_terms(engine, step, attempt)], left=(0, 3), indent="")
+    lines += [f"  gradient norm of {net}: {rounded(norm)}" for net, norm in attempt.norms.items()]
     if traced.without_gradient:
         lines.append(f"  without gradient: {shortened([v.path for v in traced.without_gradient])}")
-    lines.append(f"  finite: {_finite(trial.bad)}")
-    if trial.at_zero is not None:
-        lines.append(f"  finite with all weights of {', '.join(phase.updates)} at 0: {_finite(trial.at_zero)}")
+    lines.append(f"  finite: {_finite(attempt.bad)}")
+    if attempt.at_zero is not None:
+        lines.append(f"  finite with all weights of {', '.join(phase.updates)} at 0: {_finite(attempt.at_zero)}")
     return lines
 
 
-def _terms(engine: StepEngine, step: Step, trial: Trial) -> list[list[str]]:
-    update, rows = engine.updates[step.phase.name], []
-    for name, value in trial.means.items():
+def _terms(engine: StepEngine, step: Step, attempt: Attempt) -> list[list[str]]:
+    update, rows = engine.completed[step.phase.name], []
+    for name, value in attempt.means.items():
         weight = step.phase.weights.get(name, 1.0)
-        told = figure(float(weight(update) if callable(weight) else weight))
+        told = rounded(float(weight(update) if callable(weight) else weight))
         form = step.compute.traced.terms.get(name, Form.SCALAR)
-        rows.append([f"  {name}", figure(value), "watched" if name in step.phase.watch else told, form.value])
+        rows.append([f"  {name}", rounded(value), "watched" if name in step.phase.watch else told, form.value])
     first, *terms = rows
     return [*terms, [first[0], first[1], "", ""]]
 
@@ -127,17 +127,17 @@ def memory_of(engine: StepEngine, nets: Nets) -> str:
                       *[f"{size(data)} data"] * bool(data)])
 
 
-def of_cost(engine: StepEngine, nets: Nets, trials: Sequence[Trial], cycles: int) -> list[str]:
+def of_cost(engine: StepEngine, nets: Nets, attempts: Sequence[Attempt], cycles: int) -> list[str]:
     """Memory and time."""
     lines = ["estimate", f"  memory  at least {size(environment.peak_memory())}, the most of this check",
              f"          ({memory_of(engine, nets)}, the rest activations and libraries)"]
-    if any(trial.error for trial in trials):
+    if any(attempt.error for attempt in attempts):
         return [*lines, "  time    unknown"]
-    cycle = sum(phase.repeats * trial.seconds / phase.every
-                for phase, trial in zip(engine.phases, trials, strict=True))
+    cycle = sum(phase.repeats * attempt.seconds / phase.every
+                for phase, attempt in zip(engine.phases, attempts, strict=True))
     epoch = cycle * engine.source.batches_per_epoch / engine.schedule.batches_per_cycle
     left = max(0, cycles - engine.cycles)
-    compiling = sum(trial.compiling for trial in trials)
+    compiling = sum(attempt.compiling for attempt in attempts)
     compiled = f"; and {duration(compiling)} to compile" if engine.plan.name != "eager" else ""
     return [*lines, f"  time    {duration(cycle)} per cycle, {duration(epoch)} per epoch, {duration(left * cycle)} for "
             f"{left:,} cycles{compiled}",

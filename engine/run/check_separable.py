@@ -1,4 +1,4 @@
-"""Whether ``Phase(separable=True)`` is true: plans that halve a batch, and accumulation, take it at its word."""
+"""Whether ``Phase(separable=True)`` is true: plans that shard a batch, and accumulation, take it at its word."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.cycle.measured import Given
-from engine.cycle.shards import can_be_halved
+from engine.cycle.shards import can_be_sharded
 from engine.cycle.step import Step
 from engine.cycle.step_engine import StepEngine
 from engine.errors import require
@@ -18,40 +18,40 @@ CLOSE = 1e-3  # of a number's size and of all numbers' mean size: the same rows,
 def check_separable(engine: StepEngine, plan: str) -> None:
     """Raises ``Invalid`` for a phase where an example's terms depend on the examples beside it.
 
-    The first half of the next batch is computed twice: beside the second half, and beside itself. Draws and dropout
-    are the same. Only where it matters: by plans that halve, or may (``auto``), and with ``accumulate``.
+    The first shard of the next batch is computed twice: beside the second shard, and beside itself. Draws and dropout
+    are the same. Only where it matters: by plans that shard, or may (``auto``), and with ``accumulate``.
     """
-    halved = any(word in plan for word in ("halves", "xla", "auto"))
+    sharded = any(word in plan for word in ("halves", "xla", "auto"))
     for step in engine.steps.values():
-        if (halved or step.commit.update.accumulate > 1) and can_be_halved(step.compute, engine.replicas):
+        if (sharded or step.commit.update.accumulate > 1) and can_be_sharded(step.compute, engine.replicas):
             with contextlib.suppress(tf.errors.OpError):  # of data or loss: told when the training comes to it
                 _check(engine, step)
 
 
 def _check(engine: StepEngine, step: Step) -> None:
     compute, name = step.compute, step.phase.name
-    update = tf.constant(engine.updates[name], tf.int64)
+    update = tf.constant(engine.completed[name], tf.int64)
     places = engine.schedule.first_batches(list(engine.steps).index(name), engine.place)
     inputs = step.inputs.of(update, [tf.constant(place, tf.int64) for place in places], context(engine)).micro(0)
     assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]
     given = Given(update, 1.0, None, assigned, step.commit.values())
     found = []
-    for each in (inputs, inputs._replace(**tf.nest.map_structure(_first_half_twice, {
+    for each in (inputs, inputs._replace(**tf.nest.map_structure(_first_shard_twice, {
             "raw": inputs.raw, "data": inputs.data, "loss": inputs.loss}))):
         rows = compute.buckets.choose(each, lambda each: compute.rows(given, each))
         found.append({term: np.asarray(tf.cast(values, tf.float64)) for term, values in rows.items()
                       if values.dtype.is_floating and values.shape.rank})
     for term, values in found[0].items():
-        half = len(values) // 2
-        ours, theirs = values[:half], found[1][term][:half]
-        size = CLOSE * (np.abs(ours) + np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).mean())
-        apart = np.argwhere(~((np.abs(ours - theirs) <= size) | ~np.isfinite(ours)))
+        size = len(values) // 2
+        ours, theirs = values[:size], found[1][term][:size]
+        close = CLOSE * (np.abs(ours) + np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).mean())
+        apart = np.argwhere(~((np.abs(ours - theirs) <= close) | ~np.isfinite(ours)))
         if len(apart):
             at = tuple(apart[0])
             require(False, f"separable of phase {name}", True, f"False: {term} of an example is {ours[at]:.6g} in one "
-                    f"batch and {theirs[at]:.6g} beside other examples, so half a batch would give another result")
+                    f"batch and {theirs[at]:.6g} beside other examples, so a shard would give another result")
 
 
-def _first_half_twice(tensor: tf.Tensor) -> tf.Tensor:
-    half = tensor.shape[0] // 2
-    return tf.concat([tensor[:half], tensor[:half]], axis=0)
+def _first_shard_twice(tensor: tf.Tensor) -> tf.Tensor:
+    size = tensor.shape[0] // 2
+    return tf.concat([tensor[:size], tensor[:size]], axis=0)

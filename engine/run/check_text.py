@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 
-def figure(value: float) -> str:
+def rounded(value: float) -> str:
     """Four digits, or whole thousands with separators."""
     if math.isfinite(value) and (value == int(value) or abs(value) >= 1e4) and abs(value) < 1e15:
         return f"{value:,.0f}"

@@ -100,10 +100,10 @@ def newest(folder: Path, say: Callable[[str], None], config: Mapping[str, Any] |
     """The newest checkpoint that verifies; each one rejected is named with its fault.
 
     Args:
-      config: Of the run; a checkpoint of another one is rejected. None takes any.
+      config: Configuration of the run; a checkpoint of another one is rejected. None takes any.
 
     Raises:
-      Invalid: for one of another format.
+      Invalid: One of another format.
     """
     for path in reversed(listed(folder)):
         fault = fault_of(path)
@@ -154,7 +154,7 @@ def state_of(path: Path, manifest: Mapping[str, Any], read: bool = True) -> Stat
     """The arrays of a checkpoint; sizes are checked before any memory is taken. Raises ValueError.
 
     Args:
-      read: False checks the sizes alone.
+      read: Whether the contents are read; False checks the sizes alone.
     """
     forms = {name: (tuple(shape), np.dtype(dtype)) for name, (shape, dtype) in manifest["variables"].items()}
     with zipfile.ZipFile(path / STATE) as file:
@@ -177,7 +177,7 @@ def load(path: Path, variables: Mapping[str, Any]) -> dict[str, Any]:
     """Put a verified checkpoint's values into ``variables`` and return its manifest.
 
     Raises:
-      Invalid: if names, shapes or dtypes differ; nothing is restored then.
+      Invalid: If names, shapes or dtypes differ; nothing is restored then.
     """
     manifest = manifest_of(path)
     there = {name: (tuple(shape), dtype) for name, (shape, dtype) in manifest["variables"].items()}

@@ -25,11 +25,11 @@ def multiply_adds(net: keras.Model, shape: Sequence[int]) -> int:
     and either side of a branch count once.
 
     Args:
-      net: Built, of one input.
-      shape: Of one example, such as [h, w, c].
+      net: Net that is built, of one input.
+      shape: Shape of one example, such as [h, w, c].
 
     Raises:
-      Invalid: for a product whose shape is not known.
+      Invalid: A product whose shape is not known.
     """
     traced = tf.function(lambda example: net(example, training=False))
     return _total(traced.get_concrete_function(tf.TensorSpec([1, *shape], tf.float32)).graph)

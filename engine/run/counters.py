@@ -1,4 +1,4 @@
-"""Counters: what is behind a run. Every schedule, limit, event and log line names the one it counts."""
+"""Counters: what a run has completed. Every schedule, limit, event and log line names the one it counts."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from engine.errors import require
 
 @dataclass(frozen=True)
 class Counters:
-    """The counters of a run at one moment.
+    """The counters of a run, at one time.
 
     Attributes:
       cycles: Whole cycles.
@@ -28,7 +28,7 @@ class Counters:
     def of(cls, engine: StepEngine) -> "Counters":
         """The counters of ``engine`` now."""
         batches = engine.place.batches[0]
-        return cls(engine.cycles, engine.updates, batches, batches / engine.source.batches_per_epoch)
+        return cls(engine.cycles, engine.completed, batches, batches / engine.source.batches_per_epoch)
 
 
 def cycles_of(cycles_per_epoch: float, cycles: int | None, epochs: float | None) -> int:

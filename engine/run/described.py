@@ -17,7 +17,7 @@ import numpy as np
 OURS = ("engine", "losses", "nets", "keras")
 PLAIN = (bool, int, float, str, type(None))
 STANDARD = sys.stdlib_module_names - {"__main__"}
-LARGEST = 10_000  # numbers of an array that is written out
+LARGEST = 10_000  # numbers of an array that is recorded in full
 
 
 class NotDescribed(Exception):

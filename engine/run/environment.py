@@ -54,12 +54,12 @@ def prepare(seed: int = 0, precision: str = "float32", deterministically: bool =
     """Set the process up for a run: determinism, GPU memory growth, Keras's dtype policy, initial weights' seed.
 
     Args:
-      seed: Of the nets' initial weights; at least 0.
+      seed: Seed of the nets' initial weights; at least 0.
       precision: "float32", or "bfloat16" or "float16" for compute in half precision on float32 variables.
       deterministically: Whether a repeat must give the same bits.
 
     Raises:
-      Invalid: for a seed or precision out of range.
+      Invalid: A seed or precision out of range.
     """
     require(seed >= 0, "seed", seed, "at least 0")
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
@@ -87,7 +87,7 @@ def xla_flags(given: str) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a run's figures depend on."""
+    """Versions of what a run's numbers depend on."""
     return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__,
             "numpy": np.__version__}
 

@@ -1,4 +1,4 @@
-"""Exact figures over a source: every example once, padding never, averaged weights when there are any."""
+"""Exact metrics over a source: every example once, padding never, averaged weights when there are any."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -43,7 +43,7 @@ class Evaluation:
         self._buckets = Buckets(Reads.one(source), self._survey)
         for name, shape in self._survey.shapes.items():
             require(shape[:1] == (source.batch_size,), f"{place} {name}", f"shape {list(shape)}",
-                    f"of first axis {source.batch_size}, one figure per example")
+                    f"of first axis {source.batch_size}, one number per example")
         compiled = Plan(plan)
         self._values = compiled.part(self._values_of)
         self._loop = compiled.loop(self._sums)
@@ -51,11 +51,11 @@ class Evaluation:
 
     @property
     def names(self) -> list[str]:
-        """Names of the figures."""
+        """Names of the metrics."""
         return list(self._survey.shapes)
 
     def means(self) -> dict[str, float]:
-        """The mean of each per-example figure over all examples."""
+        """The mean of each per-example metric over all examples."""
         for name, shape in self._survey.shapes.items():
             require(len(shape) == 1, f"metric {name}", f"shape {list(shape)}", "one number per example")
         if not self._survey.shapes:
@@ -67,7 +67,7 @@ class Evaluation:
         return {name: float(total) / float(count) for name, total in sums.items()}
 
     def examples(self) -> dict[str, np.ndarray]:
-        """The figures themselves, [N, ...] each, in stored order."""
+        """The metric of each example, [N, ...] each, in stored order."""
         reader, found, count = self.source.open_in_order(), [], 0
         for number in range(self.source.batches_in_order):
             with self._told():
@@ -108,7 +108,7 @@ class Evaluation:
         return self._values(raw, *draws), weights
 
     def _sums(self, reader: Any) -> Any:
-        """Of each figure, and of the weights."""
+        """Sum of each metric, and of the weights."""
         def one(number: tf.Tensor, sums: dict[str, tf.Tensor], count: tf.Tensor) -> Any:
             values, weights = self._batch(number, reader)
             counted = {name: tf.where(weights > 0, tf.cast(value, tf.float64), 0.0) for name, value in values.items()}

@@ -48,9 +48,9 @@ class Executed:
     Attributes:
       of: What it takes of that which the update was given.
       carriers: Numbers of its inputs that are not finite, without those that a selection leaves out.
-      gave: Which of "nan", "inf" and "-inf" it gave.
+      gave: Those of "nan", "inf" and "-inf" it gave.
       examples: Places in the batch of those whose part of the output is not finite; None if it has no such parts.
-      size: Of the batch. read: Whether it depends on data, not on draws alone.
+      size: Size of the batch. read: Whether it depends on data, not on draws alone.
       ranges: Smallest and largest finite number of each floating input (nan if it has none), and what else it holds.
     """
 

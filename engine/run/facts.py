@@ -7,18 +7,18 @@ from engine.cycle.health import Fault
 from engine.cycle.state import Place
 from engine.cycle.step_engine import StepEngine
 from engine.run import environment
+from engine.run.checkpoint_manager import Facts
 from engine.run.counters import Counters
 from engine.run.goal import Best, Goal
-from engine.run.keeper import Facts
 
 
 class RunFacts:
     """What is known of a run beside its tensors.
 
     Attributes:
-      seconds: Of training, over all sessions of the run; seconds_before: of those, in earlier processes.
+      seconds: Seconds of training, over all sessions of the run; seconds_before: of those, in earlier processes.
       rejected: Updates that were not applied, per phase.
-      best: By the goal; None without one.
+      best: Best metric by the goal; None without one.
       stopped: Why the training ended early.
       faults: The bad updates that stopped it or took it back, the newest last. fault: That at which it stands.
       elsewhere: What its bits depend on and has changed between its processes.
@@ -45,7 +45,7 @@ class RunFacts:
     def now(self, events: Any) -> Facts:
         """JSON values; ``events``: what the agenda saves."""
         engine, counters = self._engine, Counters.of(self._engine)
-        return {"place": {"slot": engine.place.slot, "updates": engine.updates, "batches": engine.batches},
+        return {"place": {"slot": engine.place.slot, "updates": engine.completed, "batches": engine.batches},
                 "streak": engine.streak, "rollbacks": engine.rollbacks, "seconds": self.seconds,
                 "rejected": self.rejected, "faults": self.faults, "events": events, "updates": dict(counters.updates),
                 "batches": counters.batches, "plan": engine.plan.name, "trial": self.trial,
@@ -84,18 +84,18 @@ class RunFacts:
         for name, (_, put) in self._kept.items():
             put(facts["kept"].get(name))
 
-    def keep(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
+    def register(self, name: str, get: Callable[[], Any], put: Callable[[Any], None]) -> None:
         """Make a JSON value part of it; ``put`` is called now with what was restored, and after each rollback."""
         self._kept[name] = get, put
         if name in self.restored.get("kept", {}):
             put(self.restored["kept"][name])
 
-    def is_best(self, figures: Mapping[str, float]) -> bool:
+    def is_best(self, metrics: Mapping[str, float]) -> bool:
         """Whether they are the best so far; if not, and the goal's patience is over, the training is ``stopped``."""
-        if self.best is None or self.best.goal.metric not in figures:
+        if self.best is None or self.best.goal.metric not in metrics:
             return False
         counters = Counters.of(self._engine)
-        found = self.best.note(figures, counters, self.seconds)
+        found = self.best.note(metrics, counters, self.seconds)
         if not found:
             self.stopped = self.best.exhausted(counters, self.seconds)
         return found

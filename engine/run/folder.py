@@ -35,7 +35,7 @@ class RunFolder:
       changed: Whether the optimizers are others than those of the run that is continued.
 
     Raises:
-      Invalid: if the folder holds something else, or a run that is not to be continued.
+      Invalid: If the folder holds something else, or a run that is not to be continued.
     """
 
     def __init__(self, path: Path | str, config: Mapping[str, Any], resume: str = "same") -> None:
@@ -64,7 +64,7 @@ class RunFolder:
         """Make the folder and write config.json, once.
 
         Raises:
-          Invalid: if it was made and is gone.
+          Invalid: If it was made and is gone.
         """
         self.check()
         self.path.mkdir(parents=True, exist_ok=True)

@@ -12,12 +12,12 @@ from engine.strategy import LossStrategy
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure by which a run is judged.
+    """A metric by which a run is judged.
 
     Attributes:
       metric: A column of metrics.csv: "eval/<metric>" or "<phase>/<term>".
       better: "lower" or "higher"; None: as the strategy's ``better`` says, and lower of what is minimised.
-      patience: Training stops when the figure has not got better for that long, on the counter that it names; None
+      patience: Training stops when the metric has not got better for that long, on the counter that it names; None
         for never.
       least: How much better counts.
     """
@@ -35,7 +35,7 @@ class Goal:
         """The same with ``better`` given. Args: ``minimised``: names of the terms that are.
 
         Raises:
-          Invalid: if nothing says it.
+          Invalid: If nothing says it.
         """
         if self.better is not None:
             return self
@@ -62,9 +62,9 @@ class Best:
         same = (facts.get("metric"), facts.get("better")) == (self.goal.metric, self.goal.better)
         self.facts = facts if same else {}
 
-    def note(self, figures: Mapping[str, float], counters: Counters, seconds: float) -> bool:
-        """Whether ``figures`` hold the goal's metric, and it is the best so far."""
-        value = figures.get(self.goal.metric)
+    def note(self, metrics: Mapping[str, float], counters: Counters, seconds: float) -> bool:
+        """Whether ``metrics`` hold the goal's metric, and it is the best so far."""
+        value = metrics.get(self.goal.metric)
         if value is None or value != value:
             return False
         gain = self.facts.get("value", 0.0) - value

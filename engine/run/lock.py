@@ -24,7 +24,7 @@ class Lock:
         """Lock the folder, which must exist. Returns whether it was not locked by this process before.
 
         Raises:
-          Invalid: if another process holds it, or it is a link (what it leads to would be overwritten) or no file.
+          Invalid: If another process holds it, or it is a link (what it leads to would be overwritten) or no file.
         """
         if self._file is not None:
             return False

@@ -1,4 +1,4 @@
-"""A learning rate that falls when a figure of the evaluation has stopped getting better."""
+"""A learning rate that falls when a metric of the evaluation has stopped getting better."""
 
 import math
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ class Plateau:
 
     Args:
       metric: A column of metrics.csv: "eval/<metric>" or "<phase>/<term>".
-      factor: Of the learning rate, below 1.
+      factor: Factor of the learning rate, below 1.
       patience: Evaluations without a better one.
       better: "lower" or "higher".
       least: How much better counts.
       minimum: The rate falls no further.
-      phase: Whose optimizers; None for all phases'.
+      phase: Phase whose optimizers are slowed; None for all phases'.
     """
 
     def __init__(self, metric: str, factor: float = 0.1, patience: int = 10, better: str = "lower",
@@ -40,11 +40,11 @@ class Plateau:
         for optimizer in self._optimizers(trainer):
             rate = optimizer.learning_rate
             require(hasattr(rate, "assign"), "learning rate", rate, "a number, not a schedule, for a Plateau to change")
-        trainer.keep(f"plateau of {self.metric}", lambda: [self.best, self.waited], self._restore)
+        trainer.register(f"plateau of {self.metric}", lambda: [self.best, self.waited], self._restore)
 
-    def note(self, trainer: Any, figures: Mapping[str, float]) -> None:
+    def note(self, trainer: Any, metrics: Mapping[str, float]) -> None:
         """After an evaluation."""
-        value = figures.get(self.metric)
+        value = metrics.get(self.metric)
         if value is None:
             return
         if math.isfinite(value) and (self.best is None or self._is_better(value)):

@@ -61,7 +61,7 @@ def check_updates(updates: Any, phases: Sequence[Phase]) -> dict[str, Update]:
     """An ``Update`` for every phase; a lone optimizer will do for a single phase.
 
     Raises:
-      Invalid: for a missing or surplus name, or a net averaged by two phases.
+      Invalid: A missing or surplus name, or a net averaged by two phases.
     """
     if not isinstance(updates, Mapping) and len(phases) == 1:
         updates = {phases[0].name: updates}

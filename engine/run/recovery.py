@@ -13,11 +13,11 @@ from engine.errors import Invalid
 from engine.run import checkpoint, environment
 from engine.run.check_report import memory_of
 from engine.run.check_text import size
+from engine.run.checkpoint_manager import CheckpointManager, Facts
 from engine.run.facts import RunFacts
 from engine.run.failure import FAILURES, is_of_memory, rule_of
-from engine.run.keeper import Facts, Keeper
 
-SHARE = 0.01  # of the time goes into copies
+FRACTION = 0.01  # of the time goes into copies
 
 
 class Copy(NamedTuple):
@@ -38,12 +38,13 @@ class Calls:
 
     Args:
       now: What a checkpoint holds beside tensors.
-      save_beginning: Saves the state in which this training began, if there is no checkpoint yet; whether it did.
+      save_beginning: Function that saves the state in which this training began, if there is no checkpoint yet, and
+        tells whether it did.
     """
 
-    def __init__(self, engine: StepEngine, keeper: Keeper, facts: RunFacts, now: Callable[[], Facts],
+    def __init__(self, engine: StepEngine, checkpoints: CheckpointManager, facts: RunFacts, now: Callable[[], Facts],
                  save_beginning: Callable[[], bool], say: Callable[[str], None]) -> None:
-        self._engine, self._keeper, self._facts, self._say = engine, keeper, facts, say
+        self._engine, self._checkpoints, self._facts, self._say = engine, checkpoints, facts, say
         self._now, self._save_beginning = now, save_beginning
         self._copies = any(source.in_sequence for source in engine.sources.values())
         self._copy: Copy | None = None
@@ -52,14 +53,14 @@ class Calls:
 
     def begin(self) -> None:
         """A training begins."""
-        self._copy, self._next, self._before = None, 0.0, self._keeper.newest
+        self._copy, self._next, self._before = None, 0.0, self._checkpoints.newest
 
     def run(self, cycles: int) -> Report:
         """Run ``cycles`` cycles. Raises ``Invalid`` for an error of data, loss or memory, in one line."""
         if self._copies and (began := time.monotonic()) >= self._next:
-            self._copy = Copy(self._engine.cycles, self._keeper.copied(), copy.deepcopy(self._now()))
+            self._copy = Copy(self._engine.cycles, self._checkpoints.copied(), copy.deepcopy(self._now()))
             ended = time.monotonic()
-            self._next = ended + (ended - began) / SHARE
+            self._next = ended + (ended - began) / FRACTION
         try:
             return self._engine.run(cycles)
         except tf.errors.UnimplementedError:
@@ -78,7 +79,7 @@ class Calls:
         cycle, before = self._engine.cycles, self._now()
         if self._copy and self._copy.facts["rollbacks"] != self._engine.rollbacks:
             self._copy = None  # of what was rolled back
-        mine = self._save_beginning() or self._copy is not None or self._keeper.newest > self._before
+        mine = self._save_beginning() or self._copy is not None or self._checkpoints.newest > self._before
         if not self._go_back():
             self._facts.torn = True
             return "nothing is saved: there is no checkpoint"
@@ -91,9 +92,9 @@ class Calls:
                 self._go_back()
         if self._engine.cycles == cycle:
             self._put_back(before)
-        if not self._keeper.has_folder:
+        if not self._checkpoints.has_folder:
             return f"it stands at cycle {self._engine.cycles}, and has no folder to be saved in"
-        self._keeper.save(self._engine.cycles, self._now_restored(), self._facts.worth_keeping)
+        self._checkpoints.save(self._engine.cycles, self._now_restored(), self._facts.worth_keeping)
         return f"cycle {self._engine.cycles} was saved"
 
     def _now_restored(self) -> Facts:
@@ -101,10 +102,10 @@ class Calls:
 
     def _go_back(self) -> bool:
         found: Facts | None
-        if self._copy is None or self._keeper.newest > self._copy.cycle:
-            found = self._keeper.restore()
+        if self._copy is None or self._checkpoints.newest > self._copy.cycle:
+            found = self._checkpoints.restore()
         else:
-            self._keeper.put(self._copy.state)
+            self._checkpoints.put(self._copy.state)
             found = self._copy.facts
         for source in self._engine.sources.values():
             source.left_at(-1)  # nowhere: a reader that is open has gone on

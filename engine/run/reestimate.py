@@ -25,7 +25,7 @@ def reestimate(engine: StepEngine, phase: str | None, batches: int) -> None:
     into the average if there is one, else into the net. Nothing else changes, and no batch counts as read.
 
     Raises:
-      Invalid: for an unknown phase, one without batch normalisation, several replicas.
+      Invalid: An unknown phase, one without batch normalisation, several replicas.
     """
     require(phase is None or phase in engine.parts, "phase", phase, f"one of {', '.join(engine.parts)}")
     require(isinstance(batches, int) and batches >= 1, "batches", batches, "an integer of at least 1")
@@ -59,13 +59,13 @@ def _means(engine: StepEngine, name: str, statistics: list[tuple[Any, float]], b
 
     def of_batch(number: tf.Tensor, given: Context) -> list[tf.Tensor]:
         update = number // accumulate
-        inputs = part.inputs.of(engine.updates[name] + update,
+        inputs = part.inputs.of(engine.completed[name] + update,
                                 [place + update * take for place, take in zip(places, takes, strict=True)], given)
         # From 0, a moving average with momentum m gives (1 - m) times the batch's own.
         start = [tf.zeros_like(v) if id(v) in momenta else tf.convert_to_tensor(v.value)
                  for v in compute.traced.assigned]
         state = {key: variable.read_value() for key, variable in engine.state.items()}
-        values = compute.assigned(Given(tf.constant(engine.updates[name], tf.int64), 1.0, None, start, state),
+        values = compute.assigned(Given(tf.constant(engine.completed[name], tf.int64), 1.0, None, start, state),
                                   inputs.micro(tf.cast(number % accumulate, tf.int32)), engine.averages)
         return [tf.cast(value, tf.float64) / (1.0 - momenta[id(v)])
                 for v, value in zip(compute.traced.assigned, values, strict=True) if id(v) in momenta]

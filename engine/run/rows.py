@@ -92,11 +92,11 @@ def _after(kind: str, known: Sequence[tuple[int, Any, Axis]], inputs: Sequence[A
 
 
 def _reshaped(axis: Axis, before: list[int], after: list[int]) -> Axis | None:
-    ahead, behind = math.prod(before[:axis.place]), math.prod(before[axis.place + 1:])
+    ahead, inner = math.prod(before[:axis.place]), math.prod(before[axis.place + 1:])
     for place, length in enumerate(after):
         if math.prod(after[:place]) == ahead and length >= axis.size and length % axis.size == 0:
             blocks = before[axis.place] // (axis.size * axis.each)  # as of concatenated batches
-            each = axis.each * behind // math.prod(after[place + 1:])
+            each = axis.each * inner // math.prod(after[place + 1:])
             return Axis(place, axis.size, each) if each and length == blocks * axis.size * each else None
     return None
 

@@ -1,4 +1,4 @@
-"""One writer behind the training: a checkpoint goes to disk while the next updates run."""
+"""One writer in the background: a checkpoint goes to disk while the next updates run."""
 
 import threading
 from collections.abc import Callable

@@ -10,12 +10,12 @@ from engine.cycle.step_engine import StepEngine
 from engine.errors import Invalid, require
 from engine.run import environment, signals
 from engine.run.agenda import Agenda
+from engine.run.checkpoint_manager import CheckpointManager, Facts
 from engine.run.counters import Counters
+from engine.run.evaluator import Evaluator
 from engine.run.events import Event, Stop
 from engine.run.facts import RunFacts
 from engine.run.failure import told
-from engine.run.figures import Figures
-from engine.run.keeper import Facts, Keeper
 from engine.run.pace import Pace
 from engine.run.recovery import Calls
 from engine.run.signals import Interrupted
@@ -28,22 +28,22 @@ class Session:
     """Calls the compiled loop, lets events act, saves, rolls back and gives up.
 
     Args:
-      plan: "auto" has one chosen before the first update.
+      plan: Name of a plan; "auto" has one chosen before the first update.
       cycles_per_call: Cycles in one call of the compiled loop, or "auto".
       rolls_back: Whether a bad update takes the run back to its last checkpoint.
       act: ``act(event, means)`` lets an event act.
       say: ``say(line)``, to people.
     """
 
-    def __init__(self, engine: StepEngine, facts: RunFacts, agenda: Agenda, keeper: Keeper, figures: Figures, *,
-                 plan: str, cycles_per_call: int | str, rolls_back: bool,
+    def __init__(self, engine: StepEngine, facts: RunFacts, agenda: Agenda, checkpoints: CheckpointManager,
+                 evaluator: Evaluator, *, plan: str, cycles_per_call: int | str, rolls_back: bool,
                  act: Callable[[Event, Mapping[str, float]], Any], clock: Callable[[], float],
                  say: Callable[[str], None]) -> None:
-        self._engine, self._facts, self._agenda, self._keeper, self._figures = engine, facts, agenda, keeper, figures
+        self._engine, self._facts, self._agenda, self._checkpoints = engine, facts, agenda, checkpoints
         self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
-        self._act, self._clock, self._say = act, clock, say
+        self._act, self._clock, self._say, self._evaluator = act, clock, say, evaluator
         self.pace = Pace()
-        self._calls = Calls(engine, keeper, facts, self._now, self._save_beginning, say)
+        self._calls = Calls(engine, checkpoints, facts, self._now, self._save_beginning, say)
         self.started = 0.0  # seconds from the process's start to the training
         self._save_wanted = False  # by an event that acted
         self._unbegun: tuple[int, Any, Facts] | None = None  # the state of a new run, until a checkpoint is there
@@ -54,15 +54,15 @@ class Session:
         require(not self._facts.torn, "Trainer", f"after cycle {self._engine.cycles}",
                 "made anew: an update failed half-way")
         self.started = self.started or environment.age()
-        with self._keeper.held(), signals.Watch(self.overdue).watching() as watch:
+        with self._checkpoints.held(), signals.Watch(self.overdue).watching() as watch:
             self._train(target, watch)
 
     def save(self, wait: bool = True) -> Path | None:
         """A checkpoint now; in an event one when all that are due have acted."""
         if self._agenda.is_acting:
             self._save_wanted = True
-            return self._keeper.path_of(self._engine.cycles)
-        return self._keeper.save(self._engine.cycles, self._now(), self._facts.worth_keeping, wait)
+            return self._checkpoints.path_of(self._engine.cycles)
+        return self._checkpoints.save(self._engine.cycles, self._now(), self._facts.worth_keeping, wait)
 
     def summary(self, doubts: Sequence[str]) -> dict[str, Any]:
         """Counters, speed, plan, determinism and versions of the run, as JSON values.
@@ -90,8 +90,8 @@ class Session:
         self._unbegun = None  # what is set between two trainings is not in it
         if self._rolls_back and not self._facts.continued:
             self.save()
-        elif self._keeper.has_folder and not self._facts.continued and not self.pace.first_call:
-            self._unbegun = self._engine.cycles, self._keeper.copied(), self._now()
+        elif self._checkpoints.has_folder and not self._facts.continued and not self.pace.first_call:
+            self._unbegun = self._engine.cycles, self._checkpoints.copied(), self._now()
         if self._plan == "auto" and not self._engine.place.slot and not self._facts.trial:
             with self._training:
                 self._choose_plan(target)
@@ -113,7 +113,7 @@ class Session:
                 break
         if self._facts.stopped:
             self._say(f"training ends: {self._facts.stopped}")
-        self._keeper.wait()  # a signal now would lose the last checkpoint
+        self._checkpoints.wait()  # a signal now would lose the last checkpoint
         if watch.caught:
             self.save()
             raise Interrupted(watch.caught, self._kept_safe())
@@ -122,7 +122,7 @@ class Session:
         began = self._clock()
         choice = Trial(self._engine, target, self._clock).choose()
         self._facts.trial, self.pace.trial = choice.facts, max(0.0, self._clock() - began)
-        self._figures.forget()  # they follow the plan
+        self._evaluator.forget()  # they follow the plan
         if choice.speeds:
             self._say(str(choice))
 
@@ -148,19 +148,19 @@ class Session:
 
     def _save_beginning(self) -> bool:
         if self._unbegun:  # of a continued run the checkpoint is there
-            self._keeper.write(*self._unbegun, set())
+            self._checkpoints.write(*self._unbegun, set())
         return self._unbegun is not None
 
     def _save_before_event(self) -> None:
-        self._keeper.save(self._engine.cycles, self._now(again=True), self._facts.worth_keeping)
+        self._checkpoints.save(self._engine.cycles, self._now(again=True), self._facts.worth_keeping)
 
     def _kept_safe(self) -> str:
-        saved = self._keeper.has_folder
+        saved = self._checkpoints.has_folder
         return "a checkpoint was saved" if saved else "the run has no folder, nothing was saved"
 
     def _fire(self) -> set[int]:
         """Let the pending events act, and save what they want saved. Returns the ids of those that acted."""
-        self._keeper.check()
+        self._checkpoints.check()
         try:
             with told("events", f"after cycle {self._engine.cycles}", "they take smaller examples or nets"):
                 acted = self._agenda.act(self._heard)
@@ -181,7 +181,7 @@ class Session:
 
     def _left(self) -> str:
         """What is left when an event has failed: the state of before it, on the disk if there is a folder."""
-        if not self._keeper.has_folder:
+        if not self._checkpoints.has_folder:
             return f"it stands at cycle {self._engine.cycles}, and has no folder to be saved in"
         self.save()
         return f"cycle {self._engine.cycles} was saved"
@@ -194,7 +194,7 @@ class Session:
         began, self._facts.fault = self._clock(), None
         report = self._calls.run(cycles)
         self.pace.ran(cycles, self._clock() - began, report.waited)
-        if self._keeper.newest >= 0:
+        if self._checkpoints.newest >= 0:
             self._unbegun = None
         self._agenda.count(report)
         rejected = self._facts.rejected
@@ -208,7 +208,7 @@ class Session:
     def _give_up_or_roll_back(self, fault: Fault) -> None:
         engine = self._engine
         self._facts.faults.append(str(fault))
-        facts = self._keeper.restore() if self._rolls_back and engine.rollbacks < ROLLBACKS else None
+        facts = self._checkpoints.restore() if self._rolls_back and engine.rollbacks < ROLLBACKS else None
         if facts is None:
             self._facts.fault = fault
             self.save()

@@ -1,11 +1,11 @@
 """plan="auto": ways of compiling, timed on the real state with real batches. The state is put back bit for bit.
 
-On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two halves of the
+On CPUs XLA doubles the speed of dense nets and halves that of convolutional ones, and a graph of two shards of the
 batch gains up to a quarter for the latter, so it is measured. A trial must pay for itself. A run that is over in
 seconds is left as a graph. For others all of the trial but the compiling of the graph, which serves the run if nothing
 is better, is to take at most 3 s or 2 % of the run, whichever is more: what is expected to take longer to compile is
 left out. Without convolutions XLA is likely to win, is tried first, and may take an eighth of the run to compile; on a
-GPU also with convolutions, and there halves gain nothing.
+GPU also with convolutions, and there shards gain nothing.
 """
 
 import statistics
@@ -23,7 +23,7 @@ from engine.run.cost import operations
 from engine.run.failure import one_line
 
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
-LEAST, SHARE, LIKELY_SHARE = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
+LEAST, FRACTION, LIKELY_FRACTION = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
 WINDOW, ROUNDS = 0.25, 3  # seconds of one timing, and timings of each candidate
 # Seconds per operation of the graph, to trace it, and to compile it by XLA: 3 to 7 ms, with convolutions twice that.
 COMPILING = {"graph": 0.0005, "halves": 0.001, "xla": 0.005}
@@ -41,7 +41,7 @@ class Choice:
       plan: The fastest.
       speeds: Cycles per second of every plan that was timed.
       left_out: Why others were not.
-      seconds: That the trial took, the compiling of the graph aside.
+      seconds: Seconds that the trial took, the compiling of the graph aside.
     """
 
     plan: str
@@ -69,7 +69,7 @@ class Trial:
     """One trial. ``engine`` holds a graph that has not run; afterwards it runs by the fastest plan.
 
     Args:
-      cycles: Of the planned run.
+      cycles: Cycles of the planned run.
       clock: Seconds, rising.
     """
 
@@ -118,9 +118,9 @@ class Trial:
         kinds = operations(self._engine.plan.graph, without=NOT_UNDER_XLA)
         self._operations = sum(kinds.values())
         self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
-        until = began + max(LEAST, SHARE * planned)
+        until = began + max(LEAST, FRACTION * planned)
         self._time("graph", once)
-        likely = until if self._slow else max(until, began + LIKELY_SHARE * planned)
+        likely = until if self._slow else max(until, began + LIKELY_FRACTION * planned)
         for plan in self._others() if self._slow else reversed(self._others()):
             self._try(plan, likely if plan == "xla" else until)
         for phase in self._engine.phases if len(self._engine.phases) > 1 else ():
@@ -136,7 +136,7 @@ class Trial:
 
     def _others(self) -> list[str]:
         """Plans that are another program than a graph."""
-        return ["halves", "xla"] if self._engine.separable and self._device.halves else ["xla"]
+        return ["halves", "xla"] if self._engine.separable and self._device.shards else ["xla"]
 
     def _try(self, plan: str, until: float) -> None:
         """Time ``plan`` beside the best so far, if it is expected to be done at ``until``."""

@@ -32,7 +32,7 @@ def executed(stage: str, cause: Executed, recorder: Recorder, examples: Sequence
 def finite(fault: Fault, largest: str) -> str:
     """Of an update in which nothing is wrong when it is computed again."""
     if all(np.isfinite(value) for value in fault.terms.values()):
-        return f"all is finite: the objective leapt{largest}"
+        return f"all is finite: the objective spiked{largest}"
     return ("all is finite when it is computed again, operation by operation: what went wrong depends on how the cycle "
             "is compiled (--plan), or on values at the end of what the dtype holds")
 

@@ -1,6 +1,6 @@
 """The kit for testing loss maths, ours and yours.
 
-A loss is any function of arrays to numbers, as those in `losses`. In a test of yours:
+A loss is any function of arrays to numbers, as those in ``losses``. In a test of yours:
 
     def test_cosh_error():
         x, y = np.array([1.0, -2.0]), np.array([0.5, 1.0])
@@ -29,32 +29,32 @@ Array = npt.ArrayLike
 def assert_matches_reference(
     loss: Loss, reference: Loss, *arrays: Array, rtol: float = 1e-5, atol: float = 1e-6
 ) -> None:
-    """Assert that `loss` has the values, the shape and the dtype of a NumPy formula.
+    """Assert that ``loss`` has the values, the shape and the dtype of a NumPy formula.
 
-    It is asked twice: in float32, within `rtol` and `atol`; and in float64, within 1e-5 times these. The
+    It is asked twice: in float32, within ``rtol`` and ``atol``; and in float64, within 1e-5 times these. The
     reference sees, in float64, the arrays as rounded for the loss.
 
-    Example: `assert_matches_reference(squared_error, lambda t, p: np.mean((t - p) ** 2, 1), t, p)`.
+    Example: ``assert_matches_reference(squared_error, lambda t, p: np.mean((t - p) ** 2, 1), t, p)``.
     """
-    for dtype, share in ((tf.float32, 1.0), (tf.float64, 1e-5)):
+    for dtype, factor in ((tf.float32, 1.0), (tf.float64, 1e-5)):
         tensors = _tensors(arrays, dtype)
         value = tf.convert_to_tensor(loss(*tensors))
         if value.dtype != dtype:
             raise AssertionError(f"value: dtype {value.dtype.name} for arguments of {dtype.name}")
         rounded = [np.asarray(tensor) for tensor in tensors]
         expected = reference(*[a.astype(np.float64) if a.dtype.kind == "f" else a for a in rounded])
-        _assert_close(value, expected, rtol * share, atol * share, f"value in {dtype.name}")
+        _assert_close(value, expected, rtol * factor, atol * factor, f"value in {dtype.name}")
 
 
 def assert_gradients_match_finite_differences(
     fn: Loss, *arrays: Array, epsilon: float = 1e-6, rtol: float = 1e-5, atol: float = 1e-7
 ) -> None:
-    """Assert that the tape's gradient of `sum(fn)` is the central difference, in float64, element by element.
+    """Assert that the tape's gradient of ``sum(fn)`` is the central difference, in float64, element by element.
 
-    Keep arrays small (each element costs two calls) and away from kinks (`|x|` at 0): a difference
+    Keep arrays small (each element costs two calls) and away from kinks (``|x|`` at 0): a difference
     across a kink is no gradient.
 
-    Example: `assert_gradients_match_finite_differences(huber, np.array([0.3, 2.0]), np.array([0.1, -1.0]))`.
+    Example: ``assert_gradients_match_finite_differences(huber, np.array([0.3, 2.0]), np.array([0.1, -1.0]))``.
     """
     tensors = _tensors(arrays, tf.float64)
     _, gradients = _value_and_gradients(fn, tensors)
@@ -75,25 +75,25 @@ def assert_gradients_match_finite_differences(
 def assert_second_order_gradients(fn: Loss, *arrays: Array, **tolerances: float) -> None:
     """Assert that the gradient of the gradient is right: along one fixed direction, by finite differences.
 
-    A loss that holds a gradient, as a penalty, needs this of the critic; a `stop_gradient` or a custom
-    gradient in the wrong place passes every first-order test. `tolerances` are those of the first order.
+    A loss that holds a gradient, as a penalty, needs this of the critic; a ``stop_gradient`` or a custom
+    gradient in the wrong place passes every first-order test. ``tolerances`` are those of the first order.
 
-    Example: `assert_second_order_gradients(critic, np.array([[0.1, -0.4]]))`.
+    Example: ``assert_second_order_gradients(critic, np.array([[0.1, -0.4]]))``.
     """
     draw = np.random.default_rng(0)
     directions = {index: draw.normal(size=np.shape(array)) for index, array in enumerate(arrays)}
 
-    def slope(*tensors: tf.Tensor) -> tf.Tensor:
+    def first_order(*tensors: tf.Tensor) -> tf.Tensor:
         _, gradients = _value_and_gradients(fn, list(tensors))
         return tf.add_n([tf.reduce_sum(directions[index] * grad) for index, grad in gradients.items()])
 
-    assert_gradients_match_finite_differences(slope, *arrays, **tolerances)
+    assert_gradients_match_finite_differences(first_order, *arrays, **tolerances)
 
 
 def assert_plans_agree(fn: Loss, *arrays: Array, rtol: float = 1e-5, atol: float = 1e-6) -> None:
     """Assert that eager, graph and XLA give one value and one gradient within rounding, in float32.
 
-    Example: `assert_plans_agree(softmax_cross_entropy, labels, logits)`.
+    Example: ``assert_plans_agree(softmax_cross_entropy, labels, logits)``.
     """
     tensors = _tensors(arrays, tf.float32)
     value, gradients = _value_and_gradients(fn, tensors)
@@ -109,7 +109,7 @@ def assert_plans_agree(fn: Loss, *arrays: Array, rtol: float = 1e-5, atol: float
 def assert_finite(fn: Loss, *arrays: Array) -> None:
     """Assert that the value and every gradient are finite in float32, the dtype of training.
 
-    Example: `assert_finite(bernoulli_nll, [[0.0, 1.0]], [[1e4, -1e4]])`.
+    Example: ``assert_finite(bernoulli_nll, [[0.0, 1.0]], [[1e4, -1e4]])``.
     """
     value, gradients = _value_and_gradients(fn, _tensors(arrays, tf.float32))
     found = {"value": value} | {f"gradient of argument {index}": grad for index, grad in gradients.items()}
@@ -121,13 +121,13 @@ def assert_finite(fn: Loss, *arrays: Array) -> None:
 
 
 def _tensors(arrays: tuple[Array, ...], dtype: tf.DType) -> list[tf.Tensor]:
-    """Floating arrays in `dtype`; integers and bools as they are."""
+    """Floating arrays in ``dtype``; integers and bools as they are."""
     given = [np.asarray(array) for array in arrays]
     return [tf.constant(array, dtype if np.issubdtype(array.dtype, np.floating) else None) for array in given]
 
 
 def _value_and_gradients(fn: Loss, tensors: list[tf.Tensor]) -> tuple[tf.Tensor, dict[int, tf.Tensor]]:
-    """`fn`'s value, and the gradient of its sum by the index of each floating argument."""
+    """``fn``'s value, and the gradient of its sum by the index of each floating argument."""
     floating = {index: tensor for index, tensor in enumerate(tensors) if tensor.dtype.is_floating}
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(floating)

@@ -40,10 +40,10 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     Args:
       batch: {name: array [B, ...]}, as the loss is to see it; of a phase that reads several sources {source: batch}.
       seed, update: Part of the key of the random draws.
-      state: Of the strategy, in place of that at its start.
+      state: State of the strategy, in place of that at its start.
 
     Raises:
-      Invalid: for an unknown phase, and for whatever the engine refuses in a loss: a term that is neither
+      Invalid: An unknown phase, and whatever the engine refuses in a loss: a term that is neither
         [B] nor a scalar, an unknown net, weight or watched term.
     """
     phases = {each.name: each for each in strategy.phases()}

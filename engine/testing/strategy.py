@@ -21,12 +21,12 @@ Make = Callable[..., Trainer]
 def assert_resumes(make: Make, cycles: int = 6, stop: int = 3) -> None:
     """Assert that a run that was left at a checkpoint and continued ends with the bits of one that was not.
 
-    Example: `assert_resumes(lambda **options: Trainer(MyStrategy(), my_nets(), Adam(1e-3), my_source(), **options))`.
+    Example: ``assert_resumes(lambda **options: Trainer(MyStrategy(), my_nets(), Adam(1e-3), my_source(), **options))``.
 
     Args:
       make: ``make(run_dir=..., plan=...)`` gives a trainer of freshly made nets, optimizers and sources, always of the
         same initial weights.
-      cycles: Of the whole run. stop: After how many it is left.
+      cycles: Cycles of the whole run. stop: Cycles after which it is left.
     """
     require(0 < stop < cycles, "stop", stop, f"between 0 and {cycles}")
     with tempfile.TemporaryDirectory() as folder:
@@ -47,7 +47,7 @@ def assert_same_under_plans(make: Make, cycles: int = 3, rtol: float = 1e-4, ato
     """Assert that eager, graph and XLA train to the same state within rounding. Dropout draws other masks under XLA.
 
     Args:
-      make: As in ``assert_resumes``.
+      make: The same as of ``assert_resumes``.
     """
     made = {}
     for plan in ("eager", "graph", "xla"):
@@ -61,23 +61,23 @@ def assert_per_example(strategy: LossStrategy, phase: str, nets: Mapping[str, An
                        rtol: float = 1e-4, atol: float = 1e-5) -> None:
     """Assert that no example's terms depend on the others: ``Phase(separable=True)`` is true of this batch.
 
-    The mean of each term must be the same over the batch, over the batch twice, and over its two halves. Only for a
-    loss without draws.
+    The mean of each term must be the same over the batch, over the batch twice, and over two equal parts of it. Only
+    for a loss without draws.
     """
     once = try_phase(strategy, phase, nets, batch)
     twice = try_phase(strategy, phase, nets, {name: np.concatenate([values, values]) for name, values in batch.items()})
     parts = [try_phase(strategy, phase, nets, {name: values[part] for name, values in batch.items()})
-             for part in _halves(len(next(iter(batch.values()))))]
+             for part in _parts(len(next(iter(batch.values()))))]
     for name, value in once.means.items():
         if name == "gradient_norm":
             continue
         mean = float(np.mean([part.means[name] for part in parts]))
-        for found, what in ((twice.means[name], "of the batch twice"), (mean, "of its halves")):
+        for found, what in ((twice.means[name], "of the batch twice"), (mean, "of its parts")):
             _assert(np.isclose(found, value, rtol=rtol, atol=atol), f"{phase}/{name} is {value:.6g} of the batch and "
                     f"{found:.6g} {what}: examples depend on each other")
 
 
-def _halves(examples: int) -> Sequence[slice]:
+def _parts(examples: int) -> Sequence[slice]:
     require(examples >= 2 and examples % 2 == 0, "batch", f"{examples} examples", "of an even number of examples")
     return slice(0, examples // 2), slice(examples // 2, examples)
 

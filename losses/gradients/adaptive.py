@@ -17,24 +17,24 @@ def adaptive_weight(term: str, relative_to: str | Sequence[str], layer: str, mos
                     smallest: float = 1e-6) -> Choice:
     """The objective's gradient, with a term weighed so that it pulls at the last layer as much as others do (VQGAN).
 
-    Formula: `g + factor weight g_term` with `weight = min(most, ||g_others|| / (||g_term|| + smallest))`, where the
-    norms are of gradients at the layer, `g_others` that of the terms `relative_to` times their factors, `g_term`
-    that of the term alone, and `g` that of all the objective but the term. No gradient goes through the weight.
+    Formula: ``g + factor weight g_term`` with ``weight = min(most, ||g_others|| / (||g_term|| + smallest))``, where the
+    norms are of gradients at the layer, ``g_others`` that of the terms ``relative_to`` times their factors, ``g_term``
+    that of the term alone, and ``g`` that of all the objective but the term. No gradient goes through the weight.
 
     Args:
-        term: name of the term to weigh, as the adversarial one; its factor in the objective counts beside the weight.
-        relative_to: name or names of the terms that it is measured by, as the reconstruction; watched ones, too.
-        layer: pattern of the layer's weights among the pull's paths, as `"decoder/*last/kernel"`, with `*` and `?`.
-        most: upper bound of the weight, above 0.
-        smallest: added to the norm below, above 0, in units of the gradient (1e-4 in the authors' code).
+      term: Name of the term to weigh, as the adversarial one; its factor in the objective counts beside the weight.
+      relative_to: Name or names of the terms that it is measured by, as the reconstruction; watched ones, too.
+      layer: Pattern of the layer's weights among the pull's paths, as ``"decoder/*last/kernel"``, with ``*`` and ``?``.
+      most: Upper bound of the weight, above 0.
+      smallest: Number that is added to the norm below, above 0, in units of the gradient (1e-4 in the authors' code).
 
     Returns:
-        A function of a pull, for `Update(gradient=...)`; it gives a tensor of the shape of each weight. Finite in
-        float32 while the norms times `most` are.
+      A function of a pull, for ``Update(gradient=...)``; it gives a tensor of the shape of each weight. Finite in
+      float32 while the norms times ``most`` are.
 
     Raises:
-        ValueError: what is no name, a name twice, or a number out of range; in the first update a pattern that fits
-            no weight, or a name that is no term.
+      ValueError: What is no name, a name twice, or a number out of range; in the first update a pattern that fits
+        no weight, or a name that is no term.
 
     Source: Esser et al. 2021 (arXiv 2012.09841), equation 7; the upper bound from the authors' code.
 

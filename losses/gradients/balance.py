@@ -14,22 +14,22 @@ from losses.gradients.tasks import check, gradients_of
 def equal_norms(*terms: str, relax: float = 1.0) -> Choice:
     """The sum of the tasks' gradients, each as long as the first one's (MetaBalance without its moving average).
 
-    Formula: `g_1 + sum_i [relax ||g_1|| / ||g_i|| + 1 - relax] g_i` for i = 2, 3, ..., weight by weight: `g_i` is
-    the gradient of term i times its factor in the objective, for one kernel or one bias. Where `g_1` is 0, as in a
-    head of another task, `g_i` stays as it is.
+    Formula: ``g_1 + sum_i [relax ||g_1|| / ||g_i|| + 1 - relax] g_i`` for i = 2, 3, ..., weight by weight: ``g_i`` is
+    the gradient of term i times its factor in the objective, for one kernel or one bias. Where ``g_1`` is 0, as in a
+    head of another task, ``g_i`` stays as it is.
 
     Args:
-        terms: names of the tasks, each once; the first is the target, the others help it. None named: all terms
-            that are minimised, in the order of the loss. What else the objective holds (other terms,
-            `regularization`) is added as it is; a watched term may be named, with a factor of 1.
-        relax: from 0, the plain gradient, to 1, equal norms; the paper's r, 0.7 in the authors' code.
+      terms: Names of the tasks, each once; the first is the target, the others help it. None named: all terms
+        that are minimised, in the order of the loss. What else the objective holds (other terms,
+        ``regularization``) is added as it is; a watched term may be named, with a factor of 1.
+      relax: Number from 0, the plain gradient, to 1, equal norms; the paper's r, 0.7 in the authors' code.
 
     Returns:
-        A function of a pull, for `Update(gradient=...)`; it gives a tensor of the shape of each weight. A gradient
-        of 0 stays 0; finite in float32 while the norms are.
+      A function of a pull, for ``Update(gradient=...)``; it gives a tensor of the shape of each weight. A gradient
+      of 0 stays 0; finite in float32 while the norms are.
 
     Raises:
-        ValueError: what is no name, a name twice, or `relax` out of range; in the first update a name that is no term.
+      ValueError: What is no name, a name twice, or ``relax`` out of range; in the first update a name that is no term.
 
     Source: He et al. 2022 (arXiv 2203.06801), section 4, with beta 0 and for each tensor as in the authors' code.
 
@@ -50,7 +50,7 @@ def equal_norms(*terms: str, relax: float = 1.0) -> Choice:
 
 
 def _as_long(goal: tf.Tensor, gradient: tf.Tensor, relax: float) -> tf.Tensor:
-    """`gradient`, brought nearer to the norm of `goal`."""
+    """``gradient``, brought nearer to the norm of ``goal``."""
     wanted = norm([goal])
     (full,) = scaled(wanted, unit([gradient]))
     return tf.where(wanted > 0.0, relax * full + (1.0 - relax) * gradient, gradient)

@@ -17,7 +17,7 @@ SMALLEST = 1.1754944e-38
 def norm(tensors: Sequence[tf.Tensor]) -> tf.Tensor:
     """Euclidean norm of all numbers together, a scalar: float64 if one of the tensors is, else float32.
 
-    Formula: `p sqrt(sum (x / p)^2)` with `p = max |x|`: no square overflows or is lost. A norm below 1e-38 is 0.
+    Formula: ``p sqrt(sum (x / p)^2)`` with ``p = max |x|``: no square overflows or is lost. A norm below 1e-38 is 0.
     What is not finite makes it NaN or infinite.
     """
     wide = _wide(tensors)

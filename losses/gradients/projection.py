@@ -14,24 +14,24 @@ from losses.gradients.tasks import check, gradients_of
 def conflict_projection(*terms: str, seed: int = 0) -> Choice:
     """The sum of the tasks' gradients, each without what goes against another task (PCGrad).
 
-    Formula: `sum_i p_i`, where `p_i` starts as `g_i` and, for each other task j in a random order of its own,
-    becomes `p_i - min(0, p_i . g_j) / ||g_j||^2 g_j`. `g_i` is the gradient of term i times its factor in the
+    Formula: ``sum_i p_i``, where ``p_i`` starts as ``g_i`` and, for each other task j in a random order of its own,
+    becomes ``p_i - min(0, p_i . g_j) / ||g_j||^2 g_j``. ``g_i`` is the gradient of term i times its factor in the
     objective, over all that the phase moves.
 
-    The order depends on `seed` and the number of the update alone: it is the same under every plan, on every
+    The order depends on ``seed`` and the number of the update alone: it is the same under every plan, on every
     device and in a continued run.
 
     Args:
-        terms: names of the tasks, each once. None named: all terms that are minimised. What else the objective
-            holds (other terms, `regularization`) is added as it is; a watched term may be named, with a factor of 1.
-        seed: of the orders, an integer.
+      terms: Names of the tasks, each once. None named: all terms that are minimised. What else the objective
+        holds (other terms, ``regularization``) is added as it is; a watched term may be named, with a factor of 1.
+      seed: Seed of the orders, an integer.
 
     Returns:
-        A function of a pull, for `Update(gradient=...)`; it gives a tensor of the shape of each weight. Without a
-        conflict it is the sum of the gradients; finite in float32 while their norms are.
+      A function of a pull, for ``Update(gradient=...)``; it gives a tensor of the shape of each weight. Without a
+      conflict it is the sum of the gradients; finite in float32 while their norms are.
 
     Raises:
-        ValueError: what is no name, or a name twice; in the first update a name that is no term.
+      ValueError: What is no name, or a name twice; in the first update a name that is no term.
 
     Source: Yu et al. 2020 (arXiv 2001.06782), algorithm 1; the order by the mixing function of SplitMix (Steele,
         Lea & Flood 2014, Fast splittable pseudorandom number generators).

@@ -12,7 +12,7 @@ class Regression(LossStrategy):
 
     Args:
       error: "squared", or "huber" where outliers are to pull less.
-      delta: Where Huber's error becomes linear, in units of y.
+      delta: Error from which Huber's is linear, in units of y.
     """
 
     def __init__(self, error: str = "squared", delta: float = 1.0) -> None:

@@ -15,14 +15,14 @@ from losses.mixing import mixup, symmetric_beta
 class Supervised(LossStrategy):
     """Minimises the cross-entropy of ``nets["classifier"](batch[inputs])`` to ``batch["label"]``.
 
-    With mixup each example is mixed with the one before it in the batch, in a share of its own; the batch is in
+    With mixup each example is mixed with the one before it in the batch, in a fraction of its own; the batch is in
     random order already. Examples then depend on their neighbours: the result depends on how batches are divided,
     over replicas or by accumulation, as with batch normalisation.
 
     Args:
       label_smoothing: Probability mass spread over all classes in training, in [0, 1).
-      mixup: Mix examples and labels in training in shares from Beta(mixup, mixup) (Zhang et al. 2018); 0 for
-        not at all. The paper takes 0.1 to 0.4 for ImageNet and 1 for CIFAR.
+      mixup: Parameter of Beta(mixup, mixup), the fractions in which training mixes examples and labels (Zhang et al.
+        2018); 0 for not at all. The paper takes 0.1 to 0.4 for ImageNet and 1 for CIFAR.
       class_weights: One positive number per class, the weight of its examples in training. Only the ratios count:
         they are scaled to a mean of 1 over the classes, see ``softmax_cross_entropy``.
       inputs: Name of what is classified: "image", or "tokens" of texts.
@@ -46,15 +46,15 @@ class Supervised(LossStrategy):
                       separable=not self.mixup)]
 
     def loss(self, nets: Nets, batch: Batch, noise: Noise) -> Terms:
-        """Under mixup the accuracy is mixed too: to each of the two labels, by its share."""
+        """Under mixup the accuracy is mixed too: to each of the two labels, by its fraction."""
         image, label = batch[self.inputs], batch["label"]
         if not self.mixup:
             return self._terms(label, nets["classifier"](image, training=True))
-        share = symmetric_beta(noise.uniform("mixup_radius"), noise.uniform("mixup_angle"), self.mixup)
-        mixed = mixup(image, tf.roll(image, 1, axis=0), share)
+        fraction = symmetric_beta(noise.uniform("mixup_radius"), noise.uniform("mixup_angle"), self.mixup)
+        mixed = mixup(image, tf.roll(image, 1, axis=0), fraction)
         logits = nets["classifier"](mixed, training=True)
         own, other = self._terms(label, logits), self._terms(tf.roll(label, 1, axis=0), logits)
-        return {name: mixup(own[name], other[name], share) for name in own}
+        return {name: mixup(own[name], other[name], fraction) for name in own}
 
     def _terms(self, label: tf.Tensor, logits: tf.Tensor) -> Terms:
         return {"cross_entropy": softmax_cross_entropy(label, logits, self.label_smoothing, self.class_weights),

@@ -11,7 +11,7 @@ from losses.strategies.wgan import WGAN
 
 
 class WGANGP(WGAN):
-    """A ``WGAN`` whose critic is kept Lipschitz by a penalty on its slope, and not by clipping.
+    """A ``WGAN`` whose critic is kept Lipschitz by a penalty on its gradient norm, and not by clipping.
 
     Nets, batch, generator, metrics and pictures are those of ``WGAN``.
 
@@ -19,8 +19,8 @@ class WGANGP(WGAN):
       latent_dim: Dimensions of the standard normal latent.
       penalty_weight: Factor of the gradient penalty (lambda in the paper).
       critic_updates: Critic updates per generator update.
-      target: The slope that costs nothing, in units of the score per unit of the image; 1 in the paper.
-      one_sided: Whether slopes below ``target`` are free (section 4 of the paper; Petzka et al. 2018).
+      target: The gradient norm that costs nothing, in units of the score per unit of the image; 1 in the paper.
+      one_sided: Whether gradient norms below ``target`` are free (section 4 of the paper; Petzka et al. 2018).
     """
 
     ranges: ClassVar[dict[str, tuple[float, float]]] = {

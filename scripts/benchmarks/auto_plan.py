@@ -4,7 +4,7 @@
   python scripts/benchmarks/auto_plan.py --workload vae lstm --planned 600
 
 Each workload in a fresh process: auto chooses for a run of --planned seconds, then its choice, graph and xla are timed
-in turns on the same state. "behind" is how much slower the choice is than the better of graph and xla; below 0 it is
+in turns on the same state. "slower" is how much slower the choice is than the better of graph and xla; below 0 it is
 faster than both, as with halves or another plan for each phase. xla is left out where it cannot be compiled.
 """
 
@@ -80,8 +80,8 @@ def _seconds(engine: Any, cycles: int) -> float:
     return time.perf_counter() - began
 
 
-def behind(found: program.Result) -> float:
-    """Share by which the choice is slower than the better of graph and xla; medians over the rounds."""
+def slowdown(found: program.Result) -> float:
+    """Fraction by which the choice is slower than the better of graph and xla; medians over the rounds."""
     speeds = {plan: statistics.median(rates) for plan, rates in found["rates"].items()}
     return 1.0 - speeds[found["choice"]["plan"]] / max(speeds[plan] for plan in ("graph", "xla") if plan in speeds)
 
@@ -93,8 +93,8 @@ def table(rows: list[program.Result]) -> str:
         shown = [f"{statistics.median(row['rates'][plan]):.4g}" if plan in row["rates"] else "-"
                  for plan in ("graph", "xla", row["choice"]["plan"])]
         lines.append([row["workload"], row["choice"]["plan"], f"{row['choice']['seconds']:.1f}", *shown,
-                      f"{100 * behind(row):.1f}"])
-    head = ["workload", "auto chose", "in, s", "graph, cycles/s", "xla", "the choice", "behind, %"]
+                      f"{100 * slowdown(row):.1f}"])
+    head = ["workload", "auto chose", "in, s", "graph, cycles/s", "xla", "the choice", "slower, %"]
     return program.columns(head, lines)
 
 
@@ -104,7 +104,7 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
         point = {"workload": workload, "planned": 60.0 if chosen.quick else chosen.planned,
                  "rounds": 1 if chosen.quick else chosen.rounds, "seconds": 0.1 if chosen.quick else chosen.seconds}
         rows.append(program.run(NAME, point))
-        program.say(f"{workload}: {rows[-1]['choice']['plan']}, {100 * behind(rows[-1]):.1f} % behind")
+        program.say(f"{workload}: {rows[-1]['choice']['plan']}, {100 * slowdown(rows[-1]):.1f} % slower")
     return {"rows": rows}, table(rows)
 
 

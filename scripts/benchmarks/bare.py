@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import worker
-from benchmarks.worker import Arrays, Figures, Loop, Settings
+from benchmarks.worker import Arrays, Loop, Metrics, Settings
 from benchmarks.workloads import Workload, reads
 
 
@@ -60,7 +60,7 @@ def compiled(function: Callable[..., Any], settings: Settings) -> Callable[..., 
     return tf.function(function, jit_compile=True, autograph=False) if settings["plan"] == "xla" else function
 
 
-def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Metrics:
     """See ``worker.Contestant``."""
     import tensorflow as tf
 

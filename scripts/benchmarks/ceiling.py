@@ -3,7 +3,7 @@
   python scripts/benchmarks/ceiling.py
   python scripts/benchmarks/ceiling.py --threads 1 --json runs/ceiling.json
 
-A multiply-add is two operations. Each figure is that of the fastest run. The ceiling of a kind and a type is the best
+A multiply-add is two operations. Each number is that of the fastest run. The ceiling of a kind and a type is the best
 over the sizes of its products, and over TensorFlow's own kernels ("graph") and XLA's ("xla"). Where one thread does as
 much as two, the cores share what multiplies.
 """
@@ -34,18 +34,18 @@ def ceilings(seconds: float = 1.0, sizes: Sequence[int] = SIZES, batches: Sequen
     """Measured in a fresh process: {"matmul" | "convolution": {type: {"gflops", "size", "plan", "all"}}}.
 
     Args:
-      seconds: Of timing, for each kind, type, plan and size.
+      seconds: Seconds of timing, for each kind, type, plan and size.
       sizes: Sides of the square matrices. batches: Pictures that are convolved at once.
-      threads: Inside one operation; None for TensorFlow's own number.
+      threads: Threads inside one operation; None for TensorFlow's own number.
 
     Raises:
-      Failed: if the process ends badly.
+      Failed: If the process ends badly.
     """
     return program.run("ceiling", {"seconds": seconds, "sizes": list(sizes), "batches": list(batches),
                                    "threads": threads})
 
 
-def share(multiply_adds: float, per_second: float, ceiling: float) -> float:
+def fraction(multiply_adds: float, per_second: float, ceiling: float) -> float:
     """Of the ceiling (GFLOP/s): what ``per_second`` times ``multiply_adds`` takes."""
     return 2e-9 * multiply_adds * per_second / ceiling
 
@@ -62,7 +62,7 @@ def fastest(run: Callable[[], Any], seconds: float, clock: Callable[[], float] =
 
 
 def measure(kind: str, dtype: str, plan: str, sizes: Sequence[int], seconds: float) -> list[program.Result]:
-    """One kind in one type by one plan: a figure for each size; none for those after one whose run takes too long."""
+    """One kind in one type by one plan: a number for each size; none for those after one whose run takes too long."""
     found = []
     for size in sizes:
         run, multiply_adds = _prepared(kind, dtype, plan, size)
@@ -107,7 +107,7 @@ def measured(point: dict[str, Any]) -> program.Result:
 
 
 def table(found: program.Result) -> str:
-    """The figures; the best of each kind and type is marked."""
+    """The results; the best of each kind and type is marked."""
     rows = [[kind, dtype, each["plan"], str(each["size"]), f"{each['gflops']:.1f}",
              "best" if each == {name: best[name] for name in each} else ""]
             for kind, types in found.items() for dtype, best in types.items() for each in best["all"]]
@@ -116,7 +116,7 @@ def table(found: program.Result) -> str:
 
 def options() -> cli.Parser:
     parser = program.parser(__doc__)
-    parser.add_argument("--seconds", type=cli.positive, default=1.0, help="of timing, per figure "
+    parser.add_argument("--seconds", type=cli.positive, default=1.0, help="of timing, per number "
                         "(default: %(default)s)")
     parser.add_argument("--sizes", type=cli.whole, nargs="+", default=list(SIZES), metavar="N", help="sides of the "
                         "square matrices (default: 1024 2048 4096)")

@@ -61,7 +61,7 @@ def _seconds(loop: Any, cycles: int) -> float:
 
 
 def cost(found: program.Result) -> program.Result:
-    """Share of time over the bare loop's: median and range over the rounds, the checkpoints' share in it."""
+    """Fraction of time over the bare loop's: median and range over the rounds, the checkpoints' fraction in it."""
     return program.spread([each["bare"] / (each["ours"] * (1.0 - found["saving"])) - 1.0 for each in found["rounds"]])
 
 

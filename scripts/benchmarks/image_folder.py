@@ -84,7 +84,7 @@ def summary(ours: str, peer: str, pairs: list[tuple[program.Result, program.Resu
     row: program.Result = {"ours": ours, "peer": peer, "pairs": pairs, "ratio": program.spread(
         [first["images_per_second"] / second["images_per_second"] for first, second in pairs])}
     for side, number in (("ours", 0), ("peer", 1)):
-        row[f"{side}_figures"] = {name: statistics.median(pair[number][name] for pair in pairs) for name in
+        row[f"{side}_metrics"] = {name: statistics.median(pair[number][name] for pair in pairs) for name in
                                   ("images_per_second", "setup_seconds", "peak_memory_bytes")}
     return row
 
@@ -93,7 +93,7 @@ def table(rows: list[program.Result]) -> str:
     """The rows for people."""
     lines = []
     for row in rows:
-        ours, peer = row["ours_figures"], row["peer_figures"]
+        ours, peer = row["ours_metrics"], row["peer_metrics"]
         lines.append([row["ours"], row["peer"], f"{ours['images_per_second']:.0f}", f"{peer['images_per_second']:.0f}",
                       program.shown(row["ratio"]), f"{ours['setup_seconds']:.1f} : {peer['setup_seconds']:.1f}",
                       f"{ours['peak_memory_bytes'] / 2**20:.0f} : {peer['peak_memory_bytes'] / 2**20:.0f}"])

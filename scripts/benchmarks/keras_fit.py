@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import worker
-from benchmarks.worker import Arrays, Figures, Loop, Settings
+from benchmarks.worker import Arrays, Loop, Metrics, Settings
 from benchmarks.workloads import Workload, reads
 
 
@@ -93,7 +93,7 @@ def _model(workload: Workload) -> Any:
     return Model()
 
 
-def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Metrics:
     """See ``worker.Contestant``."""
     import tensorflow as tf
 

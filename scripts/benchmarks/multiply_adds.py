@@ -23,10 +23,10 @@ def graph_multiply_adds(graph: Any, wanted: list[Any] | None = None) -> int:
 
     Args:
       graph: ``tf.function(...).get_concrete_function(...).graph``.
-      wanted: Those of ``graph.outputs`` that are used (default: all).
+      wanted: Outputs of ``graph.outputs`` that are used (default: all).
 
     Raises:
-      Invalid: for a product whose shape is not known.
+      Invalid: A product whose shape is not known.
     """
     outputs = list(graph.outputs) if wanted is None else wanted
     used = {tensor.ref() for tensor in outputs}

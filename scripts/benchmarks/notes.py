@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmarks import worker
-from benchmarks.worker import Arrays, Figures, Loop, Settings
+from benchmarks.worker import Arrays, Loop, Metrics, Settings
 from benchmarks.workloads import Workload, reads
 
 
@@ -35,7 +35,7 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     return Loop(run)
 
 
-def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Metrics:
     """See ``worker.Contestant``."""
     from benchmarks import plain_tf
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import worker
-from benchmarks.worker import Arrays, Figures, Loop, Settings
+from benchmarks.worker import Arrays, Loop, Metrics, Settings
 from benchmarks.workloads import PENALTY_WEIGHT, Workload, draw_shapes
 
 CHECKPOINT_SECONDS = 60.0
@@ -109,7 +109,7 @@ def _chosen(engine: Any) -> str:
     return Trial(engine, cycles, time.perf_counter).choose().plan
 
 
-def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Metrics:
     """See ``worker.Contestant``. Each phase is run alone, so that all of them start from the same weights."""
     from benchmarks import inputs, plain_tf
     from engine import StepEngine, Update, prepare
@@ -120,7 +120,7 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
     weights = plain_tf.weights_of(plain_tf.make_nets(workload))
     batch = data.batch(0, ())
     held: dict[str, np.ndarray] = {**weights, **{f"batch.{name}": batch[name].numpy() for name in workload.inputs}}
-    figures = {}
+    metrics = {}
     for phase in strategy(workload).phases():
         alone = replace(phase, repeats=1, reads="data")  # an engine needs a phase that reads
         nets = plain_tf.make_nets(workload)
@@ -131,12 +131,12 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
         plan = "graph" if settings["plan"] == "auto" else Plan(settings["plan"]).of(phase.name).name
         engine = StepEngine([alone], nets, {phase.name: Update(optimizer)}, data, plan=plan)
         totals = engine.run(1).totals[phase.name]
-        figures[phase.name] = {name: float(total / count) for name, (total, count) in totals.items()
+        metrics[phase.name] = {name: float(total / count) for name, (total, count) in totals.items()
                                if name not in ("objective", *phase.watch)}
-        figures[phase.name]["step"] = plain_tf.moved(variables, before)
+        metrics[phase.name]["step"] = plain_tf.moved(variables, before)
         held.update(_draws(workload, phase.name))
     _write(exchange / f"{workload.name}.npz", held)
-    return figures
+    return metrics
 
 
 def _draws(workload: Workload, phase: str) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import program
-from benchmarks.ceiling import share
+from benchmarks.ceiling import fraction
 from benchmarks.trial import Settings
 
 Result = Mapping[str, Any]  # a contestant's JSON line
@@ -17,7 +17,7 @@ class Clock:
     """Says how far the benchmark is, and about how long it still takes.
 
     Args:
-      total: Processes to run. now: Seconds, rising. say: Takes lines for people.
+      total: Processes to run. now: Seconds, rising. say: Function that takes lines for people.
     """
 
     def __init__(self, total: int, now: Callable[[], float] = time.monotonic,
@@ -40,11 +40,11 @@ def run_rounds(timers: Mapping[str, Callable[[], Result]], count: int, told: Cal
 
     Args:
       timers: "ours" and each peer -> runs it in a fresh process.
-      told: Takes the number of a round and everybody's cycles per second.
+      told: Function that takes the number of a round and everybody's cycles per second.
     """
     peers = [name for name in timers if name != "ours"]
-    half = (len(peers) + 1) // 2
-    order = [*peers[:half], "ours", *peers[half:]]
+    middle = (len(peers) + 1) // 2
+    order = [*peers[:middle], "ours", *peers[middle:]]
     pairs: dict[str, list[dict[str, Any]]] = {peer: [] for peer in peers}
     for number in range(count):
         results = {name: timers[name]() for name in (order[::-1] if number % 2 else order)}
@@ -67,14 +67,15 @@ def summary(workload: str, precision: str, peer: str, settings: Settings, pairs:
 
     first = pairs[0]["ours"]
     row: dict[str, Any] = {"workload": workload, "precision": precision, "peer": peer, "settings": settings,
-                           "our_settings": first["settings"], "share_of_ceiling": None,
+                           "our_settings": first["settings"], "fraction_of_ceiling": None,
                            "ratio": program.spread([pair["ratio"] for pair in pairs])}
     for side in ("ours", "peer"):
-        row[f"{side}_figures"] = {name: middle(side, name) for name in
+        row[f"{side}_metrics"] = {name: middle(side, name) for name in
                                   ("cycles_per_second", "setup_seconds", "peak_memory_bytes")}
     if ceiling and "multiply_adds" in first:
-        row["share_of_ceiling"] = {side: share(first["multiply_adds"], row[f"{side}_figures"]["cycles_per_second"],
-                                               ceiling) for side in ("ours", "peer")}
+        speeds = {side: row[f"{side}_metrics"]["cycles_per_second"] for side in ("ours", "peer")}
+        row["fraction_of_ceiling"] = {side: fraction(first["multiply_adds"], speed, ceiling)
+                                      for side, speed in speeds.items()}
     return {**row, "pairs": list(pairs)}
 
 
@@ -88,7 +89,7 @@ def words(settings: Settings) -> str:
 def _first(row: Mapping[str, Any]) -> str:
     # torch.compile keeps what it compiled on disk: its first set-up, in the trial, took longer than those of the pairs.
     first = (row.get("trial") or {}).get("setup_seconds", 0.0)
-    return f" (first {first:.0f})" if first > 2 * row["peer_figures"]["setup_seconds"] else ""
+    return f" (first {first:.0f})" if first > 2 * row["peer_metrics"]["setup_seconds"] else ""
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -103,10 +104,10 @@ def _line(row: Mapping[str, Any], columns: int) -> list[str]:
     first = [row["workload"], row["precision"]]
     if "missing" in row:
         return [*first, "-", row["peer"], row["missing"], *["-"] * (columns - 5)]
-    ours, peer = row["ours_figures"], row["peer_figures"]
-    share = row["share_of_ceiling"]
+    ours, peer = row["ours_metrics"], row["peer_metrics"]
+    used = row["fraction_of_ceiling"]
     return [*first, words(row["our_settings"]), row["peer"], words(row["settings"]),
             f"{ours['cycles_per_second']:.4g}", f"{peer['cycles_per_second']:.4g}", program.shown(row["ratio"]),
-            f"{100 * share['ours']:.0f} : {100 * share['peer']:.0f}" if share else "-",
+            f"{100 * used['ours']:.0f} : {100 * used['peer']:.0f}" if used else "-",
             f"{ours['setup_seconds']:.1f} : {peer['setup_seconds']:.1f}{_first(row)}",
             f"{ours['peak_memory_bytes'] / 2**20:.0f} : {peer['peak_memory_bytes'] / 2**20:.0f}"]

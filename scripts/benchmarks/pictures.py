@@ -48,7 +48,7 @@ def prepared(side: str, folder: Path, batch: int, calls: int, cache: Path) -> Ru
 def _ours(folder: Path, batch: int, cache: Path | None, kept: bool) -> Run:
     from engine.data.image_folder import image_folder
 
-    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, keep=kept)
+    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, in_memory=kept)
     source = folder.source("train", batch)
     return _compiled(source.open(0), lambda reader, number: source.batch(number, reader)["image"])
 
@@ -63,7 +63,7 @@ def _tf_data(folder: Path, batch: int, calls: int, smooth: bool, cache: str | No
 
     paths = _files(folder)
     dataset = tf.data.Dataset.from_tensor_slices(paths)
-    if cache is not None:  # shuffled behind it, or each epoch would have one order
+    if cache is not None:  # shuffled after it, or each epoch would have one order
         dataset = dataset.map(read, num_parallel_calls=calls).cache(cache)
         for _ in dataset.batch(batch):  # a cache is whole after a whole epoch
             pass

@@ -59,8 +59,8 @@ def critic(nets: Nets, batch: Batch, draws: Draws) -> tuple[Terms, list[tf.Tenso
         with tf.GradientTape(watch_accessed_variables=False) as inner:
             inner.watch(mixed)
             scores = net(mixed, training=True)
-        slope = inner.gradient(scores, mixed)
-        norm = tf.sqrt(tf.reduce_sum(tf.square(slope), axis=[1, 2, 3]) + 1e-12)
+        gradient = inner.gradient(scores, mixed)
+        norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]) + 1e-12)
         penalty = tf.reduce_mean(tf.square(norm - 1.0))
         objective = wasserstein + PENALTY_WEIGHT * penalty
     return {"wasserstein": wasserstein, "gradient_penalty": penalty}, tape.gradient(objective, net.trainable_variables)

@@ -12,7 +12,7 @@ import nets as architectures
 from benchmarks import stock as layers
 from benchmarks.inputs import batch_of
 from benchmarks.plain_losses import LOSSES, Batch, Draws, Nets, Terms
-from benchmarks.worker import Figures
+from benchmarks.worker import Metrics
 from benchmarks.workloads import Workload, draw_shapes
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -83,11 +83,11 @@ def moved(variables: list[Any], before: list[np.ndarray]) -> float:
     return float(np.sqrt(sum(np.square(each, dtype=np.float64).sum() for each in steps)))
 
 
-def verify(workload: Workload, exchange: Path, compiled: Callable[[Any], Any], stock: bool = False) -> Figures:
+def verify(workload: Workload, exchange: Path, compiled: Callable[[Any], Any], stock: bool = False) -> Metrics:
     """One update of each phase from the exchanged weights; ``compiled`` makes the step what it is when timed."""
     held = dict(np.load(exchange / f"{workload.name}.npz"))
     batch = {name: tf.constant(array) for name, array in batch_of(held, workload.inputs).items()}
-    figures = {}
+    metrics = {}
     for phase, moving in workload.moves.items():
         nets = make_nets(workload, stock)
         load_weights(nets, held)
@@ -97,6 +97,6 @@ def verify(workload: Workload, exchange: Path, compiled: Callable[[Any], Any], s
         once = compiled(lambda batch, draws, p=phase, n=nets, o=optimizer: step(workload, p, n, o, batch, draws))
         terms, gradients = once(batch, draws)
         dense = [tf.convert_to_tensor(each) for each in gradients]  # an embedding's has an entry for each token
-        figures[phase] = {**{name: float(term) for name, term in terms.items()},
+        metrics[phase] = {**{name: float(term) for name, term in terms.items()},
                           "gradient_norm": float(tf.linalg.global_norm(dense)), "step": moved(variables, before)}
-    return figures
+    return metrics

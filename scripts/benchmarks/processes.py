@@ -67,7 +67,7 @@ class Workers:
 
 
 def machine(torch: str | None, read: Callable[[Path], str] = Path.read_text) -> dict[str, Any]:
-    """What figures depend on: cores, processor, versions, load, date."""
+    """What results depend on: cores, processor, versions, load, date."""
     try:
         lines = read(Path("/proc/cpuinfo")).splitlines()
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

@@ -25,8 +25,8 @@ def parser(description: str | None) -> cli.Parser:
     """The options that all of them have."""
     made = cli.Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
                       allow_abbrev=False)
-    made.add_argument("--json", type=Path, metavar="PATH", help="write all figures there, too")
-    made.add_argument("--quick", action="store_true", help="tiny sizes, to see that all works: figures without "
+    made.add_argument("--json", type=Path, metavar="PATH", help="write all results there, too")
+    made.add_argument("--quick", action="store_true", help="tiny sizes, to see that all works: numbers without "
                       "meaning")
     made.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # one process's part of the work
     return made
@@ -62,9 +62,9 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
-def shown(figures: Mapping[str, float]) -> str:
+def shown(metrics: Mapping[str, float]) -> str:
     """A ``spread`` for people."""
-    return f"{figures['median']:.2f} ({figures['min']:.2f}..{figures['max']:.2f})"
+    return f"{metrics['median']:.2f} ({metrics['min']:.2f}..{metrics['max']:.2f})"
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -82,7 +82,7 @@ def say(text: str) -> None:
 
 def main(chosen: argparse.Namespace, work: Callable[[argparse.Namespace], tuple[Result, str]],
          measured: Callable[[Result], Result]) -> int:
-    """Do the ``work``, print its table and write its figures. Returns the exit code; 1: a process failed.
+    """Do the ``work``, print its table and write its results. Returns the exit code; 1: a process failed.
 
     In a process of ``run`` it is ``measured`` that is done, and its line printed.
     """

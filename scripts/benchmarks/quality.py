@@ -31,15 +31,15 @@ NAME = "quality"
 class Goal:
     """What is to be reached."""
 
-    figure: str  # its name in ours
+    metric: str  # its name in ours
     value: float
     higher: bool  # is better
     epochs: int  # at most
     plan: str  # of ours
 
-    def reached(self, value: float, figure: float) -> bool:
-        """Whether ``figure`` is as good as ``value``."""
-        return figure >= value if self.higher else figure <= value
+    def reached(self, value: float, metric: float) -> bool:
+        """Whether ``metric`` is as good as ``value``."""
+        return metric >= value if self.higher else metric <= value
 
 
 GOALS = {"convnet": Goal("accuracy", 0.91, True, 15, "halves"),
@@ -72,16 +72,16 @@ def one(point: program.Result) -> program.Result:
     """A training in a fresh process, told epoch by epoch; "seconds_to_goal" is None if it was not reached."""
     found = program.run(NAME, {**point, "began": time.monotonic()})
     for number, epoch in enumerate(found["epochs"], 1):
-        program.say(f"    {point['workload']}, {point['side']}, epoch {number}: {epoch['figure']:.4f} at "
+        program.say(f"    {point['workload']}, {point['side']}, epoch {number}: {epoch['metric']:.4f} at "
                     f"{epoch['seconds']:.1f} s")
     return {**found, **judged(found["epochs"], GOALS[point["workload"]], point["goal"])}
 
 
 def judged(epochs: list[dict[str, float]], goal: Goal, value: float) -> program.Result:
-    """Seconds and epochs to the goal, and the last figure."""
-    good = [number for number, epoch in enumerate(epochs) if goal.reached(value, epoch["figure"])]
+    """Seconds and epochs to the goal, and the last metric."""
+    good = [number for number, epoch in enumerate(epochs) if goal.reached(value, epoch["metric"])]
     return {"seconds_to_goal": epochs[good[0]]["seconds"] if good else None,
-            "epochs_to_goal": good[0] + 1 if good else None, "final": epochs[-1]["figure"]}
+            "epochs_to_goal": good[0] + 1 if good else None, "final": epochs[-1]["metric"]}
 
 
 def trial(chosen: argparse.Namespace, point: program.Result) -> program.Result:
@@ -114,7 +114,7 @@ def compare(chosen: argparse.Namespace, workload: str) -> program.Result:
     ours = {**point, "side": "ours", "plan": chosen.plan or goal.plan, "average": chosen.average}
     pairs = program.alternate(lambda seed: one({**ours, "seed": seed}), lambda seed: one({**keras, "seed": seed}),
                               1 if chosen.quick else chosen.pairs)
-    return {**summary(pairs), "workload": workload, "goal": point["goal"], "figure": goal.figure, "plan": ours["plan"],
+    return {**summary(pairs), "workload": workload, "goal": point["goal"], "metric": goal.metric, "plan": ours["plan"],
             "keras": {name: keras[name] for name in ("jit", "steps")}}
 
 
@@ -136,12 +136,12 @@ def table(rows: list[program.Result]) -> str:
     for row in rows:
         cells = [f"{row[side]['seconds']:.1f} ({' '.join(map(str, row[side]['epochs']))})" if row[side]["seconds"]
                  else "not reached" for side in ("ours", "theirs")]
-        lines.append([row["workload"], f"{row['figure']} {row['goal']:g}", row["plan"],
+        lines.append([row["workload"], f"{row['metric']} {row['goal']:g}", row["plan"],
                       f"jit={row['keras']['jit']} steps={row['keras']['steps']}", *cells,
                       program.shown(row["ratio"]) if row["ratio"] else "-",
                       f"{row['ours']['final']:.4f} : {row['theirs']['final']:.4f}"])
     return program.columns(["workload", "goal", "our plan", "Keras", "ours, s (epochs)", "Keras, s (epochs)",
-                            "Keras : ours (min..max)", "final figure"], lines)
+                            "Keras : ours (min..max)", "final metric"], lines)
 
 
 def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:

@@ -11,16 +11,16 @@ from benchmarks.quality import GOALS
 
 BATCH, TEST_BATCH, RATE, LATENT_DIM = 128, 500, 1e-3, 20
 
-Score = Callable[[float], bool]  # notes an epoch's figure; is it enough?
+Score = Callable[[float], bool]  # notes an epoch's metric; is it enough?
 
 
 def measured(point: dict[str, Any]) -> dict[str, Any]:
-    """What a process of quality.py does: {"epochs": [{"seconds", "figure"}]}, seconds since its start."""
+    """What a process of quality.py does: {"epochs": [{"seconds", "metric"}]}, seconds since its start."""
     epochs: list[dict[str, float]] = []
 
-    def score(figure: float) -> bool:
-        epochs.append({"seconds": time.monotonic() - point["began"], "figure": float(figure)})
-        return point["goal"] is not None and GOALS[point["workload"]].reached(point["goal"], figure)
+    def score(metric: float) -> bool:
+        epochs.append({"seconds": time.monotonic() - point["began"], "metric": float(metric)})
+        return point["goal"] is not None and GOALS[point["workload"]].reached(point["goal"], metric)
 
     {"ours": _ours, "keras": _keras}[point["side"]](point, score)
     return {"side": point["side"], "seed": point["seed"], "epochs": epochs}
@@ -63,7 +63,7 @@ def _ours(point: dict[str, Any], score: Score) -> None:
 
     with tempfile.TemporaryDirectory(prefix="phaseloop-quality-") as folder:
         def judge(trainer: Any, means: Any) -> Stop | None:
-            reached = score(trainer.metrics[GOALS[point["workload"]].figure])
+            reached = score(trainer.metrics[GOALS[point["workload"]].metric])
             return Stop("the goal is reached") if reached else None
 
         trainer = Trainer(strategy, {net: _net(point, dataset, nets.create)},
@@ -92,7 +92,7 @@ def _keras(point: dict[str, Any], score: Score) -> None:
 
     class Judge(keras.callbacks.Callback):
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            if score(logs[f"val_{GOALS[point['workload']].figure}"]):
+            if score(logs[f"val_{GOALS[point['workload']].metric}"]):
                 self.model.stop_training = True
 
     labels = [part["label"] if classify else None for part in (train, test)]

@@ -19,7 +19,7 @@ def answer(make: Callable[[], Any], began: float, lines: Any = None) -> int:
     """Make the ``worker.Loop``, say that it is ready, and answer ``lines`` (default: standard input).
 
     Args:
-      began: When the process did, of ``time.monotonic``.
+      began: Time when the process began, of ``time.monotonic``.
     """
     loop = make()
     loop.run(1)

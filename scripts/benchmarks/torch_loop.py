@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks import worker
 from benchmarks.inputs import batch_of
-from benchmarks.worker import Arrays, Figures, Loop, Settings
+from benchmarks.worker import Arrays, Loop, Metrics, Settings
 from benchmarks.workloads import ADAM_EPSILON, PENALTY_WEIGHT, Workload, draw_shapes, reads
 
 TRIAL_LIMIT = 600.0  # seconds: torch.compile needs more than two minutes for a WGAN-GP
@@ -126,7 +126,7 @@ def _stored(array: np.ndarray, settings: Settings) -> Any:
     return torch.from_numpy(array.transpose(0, 3, 1, 2)).contiguous(memory_format=layout)
 
 
-def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
+def verify(workload: Workload, exchange: Path, settings: Settings) -> Metrics:
     """See ``worker.Contestant``.
 
     PyTorch adds Adam's epsilon after the correction of the second moment, Keras before: at the first update Keras's
@@ -139,7 +139,7 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
     held = dict(np.load(exchange / f"{workload.name}.npz"))
     place = device(workload)
     batch = {name: _stored(array, settings).to(place) for name, array in batch_of(held, workload.inputs).items()}
-    figures = {}
+    metrics = {}
     for phase in workload.repeats:
         nets, moved, update = set_up(workload, settings, ADAM_EPSILON / (1.0 - workload.betas[1]) ** 0.5)
         load_weights(nets, held)
@@ -148,9 +148,9 @@ def verify(workload: Workload, exchange: Path, settings: Settings) -> Figures:
                  for name in draw_shapes(workload, phase)}
         terms = update(phase, batch, draws)
         steps = [parameter.detach() - old for parameter, old in zip(moved[phase], before, strict=True)]
-        figures[phase] = {**{name: term.item() for name, term in terms.items()},
+        metrics[phase] = {**{name: term.item() for name, term in terms.items()},
                           "gradient_norm": _norm([parameter.grad for parameter in moved[phase]]), "step": _norm(steps)}
-    return figures
+    return metrics
 
 
 def _norm(tensors: list[Any]) -> float:

@@ -39,7 +39,7 @@ def elbo(nets: Nets, compiled: bool, batch: Batch, z: torch.Tensor) -> Terms:
     return {"reconstruction": summed / len(image), "kl": kl}
 
 
-def _slope(critic: Any, mixed: torch.Tensor, compiled: bool) -> torch.Tensor:
+def _gradient(critic: Any, mixed: torch.Tensor, compiled: bool) -> torch.Tensor:
     if compiled:  # autograd.grad(create_graph=True) cannot be compiled, this can
         return torch.func.grad(lambda x: critic(x).float().sum())(mixed)
     mixed.requires_grad_(True)
@@ -52,8 +52,8 @@ def critic(nets: Nets, compiled: bool, batch: Batch, z: torch.Tensor, mix: torch
     with torch.no_grad():
         fake = nets["generator"](z).float()
     wasserstein = net(fake).float().mean() - net(real).float().mean()
-    slope = _slope(net, real + mix[:, None, None, None] * (fake - real), compiled)
-    norm = slope.flatten(1).square().sum(1).add(1e-12).sqrt()
+    gradient = _gradient(net, real + mix[:, None, None, None] * (fake - real), compiled)
+    norm = gradient.flatten(1).square().sum(1).add(1e-12).sqrt()
     return {"wasserstein": wasserstein, "gradient_penalty": (norm - 1.0).square().mean()}
 
 

@@ -8,7 +8,7 @@ from benchmarks.torch_layers import Dense, batch_norm
 
 
 def _conv(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """Padded as Keras does: evenly, but with a stride only behind, where ``_padded`` does it."""
+    """Padded as Keras does: evenly, but with a stride only at the end, where ``_padded`` does it."""
     return nn.Conv2d(inputs, outputs, size, stride, size // 2 if stride == 1 else 0, bias=False)
 
 
@@ -39,7 +39,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """As nets.ResNet18 behind the stem "cifar"."""
+    """As nets.ResNet18 after the stem "cifar"."""
 
     def __init__(self, last: bool, stem: str, channels: int = 3) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class ResNet18(nn.Module):
 
 
 class DenseLayer(nn.Module):
-    """Normalisation, ReLU, 3x3 convolution to channels that are put behind the input's."""
+    """Normalisation, ReLU, 3x3 convolution to channels that are appended to the input's."""
 
     def __init__(self, inputs: int, growth: int) -> None:
         super().__init__()

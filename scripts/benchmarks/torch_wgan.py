@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from benchmarks.torch_layers import Dense, LayerNorm, batch_norm
 
-SLOPE = 0.2
+NEGATIVE_SLOPE = 0.2
 
 
 class Generator28(nn.Module):
@@ -34,8 +34,8 @@ class Critic28(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """[B, 1, 28, 28] -> [B]."""
-        x = functional.leaky_relu(self.down1(images), SLOPE)
-        return self.score(functional.leaky_relu(self.norm2(self.down2(x)), SLOPE)).squeeze(1)
+        x = functional.leaky_relu(self.down1(images), NEGATIVE_SLOPE)
+        return self.score(functional.leaky_relu(self.norm2(self.down2(x)), NEGATIVE_SLOPE)).squeeze(1)
 
 
 class Generator64(nn.Module):
@@ -50,9 +50,9 @@ class Generator64(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """[B, latent_dim] -> [B, 3, 64, 64] in [-1, 1]."""
-        x = functional.leaky_relu(self.dense(z), SLOPE)
-        x = functional.leaky_relu(self.norm1(self.up1(x)), SLOPE)
-        return torch.tanh(self.up3(functional.leaky_relu(self.norm2(self.up2(x)), SLOPE)))
+        x = functional.leaky_relu(self.dense(z), NEGATIVE_SLOPE)
+        x = functional.leaky_relu(self.norm1(self.up1(x)), NEGATIVE_SLOPE)
+        return torch.tanh(self.up3(functional.leaky_relu(self.norm2(self.up2(x)), NEGATIVE_SLOPE)))
 
 
 class Critic64(nn.Module):
@@ -67,7 +67,7 @@ class Critic64(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """[B, 3, 64, 64] -> [B]."""
-        x = functional.leaky_relu(self.down1(images), SLOPE)
-        x = functional.leaky_relu(self.norm2(self.down2(x)), SLOPE)
-        x = functional.leaky_relu(self.norm3(self.down3(x)), SLOPE)
+        x = functional.leaky_relu(self.down1(images), NEGATIVE_SLOPE)
+        x = functional.leaky_relu(self.norm2(self.down2(x)), NEGATIVE_SLOPE)
+        x = functional.leaky_relu(self.norm3(self.down3(x)), NEGATIVE_SLOPE)
         return self.score(x).squeeze(1)

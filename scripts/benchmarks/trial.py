@@ -25,12 +25,12 @@ def best(name: str, candidates: Sequence[Settings], command: Sequence[str], limi
     A single candidate is not timed, unless it leaves something to be found ("auto").
 
     Args:
-      name: For people.
-      command: Times one candidate, whose ``--settings`` are put behind it, and prints its line of JSON last.
+      name: Name for people.
+      command: Command that times one candidate, whose ``--settings`` are appended, and prints its line of JSON last.
       limit: Seconds for one candidate.
 
     Raises:
-      SystemExit: if none could be timed.
+      SystemExit: If none could be timed.
     """
     tried: list[dict[str, Any]] = []
     if len(candidates) == 1 and "auto" not in candidates[0].values():

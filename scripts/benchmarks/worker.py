@@ -23,7 +23,7 @@ BEGAN = time.monotonic()  # the process, less Python's own start
 WARM_SECONDS = 1.0  # of training between the first update and the timing
 
 Arrays = dict[str, np.ndarray]  # name in a batch -> all examples, as stored
-Figures = dict[str, dict[str, float]]  # phase -> name -> value
+Metrics = dict[str, dict[str, float]]  # phase -> name -> value
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Loop:
     """A training that is set up.
 
     Attributes:
-      run: Takes a number of cycles, runs about so many and returns how many.
-      rare: The share of time that goes to what is too rare to be in the window, as a checkpoint each minute.
+      run: Function that takes a number of cycles, runs about so many and returns how many.
+      rare: The fraction of time that goes to what is too rare to be in the window, as a checkpoint each minute.
       facts: What else goes into the line; asked at the very end.
     """
 
@@ -56,7 +56,7 @@ class Contestant:
     name: str
     candidates: Callable[[Workload], Sequence[Settings]]
     make: Callable[[Workload, Arrays, Settings], Loop]
-    verify: Callable[[Workload, Path, Settings], Figures]
+    verify: Callable[[Workload, Path, Settings], Metrics]
     trial_limit: float = 180.0
 
 
@@ -94,7 +94,7 @@ def main(contestant: Contestant) -> int:
     parser.add_argument("--settings", type=json.loads, help="JSON (default: the first candidate)")
     parser.add_argument("--threads", type=int, help="of every candidate (default: what the candidate says)")
     parser.add_argument("--trial", action="store_true", help="time every candidate; print the best one's line")
-    parser.add_argument("--verify", type=Path, metavar="FOLDER", help="print one update's figures instead")
+    parser.add_argument("--verify", type=Path, metavar="FOLDER", help="print one update's metrics instead")
     parser.add_argument("--serve", action="store_true", help="say when it is ready, and time when asked: see serve.py")
     options = parser.parse_args()
     workload = WORKLOADS[options.workload]
@@ -109,7 +109,7 @@ def main(contestant: Contestant) -> int:
     elif options.serve:
         return serve.answer(lambda: contestant.make(workload, read(options.data, workload), settings), BEGAN)
     elif options.verify:
-        result = {"figures": contestant.verify(workload, options.verify, settings)}
+        result = {"metrics": contestant.verify(workload, options.verify, settings)}
     else:
         result = _time(contestant, workload, settings, options)
     print(json.dumps(result), flush=True)

@@ -23,17 +23,17 @@ def run(kit: Kit) -> None:
     Rows: workload, precision, ok, what.
     """
     prepare(kit)
-    figures: dict[tuple[str, str, str], Any] = {}
+    metrics: dict[tuple[str, str, str], Any] = {}
 
     def told(ended: Ended) -> None:
         _, contestant, workload, precision = ended.task.name.split(".")
-        figures[contestant, workload, precision] = (ended.lines[-1]["figures"] if ended.lines and not ended.error
+        metrics[contestant, workload, precision] = (ended.lines[-1]["metrics"] if ended.lines and not ended.error
                                                     else ended.error or "no result")
         if contestant == list(MODULES)[-1]:  # the others have been told
             judge(workload, precision)
 
     def judge(workload: str, precision: str) -> None:
-        ours, theirs = (figures.get((each, workload, precision), "no result") for each in MODULES)
+        ours, theirs = (metrics.get((each, workload, precision), "no result") for each in MODULES)
         row: Row = {"workload": workload, "precision": precision}
         bad = [f"{name}: {each}" for name, each in zip(MODULES, (ours, theirs), strict=True) if isinstance(each, str)]
         if bad:

@@ -17,8 +17,8 @@ class Report:
     """Facts of the machine and the rows of each part, kept in a file of JSON and one of text.
 
     Args:
-      folder: Of ``results.json`` and ``results.txt``.
-      shown: Gives the text of all that is known so far.
+      folder: Folder of ``results.json`` and ``results.txt``.
+      shown: Function that gives the text of all that is known so far.
     """
 
     folder: Path
@@ -57,10 +57,10 @@ class Kit:
       device: "gpu" or "cpu".
       smoke: Tiny sizes and few cases, to see that all works.
       width: Processes at once, where nothing is timed.
-      folder: For what the part writes on the way; logs are in ``logs`` within.
-      precisions: That are timed.
-      deadline: When the part must be done, of ``time.monotonic``.
-      say: Takes lines of progress.
+      folder: Folder for what the part writes on the way; logs are in ``logs`` within.
+      precisions: Precisions that are timed.
+      deadline: Time by which the part must be done, of ``time.monotonic``.
+      say: Function that takes lines of progress.
     """
 
     device: str

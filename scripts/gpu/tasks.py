@@ -26,7 +26,7 @@ class Task:
     """A process to run.
 
     Attributes:
-      name: Of its log files, and for people.
+      name: Name of its log files, and for people.
       command: What follows the Python's name.
       limit: Seconds.
       environment: Variables beside those of this process.
@@ -61,7 +61,7 @@ def run_all(tasks: Iterable[Task], width: int, deadline: float, logs: Path, told
     """Run ``tasks`` in order, at most ``width`` at once; none goes on after ``deadline`` (of ``time.monotonic``).
 
     Args:
-      told: Takes each as it ends, one at a time. What it raises, as Ctrl-C does, ends all that run.
+      told: Function that takes each as it ends, one at a time. What it raises, as Ctrl-C does, ends all that run.
     """
     batch = _Batch(deadline, logs, told)
     with ThreadPoolExecutor(max(1, width)) as pool:

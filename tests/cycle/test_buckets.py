@@ -60,7 +60,7 @@ def test_the_loss_is_traced_once_per_bucket_and_compiled_once(monkeypatch, plan,
     for cycles in (1, 4, 2):
         engine.run(cycles)
     assert engine.plan.traces == 1
-    # By halves twice, and twice more for the sums of the ratio; under XLA all of it again for an update by itself.
+    # By shards twice, and twice more for the sums of the ratio; under XLA all of it again for an update by itself.
     assert {bucket: strategy.seen.count(bucket) for bucket in BUCKETS} == dict.fromkeys(BUCKETS, times)
 
 

@@ -176,14 +176,14 @@ def test_a_kernel_read_as_a_tensor_may_be_watched(plan):
             with tf.GradientTape() as tape:
                 tape.watch(kernel)
                 y = nets["net"](batch["x"])[:, 0]
-            slope = tape.gradient(y, kernel)
-            return {"slope": tf.reduce_sum(tf.square(slope)), "error": tf.square(y)}
+            gradient = tape.gradient(y, kernel)
+            return {"gradient": tf.reduce_sum(tf.square(gradient)), "error": tf.square(y)}
 
     net = toys.net(1)
     net.build([None, 6])
     made = toys.engine(Watching(), {"net": net}, {"fit": toys.adam()}, toys.points(), plan=plan)
     x = made.source.batch(tf.constant(0, tf.int64), ())["x"].numpy()
-    total = made.run(1).totals["fit"]["slope"][0]
+    total = made.run(1).totals["fit"]["gradient"][0]
     assert float(total) == pytest.approx(float(np.sum(x.sum(axis=0) ** 2)), rel=1e-5)
 
 

@@ -17,7 +17,7 @@ from tests.cycle.test_health import first_hit, poisoned
 @pytest.fixture(autouse=True)
 def launches(monkeypatch):
     """This process computes as on a GPU."""
-    monkeypatch.setattr(engine.device, "CPU", engine.device.CPU._replace(one_launch=True, halves=False))
+    monkeypatch.setattr(engine.device, "CPU", engine.device.CPU._replace(one_launch=True, shards=False))
 
 
 def kinds(made):
@@ -110,7 +110,7 @@ def test_a_loss_scale_shrinks_by_an_overflow_and_by_nothing_else():
     for plan in ("graph", "xla"):
         keras.utils.set_random_seed(0)
         nets = {"net": toys.net(4, 1)}
-        made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan=plan, half=True)
+        made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan=plan, loss_scaling=True)
         made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)
         rejected = made.run(20).rejected["fit"]
         assert 0 < rejected < 20

@@ -32,7 +32,7 @@ def test_loss_scales_are_put_back_with_a_block():
     ends = []
     keras.utils.set_random_seed(0)
     nets = {"net": toys.net(4, 1)}
-    made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", half=True)
+    made = toys.engine(toys.Fit(), nets, {"fit": toys.adam()}, toys.points(), plan="xla", loss_scaling=True)
     made.parts["fit"].commit.loss_scale.scale.assign(2.0**127)  # overflows until it has been halved some times
     rewind = toys.rewinding(made)
     for lengths in ([20], [1] * 20):
@@ -80,11 +80,11 @@ def test_draws_made_ahead_are_those_made_one_by_one(kind):
     made, _ = toys.gan(source, accumulate=2)
     draws, schedule = made.program.steps["critic"].inputs, made.schedule
     start = schedule.shifted(schedule.start(), 27)  # 23 updates of the critic: over the end of an epoch of 50 batches
-    assert (start.updates[0], start.batches[0]) == (23, 46)
+    assert (start.completed[0], start.batches[0]) == (23, 46)
 
     def numbers(i):
         place = schedule.later(0, tf.nest.map_structure(lambda number: tf.constant(number, tf.int64), start), i)
-        return place.updates[0], place.batches
+        return place.completed[0], place.batches
 
     def reading():
         return Context({"data": source.open(46)} if source.in_sequence else {}, tf.constant(0, tf.int64))
@@ -118,7 +118,7 @@ def test_a_cycle_unrolled_has_the_bits_of_one_update_after_the_other(monkeypatch
     ends, reads = [], []
     for most in (12, 0):
         monkeypatch.setattr(program, "UNROLLED", most)
-        made, nets = toys.gan(accumulate=2, average=0.9, half=True)
+        made, nets = toys.gan(accumulate=2, average=0.9, loss_scaling=True)
         for cycles in (1, 4):
             made.run(cycles)
         ends.append(toys.bits(made, nets))

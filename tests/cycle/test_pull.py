@@ -91,7 +91,7 @@ def test_in_float16_it_is_computed_with_the_loss_scale():
         keras.utils.set_random_seed(0)
         net = keras.Sequential([keras.layers.Dense(1, dtype="mixed_float16")])
         update = Update(keras.optimizers.SGD(1e5), gradient=gradient)
-        engine = toys.engine(Small(), {"net": net}, {"fit": update}, toys.points(), half=True)
+        engine = toys.engine(Small(), {"net": net}, {"fit": update}, toys.points(), loss_scaling=True)
         engine.run(4)
         ends.append(net.get_weights()[0])
     np.testing.assert_allclose(*ends, rtol=1e-3, atol=1e-4)

@@ -64,8 +64,8 @@ def test_the_mean_of_batches_in_a_cycle():
     ([{"reads": "labelled"}], r"`reads of phase p0` \(labelled\) must be one of data, or \"same\""),
     ([{"reads": ["data", "data"]}], r"`reads of phase p0` .* must be different sources"),
     ([{"reads": []}], r"`reads of phase p0` \(\[\]\) must be at least one source, or None"),
-    ([{"reads": "same"}], r"`reads of phase p0` \(same\) must be behind a phase that reads a batch"),
-    ([{"reads": None}, {"reads": "same"}], r"`reads of phase p1` \(same\) must be behind a phase that reads a batch"),
+    ([{"reads": "same"}], r"`reads of phase p0` \(same\) must be after a phase that reads a batch"),
+    ([{"reads": None}, {"reads": "same"}], r"`reads of phase p1` \(same\) must be after a phase that reads a batch"),
 ])
 def test_what_cannot_be_read_is_refused(phases, message):
     made = [Phase(f"p{i}", print, ["net"], **options) for i, options in enumerate(phases)]

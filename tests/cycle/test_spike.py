@@ -16,9 +16,9 @@ def limit_of(values, spike):
     return float(watch.limit()), watch
 
 
-def test_the_limit_is_the_median_and_deviations_of_the_window():
+def test_the_limit_is_the_median_and_standard_deviations_of_the_window():
     """Of 1, 2, 3, 4, 100 the median is 3, the distances 2, 1, 0, 1, 97, their median 1: 3 + 10 * 1.4826 * 1."""
-    limit, watch = limit_of([7.0, 1.0, 100.0, 3.0, 2.0, 4.0], Spike(window=5, deviations=10.0))
+    limit, watch = limit_of([7.0, 1.0, 100.0, 3.0, 2.0, 4.0], Spike(window=5, standard_deviations=10.0))
     assert limit == pytest.approx(17.826)
     assert sorted(watch.values.numpy()) == [1, 2, 3, 4, 100] and int(watch.count) == 6
 
@@ -29,25 +29,26 @@ def test_before_the_window_is_full_nothing_is_a_spike():
 
 
 def test_a_constant_objective_may_change_by_a_little():
-    """The deviation is at least a thousandth of the median, below zero too."""
-    assert limit_of([-2.0] * 5, Spike(window=5, deviations=10.0))[0] == pytest.approx(-2.0 + 10 * 0.002)
+    """The standard deviation is at least a thousandth of the median, below zero too."""
+    assert limit_of([-2.0] * 5, Spike(window=5, standard_deviations=10.0))[0] == pytest.approx(-2.0 + 10 * 0.002)
 
 
-def test_of_normal_values_the_deviation_is_the_standard_one():
+def test_of_normal_values_it_is_the_standard_deviation():
     values = np.random.default_rng(0).normal(5.0, 2.0, 2000).astype(np.float32)
-    assert limit_of(values, Spike(window=2000, deviations=1.0))[0] == pytest.approx(7.0, abs=0.15)
+    assert limit_of(values, Spike(window=2000, standard_deviations=1.0))[0] == pytest.approx(7.0, abs=0.15)
 
 
-@pytest.mark.parametrize("options, text", [({"window": 1}, r"`window` \(1\) must be an integer of at least 2"),
-                                           ({"window": 2.5}, r"`window` \(2.5\) must be an integer"),
-                                           ({"deviations": 0.0}, r"`deviations` \(0.0\) must be above 0")])
+@pytest.mark.parametrize("options, text", [
+    ({"window": 1}, r"`window` \(1\) must be an integer of at least 2"),
+    ({"window": 2.5}, r"`window` \(2.5\) must be an integer"),
+    ({"standard_deviations": 0.0}, r"`standard_deviations` \(0.0\) must be above 0")])
 def test_bad_options_are_refused(options, text):
     with pytest.raises(Invalid, match=text):
         Spike(**options)
 
 
-class Leaping(LossStrategy):
-    """Least squares whose objective leaps when example 77 is in the batch."""
+class Spiking(LossStrategy):
+    """Least squares whose objective spikes when example 77 is in the batch."""
 
     def phases(self):
         return [Phase("fit", self.loss, updates=["net"])]
@@ -60,8 +61,8 @@ class Leaping(LossStrategy):
 @pytest.mark.parametrize("plan", ["graph", "xla"])
 def test_a_spike_is_named_is_not_applied_and_does_not_enter_the_window(plan):
     nets = {"net": toys.net(1)}
-    made = toys.engine(Leaping(), nets, {"fit": toys.adam()}, toys.points(8, seed=5), plan=plan, on_bad_update="skip",
-                       spike=Spike(window=4, deviations=1e3))
+    made = toys.engine(Spiking(), nets, {"fit": toys.adam()}, toys.points(8, seed=5), plan=plan, on_bad_update="skip",
+                       spike=Spike(window=4, standard_deviations=1e3))
     hits = [k for k in range(50) if 77 in made.source.batch(tf.constant(k, tf.int64), ())["index"].numpy()]
     assert hits[-1] >= 4
     report = made.run(50)
@@ -87,6 +88,6 @@ class Bump(LossStrategy):
 def test_a_spike_is_judged_by_those_before_it(plan):
     """By itself in the window of two, it would move the median to 1.05 and the limit to 2.5."""
     made = toys.engine(Bump(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(8), plan=plan,
-                       on_bad_update="skip", spike=Spike(window=2, deviations=20.0))
+                       on_bad_update="skip", spike=Spike(window=2, standard_deviations=20.0))
     report = made.run(10)
     assert report.rejected == {"fit": 1} and report.fault.update == 5

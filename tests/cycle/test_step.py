@@ -160,7 +160,7 @@ def test_phases_share_a_net_and_weights_follow_their_own_update_count():
 def test_counters_follow_from_the_position_and_a_call_ends_with_its_cycle():
     made, _ = toys.gan(toys.points(4))
     places = [made.schedule.shifted(made.schedule.start(), slot) for slot in range(8)]
-    done = [{"critic": place.updates[0], "generator": place.updates[1], "": place.batches[0]} for place in places]
+    done = [{"critic": place.completed[0], "generator": place.completed[1], "": place.batches[0]} for place in places]
     assert [d["critic"] for d in done] == [0, 1, 2, 3, 4, 5, 5, 6]
     assert [d["generator"] for d in done] == [0, 0, 0, 0, 0, 0, 1, 1]
     assert [d[""] for d in done] == [0, 1, 2, 3, 4, 5, 5, 6]

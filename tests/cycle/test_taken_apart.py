@@ -1,4 +1,4 @@
-"""What is minimised does not hang on how a batch is taken apart: halves, micro-batches, replicas; or it is refused."""
+"""What is minimised does not hang on how a batch is taken apart: shards, micro-batches, replicas; or it is refused."""
 
 import keras
 import numpy as np

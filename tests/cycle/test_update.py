@@ -39,11 +39,11 @@ def affine_net():
     return {"net": keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])}
 
 
-def affine(strategy=None, optimizer=None, source=None, half=False, plan="graph", **options):
+def affine(strategy=None, optimizer=None, source=None, loss_scaling=False, plan="graph", **options):
     nets = affine_net()
     update = Update(optimizer or keras.optimizers.SGD(RATE), **options)
     made = toys.engine(strategy or Affine(), nets, {"fit": update}, source or toys.points(), on_bad_update="skip",
-                       half=half, plan=plan)
+                       loss_scaling=loss_scaling, plan=plan)
     return made, nets
 
 
@@ -175,7 +175,7 @@ def test_replicas_clamp_alike(two_replicas):
 
 def half_net():
     prepare(0, "float16")
-    return affine(half=True)
+    return affine(loss_scaling=True)
 
 
 def test_an_overflow_in_float16_halves_the_scale_and_is_no_fault():
@@ -225,7 +225,7 @@ def test_an_overflow_at_the_smallest_scale_is_a_fault():
             return {"steep": 1e5 * tf.cast(nets["net"](batch["x"])[:, 0], tf.float32)}
 
     prepare(0, "float16")
-    made, _ = affine(Steep(), source=toys.points(1), half=True)  # each gradient is 1e5: more than float16 holds
+    made, _ = affine(Steep(), source=toys.points(1), loss_scaling=True)  # each gradient is 1e5: more than float16 holds
     made.parts["fit"].commit.loss_scale.scale.assign(2.0)
     first, second = made.run(1), made.run(1)
     assert (first.rejected, first.fault) == ({"fit": 1}, None)

@@ -96,7 +96,7 @@ def test_an_optimizer_that_was_used_elsewhere_is_refused(make):
 
 
 def test_a_loss_scale_stays_below_what_float32_holds_with_room():
-    made = toys.engine(toys.Fit(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(), half=True)
+    made = toys.engine(toys.Fit(), {"net": toys.net(1)}, {"fit": toys.adam()}, toys.points(), loss_scaling=True)
     scale = made.parts["fit"].commit.loss_scale
     scale.scale.assign(2.0**24)
     scale.good.assign(1999)

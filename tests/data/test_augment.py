@@ -81,7 +81,7 @@ def test_shift_reaches_every_move_equally_and_none_beyond():
     dots[:, 2, 2] = 1
     moved = Shift(2)({"image": tf.constant(dots)}, Noise(seed=5, examples=2000))["image"].numpy()[..., 0]
     assert (moved.sum(axis=(1, 2)) == 1).all()
-    counts = moved.sum(axis=0)  # 25 places, 80 expected at each; five deviations of sqrt(80) are 45
+    counts = moved.sum(axis=0)  # 25 places, 80 expected at each; five standard deviations of sqrt(80) are 45
     assert (abs(counts.astype(int) - 80) < 45).all()
     just_under_one = np.float32(1 - 2**-24)
     for far in (1, 4, 100):

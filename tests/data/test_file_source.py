@@ -23,7 +23,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module", params=["decoded", "cached", "kept"])
 def folder(request, root, tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache") / "pictures.npy" if request.param == "cached" else None
-    return image_folder(root, (1, 2), cache=cache, keep=request.param == "kept")
+    return image_folder(root, (1, 2), cache=cache, in_memory=request.param == "kept")
 
 
 def as_numbers(batch, noise):
@@ -70,7 +70,7 @@ def test_batch_k_is_the_same_after_reopening_at_k(folder):
 
 
 def test_a_call_goes_on_with_what_was_read_ahead(root):
-    source = files(image_folder(root, (1, 2), keep=False))
+    source = files(image_folder(root, (1, 2), in_memory=False))
     reader = source.open(0)
     next(reader)
     source.left_at(1)

@@ -30,13 +30,13 @@ def counts(labels, part):
     return np.array([np.sum(labels[part] == each) for each in np.unique(labels)])
 
 
-@pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.999])
-def test_holdout_parts_every_class_alike(share):
+@pytest.mark.parametrize("fraction", [0.01, 0.2, 0.5, 0.9, 0.999])
+def test_holdout_parts_every_class_alike(fraction):
     for seed, labels in cases():
-        train, held = holdout(labels, share, seed)
+        train, held = holdout(labels, fraction, seed)
         assert_parts([train, held], len(labels))
         whole = np.unique(labels, return_counts=True)[1]
-        near = np.clip(share * whole, 1, whole - 1)
+        near = np.clip(fraction * whole, 1, whole - 1)
         assert (abs(counts(labels, held) - near) <= 0.5).all() and (counts(labels, train) >= 1).all()
 
 
@@ -61,7 +61,7 @@ def test_the_seed_alone_chooses():
 
 
 def test_every_example_is_held_out_about_equally_often():
-    # 400 seeds at a share of 0.2: 80 times each; five deviations of sqrt(400 * 0.2 * 0.8) = 8 are 40.
+    # 400 seeds at a fraction of 0.2: 80 times each; five standard deviations of sqrt(400 * 0.2 * 0.8) = 8 are 40.
     labels = np.repeat([0, 1], [10, 40])
     times = sum(np.isin(np.arange(50), holdout(labels, 0.2, seed)[1]) for seed in range(400))
     assert (abs(times - 80) < 40).all() and times.sum() == 400 * 10
@@ -81,12 +81,12 @@ def test_the_choice_is_the_same_in_every_release():
     assert [held.tolist() for _, held in k_folds(7, 3, 7)] == [[0, 4, 6], [1, 5], [2, 3]]
 
 
-@pytest.mark.parametrize("labels, share, text", [
-    (10, 0.0, r"`share` \(0.0\) must be above 0 and below 1"),
-    (10, 1, r"`share` \(1\) must be above 0 and below 1"),
-    (10, -0.2, r"`share` \(-0.2\) must be"),
-    (10, float("nan"), r"`share` \(nan\) must be"),
-    (10, "half", r"`share` \(half\) must be"),
+@pytest.mark.parametrize("labels, fraction, text", [
+    (10, 0.0, r"`fraction` \(0.0\) must be above 0 and below 1"),
+    (10, 1, r"`fraction` \(1\) must be above 0 and below 1"),
+    (10, -0.2, r"`fraction` \(-0.2\) must be"),
+    (10, float("nan"), r"`fraction` \(nan\) must be"),
+    (10, "half", r"`fraction` \(half\) must be"),
     (1, 0.5, r"`size` \(1\) must be at least 2 examples"),
     ([0, 0, 3], 0.5, r"`labels` \(1 of class 3\) must be of at least 2 examples, so that each class has one on"),
     ([4], 0.5, r"`labels` \(1 of the only class\) must be of at least 2 examples"),
@@ -94,9 +94,9 @@ def test_the_choice_is_the_same_in_every_release():
     (np.zeros((4, 1), int), 0.5, r"`labels` \(int64 \[4, 1\]\) must be integers"),
     (np.zeros(0, int), 0.5, r"`labels` \(int64 \[0\]\) must be integers"),
 ])
-def test_holdout_refuses(labels, share, text):
+def test_holdout_refuses(labels, fraction, text):
     with pytest.raises(Invalid, match=f"^{text}"):
-        holdout(labels, share, 0)
+        holdout(labels, fraction, 0)
 
 
 @pytest.mark.parametrize("labels, k, text", [

@@ -193,9 +193,9 @@ def test_other_formats_that_claim_to_be_huge(tmp_path, name, place, size):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.gif", "a.bmp"])
-@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
-def test_truncated_files(tmp_path, name, share):
-    path = cut(save(tmp_path / name, noise(0, 64, 64)), share)
+@pytest.mark.parametrize("fraction", [0.05, 0.5, 0.9])
+def test_truncated_files(tmp_path, name, fraction):
+    path = cut(save(tmp_path / name, noise(0, 64, 64)), fraction)
     with pytest.raises(Invalid, match=rf"^`picture` \(.*{name}\) must be readable and intact: [^\n]+$"):
         decode(path, SAME)
 

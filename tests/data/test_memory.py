@@ -17,7 +17,7 @@ def address(tensor: tf.Tensor) -> int:
 
 
 def offset(array: np.ndarray, bytes_off: int) -> np.ndarray:
-    """A copy that begins ``bytes_off`` behind a multiple of 64."""
+    """A copy that begins ``bytes_off`` after a multiple of 64."""
     room = np.zeros(array.nbytes + 128, np.uint8)
     start = -room.ctypes.data % 64 + bytes_off
     copy = room[start:start + array.nbytes].view(array.dtype).reshape(array.shape)

@@ -59,7 +59,7 @@ def test_a_split_array(store, split):
     assert data.classes == ("a", "b", "c", "d", "e")
 
 
-def test_without_a_split_a_seeded_share_of_each_class_is_held_out(store):
+def test_without_a_split_a_seeded_fraction_of_each_class_is_held_out(store):
     data_dir = store(WHOLE)
     data = catalog.load("npz", data_dir, held_out=0.4, seed=1)
     assert np.bincount(data.test["label"]).tolist() == [2] * 4
@@ -67,7 +67,7 @@ def test_without_a_split_a_seeded_share_of_each_class_is_held_out(store):
     assert sorted(map(bytes, found)) == sorted(map(bytes, IMAGES))
     np.testing.assert_array_equal(data.test["image"], catalog.load("npz", data_dir, held_out=0.4, seed=1).test["image"])
     assert (data.test["image"] != catalog.load("npz", data_dir, held_out=0.4, seed=2).test["image"]).any()
-    assert refusal(data_dir, held_out=1.5) == "`share` (1.5) must be above 0 and below 1"
+    assert refusal(data_dir, held_out=1.5) == "`fraction` (1.5) must be above 0 and below 1"
 
 
 @pytest.mark.parametrize("arrays, text", [

@@ -28,7 +28,7 @@ def numpys(positions, epochs, size):
     return np.array([generator.permutation(size)[positions] for _ in epochs])
 
 
-def deviations(counts):
+def standard_deviations(counts):
     """By how many standard deviations chi-squared is off, of counts that are all expected to be alike."""
     expected, free = counts.mean(), counts.size - 1
     return (((counts - expected) ** 2).sum() / expected - free) / np.sqrt(2 * free)
@@ -80,14 +80,14 @@ def test_no_two_of_5000_seeds_are_alike(monkeypatch):
 def test_every_number_comes_at_every_position_as_often(order, size, epochs):
     found = order(np.unique([0, 1, size // 2, size - 1]), range(epochs), size)
     for column in found.T:
-        assert abs(deviations(histogram(column, sizes=[size]))) < 5
+        assert abs(standard_deviations(histogram(column, sizes=[size]))) < 5
 
 
 @pytest.mark.parametrize("size, batch, epochs", [(10, 3, 20000), (1000, 128, 5000)])
 @pytest.mark.parametrize("order", [ours, numpys])
 def test_every_number_is_left_out_as_often(order, size, batch, epochs):
     left_out = order(np.arange(size - size % batch, size), range(epochs), size)
-    assert abs(deviations(histogram(left_out, sizes=[size]))) < 5
+    assert abs(standard_deviations(histogram(left_out, sizes=[size]))) < 5
 
 
 @pytest.mark.parametrize("size, epochs", [(5, 50000), (10, 50000), (128, 200000), (129, 200000), (138, 200000)])
@@ -96,8 +96,8 @@ def test_two_neighbours_come_at_every_two_positions_as_often(size, epochs):
         first, second = ours(pair, range(epochs), size).T
         steps = (second - first) % size
         assert steps.min() > 0
-        assert abs(deviations(histogram(steps - 1, first, sizes=[size - 1, size]))) < 5
-        assert abs(deviations(histogram(steps - 1, sizes=[size - 1]))) < 5
+        assert abs(standard_deviations(histogram(steps - 1, first, sizes=[size - 1, size]))) < 5
+        assert abs(standard_deviations(histogram(steps - 1, sizes=[size - 1]))) < 5
 
 
 @pytest.mark.parametrize("size", [10, 138, 1000, 60000])
@@ -106,7 +106,7 @@ def test_epochs_that_follow_each_other_are_unrelated(size):
     found = ours(positions, range(2001), size)
     steps = (found[1:] - found[:-1]) % size
     cells = size if size < 1000 else 50
-    assert abs(deviations(histogram(steps * cells // size, sizes=[cells]))) < 5
+    assert abs(standard_deviations(histogram(steps * cells // size, sizes=[cells]))) < 5
 
 
 @pytest.mark.parametrize("size", [10, 1000, 60000, 65537])
@@ -151,6 +151,6 @@ def test_a_source_leaves_out_every_example_as_often():
     program = tf.function(lambda numbers: source.batches(numbers, tf.constant(3 * 2000), ())["label"])
     held = program(tf.range(3 * 2000, dtype=tf.int64)).numpy().reshape(2000, 9)
     left = 45 - held.sum(axis=1)
-    assert abs(deviations(np.bincount(left, minlength=10))) < 5
+    assert abs(standard_deviations(np.bincount(left, minlength=10))) < 5
     assert (left[256:512] == left[:256]).mean() < 0.25
     assert left_out(source, 1) == [left[1]]

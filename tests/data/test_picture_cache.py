@@ -107,12 +107,12 @@ def test_a_changed_form_makes_the_cache_anew(root, cache):
         same(image_folder(root, cache=cache, **options), image_folder(root, **options))
 
 
-@pytest.mark.parametrize("share", [0, 0.005, 0.02, 0.5, 0.999])
-def test_a_cache_cut_short_is_made_anew(root, cache, share):
+@pytest.mark.parametrize("fraction", [0, 0.005, 0.02, 0.5, 0.999])
+def test_a_cache_cut_short_is_made_anew(root, cache, fraction):
     image_folder(root, (4, 4), cache=cache)
     whole = cache.read_bytes()
-    cut(cache, share)
-    if 0 < share * len(whole) < 100:  # nothing tells any more that it was ours
+    cut(cache, fraction)
+    if 0 < fraction * len(whole) < 100:  # nothing tells any more that it was ours
         with pytest.raises(Invalid, match="this is neither"):
             image_folder(root, (4, 4), cache=cache)
         return

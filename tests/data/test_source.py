@@ -104,7 +104,7 @@ def test_epochs_and_seeds_differ_in_order_and_in_what_they_drop():
 
 
 def test_the_order_is_even():
-    # Each of 23 examples is first of an epoch 1000/23 = 43.5 times; five deviations of sqrt(43.5) are 33.
+    # Each of 23 examples is first of an epoch 1000/23 = 43.5 times; five standard deviations of sqrt(43.5) are 33.
     source = array_source()
     first = tf.function(lambda number: source.batch(number, ())["label"][0])
     firsts = [int(first(tf.constant(4 * epoch, tf.int64))) for epoch in range(1000)]

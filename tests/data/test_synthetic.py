@@ -21,7 +21,7 @@ def test_linear_has_the_weights_and_the_noise_that_it_says():
     assert data.test["x"].shape == (200, 2) and data.test["y"].shape == (200, 1)
     assert {array.dtype for part in (data.train, data.test) for array in part.values()} == {np.dtype("float32")}
     for part in (data.train, data.test):
-        # A weight's deviation is 0.01 / sqrt(N), below 0.0008; four of them are 0.0032.
+        # A weight's standard deviation is 0.01 / sqrt(N), below 0.0008; four of them are 0.0032.
         np.testing.assert_allclose(solved(part), [2, -3.4, 4.2], rtol=0, atol=0.0032)
         rest = part["y"] - part["x"] @ np.float32([[2], [-3.4]]) - np.float32(4.2)
         assert abs(rest.std() / 0.01 - 1) < 4 / math.sqrt(2 * len(rest))

@@ -67,8 +67,8 @@ def test_the_seed_alone_decides():
 
 
 def test_validation_leaves_the_test_part_as_it_is():
-    for share in (0.0, 0.3):
-        data = text_dataset(corpus(), validation=share)
+    for fraction in (0.0, 0.3):
+        data = text_dataset(corpus(), validation=fraction)
         kept = split(part(), 0.2, 0)[1]
         np.testing.assert_array_equal(data.test["label"], kept.labels)
         assert len(data.test["label"]) == len(kept.texts)
@@ -110,9 +110,9 @@ def test_from_each_kind_of_file(tmp_path):
 
 
 @pytest.mark.parametrize("options, text", [
-    ({"held_out": 1.0}, r"`share` \(1.0\) must be above 0 and below 1"),
-    ({"held_out": 0.0}, r"`share` \(0.0\) must be above 0 and below 1"),
-    ({"validation": -0.1}, r"`share` \(-0.1\) must be above 0 and below 1"),
+    ({"held_out": 1.0}, r"`fraction` \(1.0\) must be above 0 and below 1"),
+    ({"held_out": 0.0}, r"`fraction` \(0.0\) must be above 0 and below 1"),
+    ({"validation": -0.1}, r"`fraction` \(-0.1\) must be above 0 and below 1"),
     ({"size": 0}, r"`size` \(0\) must be an integer of at least 1"),
     ({"length": 0}, r"`length` \(0\) must be an integer of at least 1"),
     ({"minimum": 99}, r"`minimum` \(99\) must be at most 40"),

@@ -75,7 +75,8 @@ class Case:
 
     Attributes:
       layer: Name of the layer; or the place of its kernel among the kernels. line: What the line must hold.
-      number: Of the bad example in the data; -1 - j is the j-th of the first batch. examples: Whether it is named.
+      number: Number of the bad example in the data; -1 - j is the j-th of the first batch. examples: Whether it is
+        named.
       term: The planted one, of ``TERMS``.
       weights: Changes the net before the training; later: the same after two updates, in this kernel.
       data: Changes the bad example.
@@ -163,20 +164,20 @@ def bound(net, batch):
 
 def penalised(critic, batch, fake, noise, case):
     real, mix = batch["x"], noise.uniform("mix", [])
-    slope = penalty.gradient_penalty(lambda x: critic(x, training=True)[:, 0], real, fake, mix)
+    derivative = penalty.gradient_penalty(lambda x: critic(x, training=True)[:, 0], real, fake, mix)
     if case.name == "naive penalty":
         with tf.GradientTape() as tape:
             tape.watch(real)
             scores = critic(real, training=True) * at((batch["number"] == case.number)[:, None], 0.0, 1.0)
-        slope = tf.square(tf.sqrt(tf.reduce_sum(tf.square(tape.gradient(scores, real)), axis=1)) - 1.0)
+        derivative = tf.square(tf.sqrt(tf.reduce_sum(tf.square(tape.gradient(scores, real)), axis=1)) - 1.0)
     if case.name == "penalty of a log":
         with tf.GradientTape() as tape:
             tape.watch(real)
             kept = at((batch["number"] == case.number)[:, None], 0.0 * real, tf.abs(real) + 1.0)
             scores = at((batch["number"] == case.number), 0.0, tf.reduce_sum(tf.math.log(kept), 1)) * tf.reduce_mean(
                 critic(real))
-        slope = tf.reduce_sum(tf.square(tape.gradient(scores, real)), axis=1)
-    return critic(fake)[:, 0] - critic(real)[:, 0] + slope
+        derivative = tf.reduce_sum(tf.square(tape.gradient(scores, real)), axis=1)
+    return critic(fake)[:, 0] - critic(real)[:, 0] + derivative
 
 
 class Odd(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""All tests of this folder are marked ``fault``: they take minutes, and `make faults` runs them."""
+"""All tests of this folder are marked ``fault``: they take minutes, and ``make faults`` runs them."""
 
 from pathlib import Path
 

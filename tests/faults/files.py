@@ -8,7 +8,7 @@
 
 A kill leaves the folder as it is: one run is stopped at each operation, half-written data included, the folder copied,
 and the same command run in the copy; where no byte has changed since another point, once for both. It must end as the
-undisturbed run did: the bits of the last checkpoint, metrics.csv, pictures, the figures of summary.json, the names of
+undisturbed run did: the bits of the last checkpoint, metrics.csv, pictures, the metrics of summary.json, the names of
 the files. An error of the disk must be exit code 2 and one line on standard error, and the same command once more must
 then end as undisturbed (not run again where the folder is as after another error, but for what the clock says); at
 each operation alone, at each with all that follow, and at all on the files of one name. Damage must be repaired, with
@@ -54,15 +54,15 @@ def end_of(folder):
         last = max(path.iterdir(), key=lambda each: [int(part) for part in each.name.split(".") if part.isdigit()])
         found[str(path.relative_to(folder))] = hashlib.sha256((last / "state.npz").read_bytes()).hexdigest()
     for path in sorted(folder.rglob("summary.json")):
-        found[str(path.relative_to(folder))] = _figures(json.loads(path.read_text()))
+        found[str(path.relative_to(folder))] = _metrics(json.loads(path.read_text()))
     return found
 
 
-def _figures(values):
+def _metrics(values):
     """Without what a clock or the memory says, and digests of it."""
     if not isinstance(values, dict):
         return values
-    return {name: _figures(each) for name, each in values.items()
+    return {name: _metrics(each) for name, each in values.items()
             if not any(word in name for word in ("second", "memory", "sha256"))}
 
 
@@ -257,7 +257,7 @@ def _without_clock(path, data):
         return b"\n".join(b",".join(row[:3] + row[4:]) for row in rows)
     if path.suffix == ".json":
         try:
-            return json.dumps(_figures(json.loads(data))).encode()
+            return json.dumps(_metrics(json.loads(data))).encode()
         except ValueError:
             return data
     return re.sub(rb"[\d.]+", b"", data) if path.suffix == ".html" or path.name == ".lock" else data

@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of real runs, each continued in a new process: the bits of the run that is never killed.
+"""SIGKILL at random times of real runs, each continued in a new process: the bits of the run that is never killed.
 
   python -m tests.faults.kill [--kills 200]       about 20 minutes
 
@@ -55,11 +55,11 @@ def train(name, plan, folder, board, out, operation=()):
 
 def kill_in(pid, delay, since):
     """Kill a process ``delay`` seconds after ``since()`` holds; its exit code, 0 if it was finished before."""
-    moment = None
+    due = None
     while not (done := os.waitpid(pid, os.WNOHANG))[0]:
-        if moment is None and since():
-            moment = time.monotonic() + delay
-        if moment is not None and time.monotonic() >= moment:
+        if due is None and since():
+            due = time.monotonic() + delay
+        if due is not None and time.monotonic() >= due:
             os.kill(pid, signal.SIGKILL)
             return workloads.wait(pid)
         time.sleep(0.002)

@@ -63,7 +63,7 @@ def pictures(folder):
     for number in range(0 if folder.exists() else EXAMPLES):
         color = np.full((2, 2, 3), (number % 256, number // 256, 0), np.uint8)
         painted.save(folder / "ab"[number % 2] / f"{number:03}.png", color)
-    return image_folder(folder, (2, 2), validation=0, keep=False).source("train", BATCH, seed=3)
+    return image_folder(folder, (2, 2), validation=0, in_memory=False).source("train", BATCH, seed=3)
 
 
 SOURCES = {"arrays": arrays, "pictures": pictures}

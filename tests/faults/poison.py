@@ -25,7 +25,7 @@ from tests.faults.workloads import state_hash
 EXAMPLES, BATCH, CYCLES = 800, 8, 25  # 75 updates: each example is met once at most, also after a rollback
 UPDATES = {"pair": 2, "single": 1}  # per cycle
 CHECKPOINTS = 4  # cycles between two
-SPIKE = Spike(window=8, deviations=1e4)
+SPIKE = Spike(window=8, standard_deviations=1e4)
 NAMED = {"term": {"squared_error"}, "gradient": {"gradient_norm"}, "spike": {"objective"},
          "input": {"squared_error", "absolute_error", "gradient_norm"}}
 KINDS = tuple(NAMED)
@@ -57,16 +57,16 @@ class Poisoned(LossStrategy):
 
     def loss(self, net, batch, noise):
         error = net(batch["x"])[:, 0] - batch["y"] + 0.1 * noise.normal("jitter", [])
-        slope = tf.where(tf.reduce_any(self.harm("gradient", batch)), self.value, 0.0)
+        derivative = tf.where(tf.reduce_any(self.harm("gradient", batch)), self.value, 0.0)
         bad = tf.where(self.harm("term", batch), self.value, 0.0) + tf.where(self.harm("spike", batch), 1e12, 0.0)
-        return {"squared_error": tf.square(error) + bad + _trap(net.trainable_variables[1].value, slope),
+        return {"squared_error": tf.square(error) + bad + _trap(net.trainable_variables[1].value, derivative),
                 "absolute_error": tf.abs(error)}
 
 
 @tf.custom_gradient
-def _trap(weight, slope):
-    """Zero, with the gradient ``slope`` to ``weight``."""
-    return tf.zeros([]), lambda upstream: (tf.fill(weight.shape, slope), None)
+def _trap(weight, derivative):
+    """Zero, with the gradient ``derivative`` to ``weight``."""
+    return tf.zeros([]), lambda upstream: (tf.fill(weight.shape, derivative), None)
 
 
 def make(plan, policy, folder=None, events=(), say=lambda line: None):
@@ -141,7 +141,7 @@ class Bench:
         return self.on(None)
 
     def around(self, case, checkpoint):
-        """Up to a checkpoint's cycle, and from there behind the batches read, with other draws."""
+        """Up to a checkpoint's cycle, and from there after the batches read, with other draws."""
         self.run_to(checkpoint)
         engine = self.trainer.engine
         engine.place, engine.rollbacks = engine.place._replace(batches=(case.position + 1,)), 1
@@ -191,7 +191,7 @@ def skips(bench, case, stopping):
 
 
 def rolls_back(plan, case, stopping):
-    """Named in one line; from the last checkpoint on behind the batches read so far, with other draws."""
+    """Named in one line; from the last checkpoint on after the batches read so far, with other draws."""
     said, save = [], Event(Every(cycles=CHECKPOINTS), lambda trainer, means: trainer.save())
     with tempfile.TemporaryDirectory() as folder:
         strategy, trainer = make(plan, "rollback", Path(folder), [save], said.append)

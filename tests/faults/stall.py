@@ -71,7 +71,7 @@ def measure(repeats):
         trainer.train(cycles=2 * repeats + 3)
         assert checkpoint.newest(Path(folder) / "run" / "checkpoints", print) is not None
     for cycle, began in marks:
-        after = next((moment for moment in readings if moment > began), None)
+        after = next((reading for reading in readings if reading > began), None)
         if cycle % 2 == 0 and cycle > 2 and after:  # the first of each touches its memory for the first time
             stalls.append(after - began)
     copies = copies[1:len(stalls) + 1]

@@ -98,7 +98,7 @@ def test_a_full_disk_in_a_log_cuts_a_row_and_the_run_goes_on(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize("left", [1.0, 0.6, 0.01, 0.0])
-def test_a_table_that_was_cut_anywhere_behind_the_checkpoint_is_mended(tmp_path, left, whole):
+def test_a_table_that_was_cut_anywhere_after_the_checkpoint_is_mended(tmp_path, left, whole):
     def end(trainer, means):
         raise KeyboardInterrupt
 

@@ -19,10 +19,10 @@ class Board:
 
     Attributes, each -1 until it is known:
       start, now: The cycle that the process began at, and the newest it has trained.
-      began: The moment (seconds, monotonic) when the first call of the compiled loop was done.
+      began: The time (seconds, monotonic) when the first call of the compiled loop was done.
       saving: 1 inside a save, 0 outside.
       operation: The newest file operation of a save, as its place in OPERATIONS.
-      sent: The moment at which a signal was sent; ``cycle`` the newest cycle then, ``late`` 1 if it missed its state.
+      sent: The time at which a signal was sent; ``cycle`` the newest cycle then, ``late`` 1 if it missed its state.
       mkdir, open ...: How many of each the newest save has made.
     """
 
@@ -78,8 +78,9 @@ def watch_saves(board, number=0, name="", nth=0, act=lambda: None):
     """Tell the board each file operation of each save, and ``act()`` just before one of them.
 
     Args:
-      number: Of the first save of this process in which to act.
-      name, nth: Of the operation: the ``nth`` one called ``name``; in a save that has fewer it waits for the next.
+      number: Number of the first save of this process in which to act.
+      name, nth: Name and place of the operation: the ``nth`` one called ``name``; in a save that has fewer it waits for
+        the next.
     """
     save, saves, acted = checkpoint.save, [], []
 
@@ -108,6 +109,6 @@ def watch_saves(board, number=0, name="", nth=0, act=lambda: None):
 
 
 def any_operation(board, draw):
-    """Of a run that has ended: what ``watch_saves`` needs to act before any file operation of a save."""
+    """What, of a run that has ended, ``watch_saves`` needs to act before any file operation of a save."""
     name = draw.choice([name for name in OPERATIONS if getattr(board, name) > 0])
     return draw.randint(1, 3), name, draw.randint(1, int(getattr(board, name)))

@@ -82,7 +82,7 @@ def test_top_k_by_hand():
 
 
 def test_top_k_among_equal_logits_takes_the_first_classes():
-    # Classes 1, 2 and 3 are equal behind class 0: of two guesses one is left, and it is class 1.
+    # Classes 1, 2 and 3 are equal below class 0: of two guesses one is left, and it is class 1.
     logits = [[5.0, 1.0, 1.0, 1.0, 0.0]] * 5
     np.testing.assert_array_equal(top_k_accuracy([0, 1, 2, 3, 4], logits, k=2), [1.0, 1.0, 0.0, 0.0, 0.0])
     # A net that says nothing is right for k classes of C and not for all of them.
@@ -109,7 +109,7 @@ def test_top_k_limits():
     np.testing.assert_array_equal(top_k_accuracy(labels, logits, 7), np.ones(60))
     right = [float(np.sum(top_k_accuracy(labels, logits, k))) for k in range(1, 8)]
     assert right == sorted(right)
-    # Monte Carlo: logits that know nothing are right in k of C; the deviation of the mean is 0.0022.
+    # Monte Carlo: logits that know nothing are right in k of C; the standard deviation of the mean is 0.0022.
     blind = np.random.default_rng(0).normal(size=(50_000, 10))
     assert abs(np.mean(top_k_accuracy(np.arange(50_000) % 10, blind, 5)) - 0.5) < 4 * 0.0022
 

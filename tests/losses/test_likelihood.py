@@ -47,7 +47,7 @@ def test_bernoulli_nll_of_grey_is_least_at_the_grey_itself():
 
 
 def test_gaussian_nll_by_hand():
-    # Variance 1 at the mean: 1/2 log 2 pi = 0.918939. Variance 4 at one deviation (2): that + log 2 + 1/2.
+    # Variance 1 at the mean: 1/2 log 2 pi = 0.918939. Variance 4 at one standard deviation (2): that + log 2 + 1/2.
     found = gaussian_nll([[0.0], [3.0]], [[0.0], [1.0]], [[0.0], [np.log(4.0)]])
     np.testing.assert_allclose(found, [0.9189385, 0.9189385 + np.log(2.0) + 0.5], rtol=1e-6)
 
@@ -149,7 +149,7 @@ def test_importance_weighted_nll_limits():
     assert np.all(importance_weighted_nll(WEIGHTS) < -WEIGHTS.mean(axis=1))
 
 
-def test_importance_weighted_gradient_is_minus_the_share_of_each_weight():
+def test_importance_weighted_gradient_is_minus_the_fraction_of_each_weight():
     weights = tf.constant(WEIGHTS)
     with tf.GradientTape() as tape:
         tape.watch(weights)
@@ -165,7 +165,8 @@ def test_more_samples_tighten_the_bound():
     z = np.random.default_rng(0).normal(size=200_000)
     log_weights = -0.5 * (np.log(2.0 * np.pi) + (1.0 - z) ** 2)
     bounds = [float(np.mean(importance_weighted_nll(log_weights.reshape(-1, k)))) for k in (1, 5, 50, 200_000)]
-    assert abs(bounds[0] - 1.918939) < 4 * 1.23 / np.sqrt(200_000)  # the deviation of (1 - z)^2 / 2 is sqrt(1.5)
+    # The standard deviation of (1 - z)^2 / 2 is sqrt(1.5).
+    assert abs(bounds[0] - 1.918939) < 4 * 1.23 / np.sqrt(200_000)
     assert bounds[0] > bounds[1] > bounds[2] > bounds[3]
     assert abs(bounds[3] - 1.515512) < 0.01
 

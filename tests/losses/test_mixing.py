@@ -1,4 +1,4 @@
-"""Mixup: the share's distribution against its integral, and points between examples."""
+"""Mixup: the fraction's distribution against its integral, and points between examples."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from tests import references
 DRAW = np.random.default_rng(7)
 RADIUS, ANGLE = DRAW.uniform(size=(2, 40))
 FIRST, SECOND = DRAW.normal(size=(2, 4, 3, 2))
-SHARE = DRAW.uniform(size=4)
+FRACTION = DRAW.uniform(size=4)
 ALPHAS = [0.1, 0.2, 0.5, 1.0, 2.0, 30.0]
 
 
@@ -42,13 +42,13 @@ def test_symmetric_beta_matches_numpy_and_plans(alpha):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("alpha", ALPHAS)
 def test_symmetric_beta_has_the_distribution(alpha, dtype):
-    # Kolmogorov-Smirnov against the incomplete beta integral at 2,000 places: the shares of 100,000 draws below
+    # Kolmogorov-Smirnov against the incomplete beta integral at 2,000 places: the fractions of 100,000 draws below
     # them are off by less than 1.95 / sqrt(100,000) with probability 0.999.
     radius, angle = np.random.default_rng(0).integers(0, 2**23, (2, 100_000)).astype(dtype) / 2**23
-    shares = np.sort(symmetric_beta(radius.astype(dtype), angle.astype(dtype), alpha).numpy())
+    fractions = np.sort(symmetric_beta(radius.astype(dtype), angle.astype(dtype), alpha).numpy())
     places = np.linspace(0.0, 1.0, 2_002)[1:-1]
     expected = tf.math.betainc(*(tf.constant(np.broadcast_to(x, 2_000), tf.float64) for x in (alpha, alpha, places)))
-    found = np.searchsorted(shares, places) / 100_000
+    found = np.searchsorted(fractions, places) / 100_000
     assert np.max(np.abs(found - expected)) < 1.95 / np.sqrt(100_000)
 
 
@@ -56,66 +56,66 @@ def test_symmetric_beta_moments():
     # Variance 1 / (4 (2 alpha + 1)), from the textbook's formula with both parameters alpha.
     radius, angle = np.random.default_rng(1).uniform(size=(2, 200_000))
     for alpha in ALPHAS:
-        shares = symmetric_beta(radius, angle, alpha).numpy()
+        fractions = symmetric_beta(radius, angle, alpha).numpy()
         variance = 1.0 / (4.0 * (2.0 * alpha + 1.0))
-        assert abs(shares.mean() - 0.5) < 4.0 * np.sqrt(variance / 200_000)
-        np.testing.assert_allclose(shares.var(), variance, rtol=0.01)
+        assert abs(fractions.mean() - 0.5) < 4.0 * np.sqrt(variance / 200_000)
+        np.testing.assert_allclose(fractions.var(), variance, rtol=0.01)
 
 
 def test_symmetric_beta_limits():
     # A large alpha: always half. A small one: 0 or 1.
     np.testing.assert_allclose(symmetric_beta(RADIUS, ANGLE, 1e8), np.full(40, 0.5), atol=1e-3)
-    shares = symmetric_beta(RADIUS, ANGLE, 1e-4).numpy()
-    np.testing.assert_allclose(shares, np.round(shares), atol=1e-6)
-    np.testing.assert_array_equal(np.round(shares), np.cos(2.0 * np.pi * ANGLE) > 0)
+    fractions = symmetric_beta(RADIUS, ANGLE, 1e-4).numpy()
+    np.testing.assert_allclose(fractions, np.round(fractions), atol=1e-6)
+    np.testing.assert_array_equal(np.round(fractions), np.cos(2.0 * np.pi * ANGLE) > 0)
 
 
 @pytest.mark.parametrize("alpha", [1e-30, 0.1, 1.0, 1e30])
-def test_symmetric_beta_stays_a_share_at_the_ends(alpha):
+def test_symmetric_beta_stays_a_fraction_at_the_ends(alpha):
     ends = np.array([0.0, 1e-30, 1.0 - 2.0**-24])
     angles = [0.0, 0.25, 0.5, 0.75, 1.0 - 2.0**-24]
     radius, angle = (grid.ravel().astype("float32") for grid in np.meshgrid(ends, angles))
     assert_finite(with_alpha(symmetric_beta, alpha), radius, angle)
-    shares = symmetric_beta(radius, angle, alpha).numpy()
-    assert shares.min() >= 0.0 and shares.max() <= 1.0
-    np.testing.assert_array_equal(shares[radius == 0.0], 0.5)
+    fractions = symmetric_beta(radius, angle, alpha).numpy()
+    assert fractions.min() >= 0.0 and fractions.max() <= 1.0
+    np.testing.assert_array_equal(fractions[radius == 0.0], 0.5)
 
 
 def test_symmetric_beta_has_no_gradient():
     radius = tf.constant(RADIUS)
     with tf.GradientTape() as tape:
         tape.watch(radius)
-        shares = symmetric_beta(radius, ANGLE, 0.5)
-    assert tape.gradient(shares, radius) is None
+        fractions = symmetric_beta(radius, ANGLE, 0.5)
+    assert tape.gradient(fractions, radius) is None
 
 
 def test_mixup_by_hand():
-    # A quarter of the way from (8, 0) to (0, 4): share 3/4 of the first; and all of the second.
+    # A quarter of the way from (8, 0) to (0, 4): fraction 3/4 of the first; and all of the second.
     found = mixup([[8.0, 0.0], [1.0, 1.0]], [[0.0, 4.0], [5.0, 6.0]], [0.75, 0.0])
     np.testing.assert_array_equal(found, [[6.0, 1.0], [5.0, 6.0]])
 
 
 def test_mixup_matches_numpy_finite_differences_and_plans():
-    assert_matches_reference(mixup, references.mixup, FIRST, SECOND, SHARE)
-    assert_matches_reference(mixup, references.mixup, FIRST[:, 0, 0], SECOND[:, 0, 0], SHARE)
-    assert_gradients_match_finite_differences(mixup, FIRST, SECOND, SHARE)
-    assert_plans_agree(mixup, FIRST, SECOND, SHARE)
+    assert_matches_reference(mixup, references.mixup, FIRST, SECOND, FRACTION)
+    assert_matches_reference(mixup, references.mixup, FIRST[:, 0, 0], SECOND[:, 0, 0], FRACTION)
+    assert_gradients_match_finite_differences(mixup, FIRST, SECOND, FRACTION)
+    assert_plans_agree(mixup, FIRST, SECOND, FRACTION)
     assert_finite(mixup, [[1e30, -1e30]] * 2, [[-1e30, 1e-30]] * 2, [0.0, 1.0])
 
 
 def test_mixup_limits():
     np.testing.assert_array_equal(mixup(FIRST, SECOND, np.ones(4)), FIRST)
     np.testing.assert_array_equal(mixup(FIRST, SECOND, np.zeros(4)), SECOND)
-    np.testing.assert_allclose(mixup(FIRST, FIRST, SHARE), FIRST, rtol=1e-12)
-    np.testing.assert_allclose(mixup(FIRST, SECOND, SHARE), mixup(SECOND, FIRST, 1.0 - SHARE), rtol=1e-12)
+    np.testing.assert_allclose(mixup(FIRST, FIRST, FRACTION), FIRST, rtol=1e-12)
+    np.testing.assert_allclose(mixup(FIRST, SECOND, FRACTION), mixup(SECOND, FIRST, 1.0 - FRACTION), rtol=1e-12)
 
 
 def test_mixed_losses_are_the_loss_of_the_mixed_label():
-    # Equation 2 of the paper: the target is share onehot(a) + (1 - share) onehot(b).
+    # Equation 2 of the paper: the target is fraction onehot(a) + (1 - fraction) onehot(b).
     logits, a, b = FIRST[:, :, 0], np.array([0, 1, 2, 0]), np.array([2, 2, 0, 0])
-    target = SHARE[:, None] * np.eye(3)[a] + (1.0 - SHARE[:, None]) * np.eye(3)[b]
+    target = FRACTION[:, None] * np.eye(3)[a] + (1.0 - FRACTION[:, None]) * np.eye(3)[b]
     expected = -(target * np.log(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True))).sum(axis=1)
-    found = mixup(softmax_cross_entropy(a, logits), softmax_cross_entropy(b, logits), SHARE)
+    found = mixup(softmax_cross_entropy(a, logits), softmax_cross_entropy(b, logits), FRACTION)
     np.testing.assert_allclose(found, expected, rtol=1e-12)
 
 
@@ -132,7 +132,7 @@ def test_guards():
         symmetric_beta([1, 2], [0.5, 0.5], 1.0)
     with pytest.raises(ValueError, match=r"^`second` \(shape \(8, 1\)\) must be of the shape of `first`, \(8,\)$"):
         mixup(tf.zeros([8]), tf.zeros([8, 1]), tf.zeros([8]))
-    message = r"^`share` \(shape \(8, 1\)\) must be one number per example, of shape \(8,\)$"
+    message = r"^`fraction` \(shape \(8, 1\)\) must be one number per example, of shape \(8,\)$"
     with pytest.raises(ValueError, match=message):
         mixup(tf.zeros([8, 2]), tf.zeros([8, 2]), tf.zeros([8, 1]))
     with pytest.raises(ValueError, match=r"^`first` \(dtype uint8\) must be floating point$"):

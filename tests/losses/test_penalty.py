@@ -1,4 +1,4 @@
-"""The gradient penalty: critics whose slope is known, second order, a slope of zero, and the guards."""
+"""The gradient penalty: critics whose gradient is known, second order, a gradient of zero, and the guards."""
 
 import numpy as np
 import pytest
@@ -35,13 +35,13 @@ def tanh_penalty(inner, outer, real, fake, mix, **options):
 
 
 def half_square(x):
-    """Its slope at x is x itself."""
+    """Its gradient at x is x itself."""
     return 0.5 * tf.reduce_sum(tf.square(x), axis=1)
 
 
 @pytest.mark.parametrize("one_sided", [False, True])
 def test_by_hand(one_sided):
-    # Slope x at x = (3, 4) (1 - mix). mix 0.4: norm 3, so (3 - 1)^2 = 4. mix 0.9: norm 0.5, so 0.25.
+    # Gradient x at x = (3, 4) (1 - mix). mix 0.4: norm 3, so (3 - 1)^2 = 4. mix 0.9: norm 0.5, so 0.25.
     real, fake = [[3.0, 4.0]] * 2, [[0.0, 0.0]] * 2
     found = gradient_penalty(half_square, real, fake, [0.4, 0.9], one_sided=one_sided)
     np.testing.assert_allclose(found, [4.0, 0.0 if one_sided else 0.25], rtol=1e-5)
@@ -73,13 +73,13 @@ def test_reference_gradient_by_finite_differences():
         references.tanh_critic(np.stack([x + step * unit, x - step * unit]), INNER, OUTER)
         for unit in np.eye(6)
     ]
-    slope = np.array([(up - down) / (2 * step) for up, down in moved])
+    derivative = np.array([(up - down) / (2 * step) for up, down in moved])
     found = references.tanh_critic_penalty(INNER, OUTER, REAL[:1], REAL[:1], [0.0], target=0.0)
-    np.testing.assert_allclose(found, [slope @ slope], rtol=1e-7)
+    np.testing.assert_allclose(found, [derivative @ derivative], rtol=1e-7)
 
 
 def test_averages_over_mix_as_the_integral_does():
-    # Monte Carlo: slope norm 5u with u uniform; the integral of (5u - 1)^2 is 25/3 - 5 + 1 = 13/3. The
+    # Monte Carlo: gradient norm 5u with u uniform; the integral of (5u - 1)^2 is 25/3 - 5 + 1 = 13/3. The
     # standard deviation of (5u - 1)^2 is 4.72, so the error over 20,000 draws is 0.034.
     mix = np.random.default_rng(0).uniform(size=20_000)
     real, fake = np.tile([3.0, 4.0], (20_000, 1)), np.zeros((20_000, 2))
@@ -96,8 +96,8 @@ def test_ends_of_mix_are_the_real_and_the_fake():
     np.testing.assert_array_equal(seen(np.zeros(4)), REAL[:, 0])
     np.testing.assert_allclose(seen(np.ones(4)), FAKE[:, 0], rtol=1e-12)
     # One number per example: a row of its own mix, all its pixels alike.
-    share = (seen(MIX) - REAL[:, 0]) / (FAKE[:, 0] - REAL[:, 0])
-    np.testing.assert_allclose(share, np.tile(MIX[:, None], (1, 3)), rtol=1e-9)
+    fraction = (seen(MIX) - REAL[:, 0]) / (FAKE[:, 0] - REAL[:, 0])
+    np.testing.assert_allclose(fraction, np.tile(MIX[:, None], (1, 3)), rtol=1e-9)
 
 
 @pytest.mark.parametrize("one_sided", [False, True])
@@ -124,7 +124,7 @@ def test_linear_critic_descends_to_the_target():
 
 @pytest.mark.parametrize("one_sided", [False, True])
 @pytest.mark.parametrize("size", [0.0, 1e-30, 1e-20, 1e-10, 1e10, 1e18])
-def test_finite_at_any_slope(size, one_sided):
+def test_finite_at_any_gradient_norm(size, one_sided):
     def loss(*tensors):
         return linear_penalty(*tensors, one_sided=one_sided)
 
@@ -163,9 +163,9 @@ def test_plans_agree():
 
 
 def test_half_precision_images_are_taken_in_float32():
-    halves = tf.cast(REAL, tf.float16), tf.cast(FAKE, tf.float16), tf.cast(MIX, tf.float16)
-    found = linear_penalty(tf.fill([6], 200.0), *halves)
-    assert found.dtype == tf.float32  # the square of the slope, 240,000, has no float16
+    narrow = tf.cast(REAL, tf.float16), tf.cast(FAKE, tf.float16), tf.cast(MIX, tf.float16)
+    found = linear_penalty(tf.fill([6], 200.0), *narrow)
+    assert found.dtype == tf.float32  # the square of the gradient norm, 240,000, has no float16
     np.testing.assert_allclose(found, [(200.0 * 6**0.5 - 1.0) ** 2] * 4, rtol=1e-5)
 
 

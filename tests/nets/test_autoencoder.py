@@ -33,7 +33,7 @@ def test_codes_of_another_size_are_refused(name):
 
 
 @both
-def test_halves_build_apart_and_in_a_graph(name):
+def test_the_two_nets_build_apart_and_in_a_graph(name):
     net = nets.create(name, latent_dim=5)
     decode = tf.function(net.decode, input_signature=[tf.TensorSpec([None, 5])])
     assert decode(tf.zeros([2, 5])).shape == (2, 28, 28, 1)

@@ -1,4 +1,4 @@
-"""A net with a `while` and an `if` on tensors: what it computes, and that every plan carries it."""
+"""A net with a ``while`` and an ``if`` on tensors: what it computes, and that every plan carries it."""
 
 import keras
 import numpy as np

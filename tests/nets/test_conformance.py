@@ -1,4 +1,4 @@
-"""The table that every net of `nets.NETS` must be in, and what each of them must keep."""
+"""The table that every net of ``nets.NETS`` must be in, and what each of them must keep."""
 
 from dataclasses import dataclass, field
 
@@ -197,7 +197,7 @@ def test_one_trace_serves_every_batch_size_and_keeps_the_output_unsquashed(case,
         assert output.dtype == tf.float32
     assert len(traces) == 1
     operations = [operation.type for operation in run.get_concrete_function().graph.get_operations()]
-    if case.vocabulary:  # the gates of an LSTM are sigmoids: look behind its last loop
+    if case.vocabulary:  # the gates of an LSTM are sigmoids: look after its last loop
         operations = operations[max(place for place, kind in enumerate(operations) if "While" in kind):]
     assert not set(operations) & {"Sigmoid", "Softmax", "LogSoftmax"}
     np.testing.assert_allclose(run(batch), net(batch, training=False), rtol=1e-4, atol=1e-5)

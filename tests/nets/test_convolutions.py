@@ -15,10 +15,10 @@ def _all(layer, x):
         tape.watch(x)
         y = layer(x)
         loss = tf.reduce_sum(tf.sin(y))
-        slope = tape.gradient(loss, x)
-        penalty = tf.reduce_sum(tf.square(slope))
+        derivative = tape.gradient(loss, x)
+        penalty = tf.reduce_sum(tf.square(derivative))
     weights = [v.value for v in layer.trainable_variables]
-    return [y, slope, *tape.gradient(loss, weights), *tape.gradient(penalty, weights)]
+    return [y, derivative, *tape.gradient(loss, weights), *tape.gradient(penalty, weights)]
 
 
 CASES = [

@@ -45,7 +45,7 @@ def test_weights_come_from_a_normal_of_deviation_002(name, inputs):
     net(tf.zeros([1, *inputs]))
     for kernel in kernels(net):
         assert np.std(kernel) == pytest.approx(0.02, rel=4 / np.sqrt(kernel.shape.num_elements()))
-        assert np.max(np.abs(kernel)) > 0.042 or kernel.shape.num_elements() < 2000  # not cut off at two deviations
+        assert np.max(np.abs(kernel)) > 0.042 or kernel.shape.num_elements() < 2000  # not cut off at 2 sigma
 
 
 def test_images_lie_in_minus_one_to_one_and_logits_do_not():

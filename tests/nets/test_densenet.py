@@ -9,7 +9,7 @@ from nets.densenet import DenseLayer, Transition
 
 
 @pytest.mark.parametrize("bottleneck, kernels", [(False, [(3, 3, 4, 2)]), (True, [(1, 1, 4, 8), (3, 3, 8, 2)])])
-def test_a_layer_puts_its_channels_behind_those_it_read(bottleneck, kernels):
+def test_a_layer_puts_its_channels_after_those_it_read(bottleneck, kernels):
     x = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 5, 4)).astype("float32"))
     layer = DenseLayer(2, bottleneck)
     y = layer(x, training=True)

@@ -63,7 +63,7 @@ def test_second_derivative() -> None:
         with tf.GradientTape() as inner:
             inner.watch(table)
             objective = tf.reduce_sum(rows_of(table, ids) ** 3)
-        slope = tf.reduce_sum(inner.gradient(objective, table) ** 2)
-    got = outer.gradient(slope, table)
+        derivative = tf.reduce_sum(inner.gradient(objective, table) ** 2)
+    got = outer.gradient(derivative, table)
     counts = np.bincount(ids, minlength=VOCABULARY)[:, None]
     np.testing.assert_allclose(got, counts ** 2 * 36.0 * table.numpy() ** 3, rtol=1e-5)

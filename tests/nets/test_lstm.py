@@ -73,8 +73,8 @@ def test_padding_gets_no_gradient_and_every_other_token_some():
     net = small()
     with tf.GradientTape() as tape:
         logits = net(TOKENS, training=False)
-    slopes = np.abs(tf.convert_to_tensor(tape.gradient(logits, net.embedding.embeddings.value))).max(axis=1)
-    np.testing.assert_array_equal(slopes > 0, [token in TOKENS and token > 0 for token in range(10)])
+    derivatives = np.abs(tf.convert_to_tensor(tape.gradient(logits, net.embedding.embeddings.value))).max(axis=1)
+    np.testing.assert_array_equal(derivatives > 0, [token in TOKENS and token > 0 for token in range(10)])
 
 
 class Sentiment(LossStrategy):
@@ -155,8 +155,8 @@ def test_its_gradients_are_those_of_finite_differences():
         direction, step = rng.normal(size=given[place].shape), 1e-5
         ends = [total(*(each + sign * step * direction if i == place else each for i, each in enumerate(given)))
                 for sign in (1, -1)]
-        slope = float(ends[0] - ends[1]) / (2 * step)
-        assert float(tf.reduce_sum(gradient * direction)) == pytest.approx(slope, rel=1e-7)
+        derivative = float(ends[0] - ends[1]) / (2 * step)
+        assert float(tf.reduce_sum(gradient * direction)) == pytest.approx(derivative, rel=1e-7)
 
 
 def test_under_xla_a_step_is_so_few_operations_that_it_stays_on_one_thread():

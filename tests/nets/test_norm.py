@@ -89,7 +89,7 @@ def test_the_second_derivative_by_finite_differences():
     rng = np.random.default_rng(0)
     x, direction = rng.normal(size=(8, 3)), rng.normal(size=(8, 3))
 
-    def slope(x):
+    def derivative(x):
         x = tf.constant(x, tf.float32)
         with tf.GradientTape() as outer:
             outer.watch(x)
@@ -100,8 +100,8 @@ def test_the_second_derivative_by_finite_differences():
         return float(penalty), outer.gradient(penalty, x)
 
     step = 1e-2
-    numeric = (slope(x + step * direction)[0] - slope(x - step * direction)[0]) / (2 * step)
-    np.testing.assert_allclose(np.sum(slope(x)[1] * direction), numeric, rtol=2e-2)
+    numeric = (derivative(x + step * direction)[0] - derivative(x - step * direction)[0]) / (2 * step)
+    np.testing.assert_allclose(np.sum(derivative(x)[1] * direction), numeric, rtol=2e-2)
 
 
 def test_the_same_bits_in_every_repeat():

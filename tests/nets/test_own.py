@@ -33,7 +33,7 @@ NUMBER = 3
 
 @pytest.fixture(autouse=True)
 def modules(tmp_path, monkeypatch):
-    """A folder on the path with `own_nets`, `own_package.deep` and two that are broken."""
+    """A folder on the path with ``own_nets``, ``own_package.deep`` and two that are broken."""
     (tmp_path / "own_nets.py").write_text(MODULE)
     (tmp_path / "own_broken.py").write_text("import no_such_package\n")
     (tmp_path / "own_faulty.py").write_text("1 / 0\n")

@@ -23,11 +23,11 @@ def test_values_and_gradients_are_tensorflow_s(side, size, stride, padding, comp
             total = tf.reduce_sum(y * weights)
         return y, tape.gradient(total, x)
 
-    y, slope = tf.function(lambda: both(lambda x: largest_of_slices(x, (size, size), (stride, stride), padding)),
+    y, derivative = tf.function(lambda: both(lambda x: largest_of_slices(x, (size, size), (stride, stride), padding)),
                            jit_compile=compiled)()
-    expected, expected_slope = both(lambda x: tf.nn.max_pool2d(x, size, stride, padding.upper()))
+    expected, expected_derivative = both(lambda x: tf.nn.max_pool2d(x, size, stride, padding.upper()))
     np.testing.assert_array_equal(y, expected)
-    np.testing.assert_allclose(slope, expected_slope, atol=1e-6)
+    np.testing.assert_allclose(derivative, expected_derivative, atol=1e-6)
 
 
 def test_the_layer_takes_slices_on_a_gpu_alone(monkeypatch):

@@ -16,7 +16,7 @@ X = tf.constant(np.random.default_rng(0).normal(size=(2, 5, 5, 4)).astype("float
 
 
 def passing(block, scale):
-    """`block` with convolutions that multiply each channel by `scale`: a kernel's centre is a diagonal."""
+    """``block`` with convolutions that multiply each channel by ``scale``: a kernel's centre is a diagonal."""
     block(X)
     for variable in block.trainable_variables:
         if variable.path.endswith("kernel"):

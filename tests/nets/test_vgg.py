@@ -47,7 +47,7 @@ def test_l2_is_the_sum_of_squares_of_all_kernels():
     assert plain.losses == []
 
 
-def test_dropout_lies_between_the_convolutions_of_each_block_with_its_share():
+def test_dropout_lies_between_the_convolutions_of_each_block_with_its_fraction():
     net = nets.create("vgg16", width=1, conv_dropout=(0.3, 0.4, 0.4, 0.4, 0.5), dropout=0.25)
     net(IMAGES)
     parts = [*(getattr(net, f"block{i}") for i in range(1, 6)), net.head]

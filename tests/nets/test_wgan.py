@@ -37,7 +37,7 @@ def test_a_gradient_penalty_reaches_every_kernel(name, jit_compile):
     critic = nets.create(name)
     critic(images(name, 2))
     kernels = [variable for variable in critic.trainable_variables if variable.path.endswith("kernel")]
-    weights = [kernel.value for kernel in kernels]  # a slope may not know a bias: the score's it never does
+    weights = [kernel.value for kernel in kernels]  # a derivative may not know a bias: the score's it never does
 
     @tf.function(jit_compile=jit_compile, input_signature=[tf.TensorSpec([None, *SHAPES[name]])])
     def penalty_gradient(points):
@@ -45,8 +45,8 @@ def test_a_gradient_penalty_reaches_every_kernel(name, jit_compile):
             with tf.GradientTape() as inner:
                 inner.watch(points)
                 scores = critic(points, training=True)
-            slopes = inner.gradient(scores, points)
-            penalty = tf.reduce_mean((tf.sqrt(tf.reduce_sum(slopes**2, axis=[1, 2, 3]) + 1e-12) - 1) ** 2)
+            derivatives = inner.gradient(scores, points)
+            penalty = tf.reduce_mean((tf.sqrt(tf.reduce_sum(derivatives**2, axis=[1, 2, 3]) + 1e-12) - 1) ** 2)
         return outer.gradient(penalty, weights)
 
     for gradient, kernel in zip(penalty_gradient(images(name, 3)), kernels, strict=True):

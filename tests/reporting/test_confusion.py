@@ -38,18 +38,18 @@ def test_the_matrix_holds_every_example_once():
     assert np.trace(found) == np.sum(labels == guesses)
 
 
-def test_a_cell_is_shaded_by_its_share_of_its_row():
+def test_a_cell_is_shaded_by_its_fraction_of_its_row():
     # Truth 0: three right, one taken for 2. Truth 1: always taken for 0. Truth 2: never there.
     shown = cells(confusion([0, 0, 0, 0, 1], [0, 0, 0, 2, 0], ["a", "b", "c"]), 3)[:, :, 2, 2].astype(int)
-    shares = {(0, 0): (0.75, RIGHT), (0, 2): (0.25, WRONG), (1, 0): (1.0, WRONG)}
+    fractions = {(0, 0): (0.75, RIGHT), (0, 2): (0.25, WRONG), (1, 0): (1.0, WRONG)}
     for row, column in np.ndindex(3, 3):
-        share, full = shares.get((row, column), (0.0, RIGHT))
-        expected = 255 + share * (np.array(full) - 255)
+        fraction, full = fractions.get((row, column), (0.0, RIGHT))
+        expected = 255 + fraction * (np.array(full) - 255)
         np.testing.assert_allclose(shown[row, column], expected, atol=1)
 
 
 def test_numbers_stand_in_the_middle_and_zeros_are_left_out():
-    shown = cells(confusion([0, 0, 1, 1], [0, 1, 0, 1], ["a", "b"]), 2)  # each cell: 1, of a share of a half
+    shown = cells(confusion([0, 0, 1, 1], [0, 1, 0, 1], ["a", "b"]), 2)  # each cell: 1, of a fraction of a half
     assert np.array_equal(shown[0, 0], shown[1, 1]) and np.array_equal(shown[0, 1], shown[1, 0])
     drawn = np.any(shown[0, 1] != shown[0, 1][2, 2], axis=-1)[1:-1, 1:-1]
     rows, columns = np.nonzero(drawn)

@@ -19,7 +19,7 @@ def plot_of(groups, line):
 
 
 def near(image, colour):
-    """Rows and columns of a colour, in shares of the plot, from its lower left corner."""
+    """Rows and columns of a colour, in fractions of the plot, from its lower left corner."""
     rows, columns = np.nonzero((abs(image.astype(int) - rgb(colour)) < 8).all(axis=-1))
     return 1 - rows / image.shape[0], columns / image.shape[1]
 

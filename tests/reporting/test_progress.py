@@ -13,7 +13,7 @@ from typing import TextIO
 import pytest
 
 from engine.reporting.progress import Progress, describe, digits
-from engine.reporting.writer import Moment, Start
+from engine.reporting.writer import Start, Timestamp
 
 TERMS = {"elbo/objective": 251.26, "elbo/reconstruction": 234.7, "elbo/kl": 16.5201,
          "elbo/gradient_norm": 3.0}
@@ -44,7 +44,7 @@ def draw(columns: int, initial: int = 0) -> list[str]:
         progress = Progress(stream)
         progress.open(begin(2000, initial))
         assert progress.on_terminal
-        progress.progress(Moment(1200, 1200, 2.56, 1.0), TERMS)
+        progress.progress(Timestamp(1200, 1200, 2.56, 1.0), TERMS)
         progress.line("a line")
         progress.close()
     return b"".join(seen).decode().replace("\r", "\n").splitlines()
@@ -66,7 +66,7 @@ def test_no_bar_elsewhere_than_on_a_terminal() -> None:
     stream = io.StringIO()
     progress = Progress(stream)
     progress.open(begin(10))
-    progress.progress(Moment(5, 5, 0.5, 1.0), TERMS)
+    progress.progress(Timestamp(5, 5, 0.5, 1.0), TERMS)
     assert stream.getvalue() == "" and not progress.on_terminal
     progress.line("checkpoint 5")
     progress.close()

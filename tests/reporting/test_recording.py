@@ -29,11 +29,11 @@ class Heard(Writer):
         self.start = start
         self.told.append(("open", start.cycle, start.target))
 
-    def scalars(self, moment, values):
-        self.told.append(("scalars", moment.cycle, sorted(values)))
+    def scalars(self, timestamp, values):
+        self.told.append(("scalars", timestamp.cycle, sorted(values)))
 
-    def images(self, moment, images):
-        self.told.append(("images", moment.cycle, {name: image.shape for name, image in images.items()}))
+    def images(self, timestamp, images):
+        self.told.append(("images", timestamp.cycle, {name: image.shape for name, image in images.items()}))
 
     def rewind(self, cycle):
         self.told.append(("rewind", cycle))
@@ -128,9 +128,9 @@ def test_writers_of_ones_own(tmp_path):
 
 def test_every_writer_is_told_of_a_rollback_and_closed_after_a_fault(tmp_path):
     class Broken(Heard):
-        def scalars(self, moment, values):
-            super().scalars(moment, values)
-            if moment.cycle == 4:
+        def scalars(self, timestamp, values):
+            super().scalars(timestamp, values)
+            if timestamp.cycle == 4:
                 raise OSError(28, "No space left on device", "there")
 
     heard, broken = Heard(), Broken()

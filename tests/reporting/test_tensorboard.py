@@ -12,12 +12,12 @@ from tensorflow.core.util import event_pb2
 
 from engine.errors import Invalid
 from engine.reporting.tensorboard import EventFile, TensorBoard
-from engine.reporting.writer import Moment, Start
+from engine.reporting.writer import Start, Timestamp
 
 
 def at(cycle):
-    """A moment of a run of 10 cycles an epoch."""
-    return Moment(cycle, cycle, cycle / 10, 0.0)
+    """A time in a run of 10 cycles an epoch."""
+    return Timestamp(cycle, cycle, cycle / 10, 0.0)
 
 
 def values(folder: Path) -> dict[tuple[str, int], Any]:

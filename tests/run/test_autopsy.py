@@ -76,7 +76,7 @@ def test_under_every_plan_nothing_is_changed_and_going_on_stops_there_again(plan
 def test_of_a_spike_the_term_and_the_example_are_named():
     strategy = Bad(lambda y, bad: tf.where(bad, 1e9, 0.0) + 0.0 * y)
     found = stopped(strategy, spike=Spike(window=3)).autopsy()
-    assert found.stage == "none" and "all is finite: the objective leapt; its largest part is odd, 1e+09" in str(found)
+    assert found.stage == "none" and "all is finite: the objective spiked; its largest part is odd, 1e+09" in str(found)
 
 
 def test_functions_and_loops_inside_of_a_loss_are_looked_into():

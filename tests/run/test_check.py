@@ -8,8 +8,8 @@ import tensorflow as tf
 from engine import ArraySource, DatasetSource, Invalid, LossStrategy, Phase, Trainer, Update, prepare
 from engine.run import check_data, check_phases, check_report
 from engine.run.check_data import Column, pictures
-from engine.run.check_phases import Trial
-from engine.run.check_text import duration, figure, shortened, size, table
+from engine.run.check_phases import Attempt
+from engine.run.check_text import duration, rounded, shortened, size, table
 from engine.run.state import variables_of
 from tests import toys
 
@@ -100,13 +100,13 @@ def test_values_are_those_of_the_next_update(accumulate):
     for rolled_back in (False, False, True):
         if rolled_back:  # other batches and draws come next
             made.engine.detour(made.engine.place)
-        (trial,) = made.check().trials
+        (attempt,) = made.check().attempts
         report = made.engine.run(1).totals["fit"]
         total, count = report["error"]
-        assert trial.means["error"] == pytest.approx(float(total) / count, rel=1e-6)
-        assert trial.means["objective"] == pytest.approx(3 * trial.means["error"], rel=1e-6)
-        assert trial.norms["net"] == pytest.approx(float(report["gradient_norm"][0]), rel=1e-5)
-        assert trial.seconds > 0
+        assert attempt.means["error"] == pytest.approx(float(total) / count, rel=1e-6)
+        assert attempt.means["objective"] == pytest.approx(3 * attempt.means["error"], rel=1e-6)
+        assert attempt.norms["net"] == pytest.approx(float(report["gradient_norm"][0]), rel=1e-5)
+        assert attempt.seconds > 0
 
 
 def test_gradient_norms_are_told_of_each_net():
@@ -121,7 +121,7 @@ def test_gradient_norms_are_told_of_each_net():
     source = ArraySource({"x": np.ones([8, 1], "float32")}, 4)
     found = Trainer(Two(), nets, toys.adam(), source, say=lambda text: None).check()
     # each net has two gradients, of kernel and bias, each 4 examples times the factor
-    assert found.trials[0].norms == pytest.approx({"a": 12 * 2**0.5, "b": 16 * 2**0.5})
+    assert found.attempts[0].norms == pytest.approx({"a": 12 * 2**0.5, "b": 16 * 2**0.5})
     assert "x is 1 in all 8 examples looked at: it tells nothing; check how it is read" in found.warnings
 
 
@@ -158,13 +158,13 @@ def test_a_schedule_s_weight_is_that_of_the_next_update():
     made.engine.run(4)
     found = made.check()
     assert [line.split()[2] for line in found.lines if line.startswith("  error ")] == ["0.4"]
-    assert found.trials[0].means["objective"] == pytest.approx(0.4 * found.trials[0].means["error"], rel=1e-5)
+    assert found.attempts[0].means["objective"] == pytest.approx(0.4 * found.attempts[0].means["error"], rel=1e-5)
 
 
 def test_time_and_memory_follow_from_the_trials():
     made = gan()
-    lines = check_report.of_cost(made.engine, made.nets, [Trial("critic", seconds=0.01, compiling=1.0),
-                                                          Trial("generator", seconds=0.02, compiling=2.0)], 100)
+    lines = check_report.of_cost(made.engine, made.nets, [Attempt("critic", seconds=0.01, compiling=1.0),
+                                                          Attempt("generator", seconds=0.02, compiling=2.0)], 100)
     assert "4.3 kB nets and optimizers, 728 B gradients, 5.6 kB data, " in lines[2]
     # 5 critic updates and one of the generator; 25 batches are 5 cycles
     assert lines[3] == "  time    70 ms per cycle, 350 ms per epoch, 7 s for 100 cycles; and 3 s to compile"
@@ -220,7 +220,7 @@ def test_a_label_out_of_range_is_a_fault_that_tells_the_labels_range(plan, said,
 def test_an_overflow_in_float16_is_no_fault():
     prepare(0, "float16")
     found = one(lambda y, batch: 1000 * tf.cast(tf.square(y[:, 0]), tf.float32), precision="float16").check()
-    assert not np.isfinite(found.trials[0].norms["net"])
+    assert not np.isfinite(found.attempts[0].norms["net"])
     assert found.faults == []
 
 
@@ -241,7 +241,7 @@ def test_a_loss_that_refuses_weights_of_0_is_no_fault():
         return tf.square(y[:, 0])
 
     found = one(wary, plan="eager").check()
-    assert (found.faults, found.warnings, found.trials[0].at_zero) == ([], [], None)
+    assert (found.faults, found.warnings, found.attempts[0].at_zero) == ([], [], None)
 
 
 # Warnings, each with its remedy.
@@ -253,8 +253,8 @@ def test_a_penalty_without_a_guard_is_not_finite_at_0():
             with tf.GradientTape() as tape:
                 tape.watch(batch["x"])
                 scores = nets["critic"](batch["x"], training=True)
-            slope = tape.gradient(scores, batch["x"])
-            return {"wasserstein": scores[:, 0], "penalty": tf.square(nan_at_0(slope) - 1.0)}
+            gradient = tape.gradient(scores, batch["x"])
+            return {"wasserstein": scores[:, 0], "penalty": tf.square(nan_at_0(gradient) - 1.0)}
 
     for plan in ("graph", "xla"):
         found = Trainer(Bare(), toys.gan_nets(), {"critic": toys.adam(), "generator": toys.adam()}, toys.points(),
@@ -384,18 +384,18 @@ def test_several_replicas_are_tried_without_the_weights_at_0(two_replicas):
         keras.utils.set_random_seed(0)
         made = one(lambda y, batch: tf.square(y[:, 0] - 1.0), toys.net(1), phase={"separable": True})
     keras.utils.set_random_seed(0)
-    alone = one(lambda y, batch: tf.square(y[:, 0] - 1.0), toys.net(1)).check().trials[0]
-    (trial,) = made.check().trials
-    assert trial.at_zero is None
-    assert trial.means == pytest.approx(alone.means, rel=1e-5)
-    assert trial.norms == pytest.approx(alone.norms, rel=1e-5)
+    alone = one(lambda y, batch: tf.square(y[:, 0] - 1.0), toys.net(1)).check().attempts[0]
+    (attempt,) = made.check().attempts
+    assert attempt.at_zero is None
+    assert attempt.means == pytest.approx(alone.means, rel=1e-5)
+    assert attempt.norms == pytest.approx(alone.norms, rel=1e-5)
 
 
 # Texts.
 
 
 def test_numbers_are_readable():
-    assert [figure(value) for value in (0.123456, 12, 1234567, 65432.1, 1e20, float("nan"), -0.5)] == [
+    assert [rounded(value) for value in (0.123456, 12, 1234567, 65432.1, 1e20, float("nan"), -0.5)] == [
         "0.1235", "12", "1,234,567", "65,432", "1e+20", "nan", "-0.5"]
     assert [size(count) for count in (0, 999, 1000, 99949, 99950, 123456, 2.5e9, 4e15)] == [
         "0 B", "999 B", "1.0 kB", "99.9 kB", "100 kB", "123 kB", "2.5 GB", "4000 TB"]

@@ -8,13 +8,13 @@ import pytest
 import tensorflow as tf
 
 from engine import ArraySource, DatasetSource, Invalid, Trainer
-from engine.run import figures
+from engine.run import evaluator
 from tests import toys
 
 ARRAYS = {"x": toys.POINTS, "index": np.arange(200, dtype="int32")}
 
 
-class Figures(toys.Fit):
+class Evaluator(toys.Fit):
     """Metrics of known means; two of them are NaN, or infinite, wherever an example is padding."""
 
     def metrics(self, nets, batch, noise):
@@ -29,7 +29,7 @@ class Figures(toys.Fit):
 
 
 def trainer(strategy=None, nets=None, updates=None, source=None, **options):
-    return Trainer(strategy or Figures(), nets or {"net": toys.net(4, 1)}, updates or toys.adam(),
+    return Trainer(strategy or Evaluator(), nets or {"net": toys.net(4, 1)}, updates or toys.adam(),
                    source or toys.points(), **options)
 
 
@@ -64,10 +64,10 @@ def test_means_are_exact_for_any_batch_size(one, make, batch):
 
 @pytest.mark.parametrize("make", [array_source, dataset_source])
 def test_examples_come_in_stored_order(one, make):
-    def figures(nets, batch, noise):
+    def metrics(nets, batch, noise):
         return {"index": batch["index"], "point": batch["x"], "y": nets["net"](batch["x"])[:, 0]}
 
-    found = one.examples(figures, make(64))
+    found = one.examples(metrics, make(64))
     np.testing.assert_array_equal(found["index"], np.arange(200))
     np.testing.assert_array_equal(found["point"], toys.POINTS)
     np.testing.assert_allclose(found["y"], one.nets["net"](toys.POINTS)[:, 0], rtol=1e-4, atol=1e-6)
@@ -108,7 +108,7 @@ def test_a_strategy_without_metrics_has_none():
 
 
 @pytest.mark.parametrize("metric, text", [
-    (lambda x: tf.reduce_mean(x), r"`evaluation bad` \(shape \[\]\) must be of first axis 8, one figure per example"),
+    (lambda x: tf.reduce_mean(x), r"`evaluation bad` \(shape \[\]\) must be of first axis 8, one number per example"),
     (lambda x: tf.reduce_mean(x, axis=0), r"`evaluation bad` \(shape \[6\]\) must be of first axis 8"),
     (lambda x: x[:, :1], r"`metric bad` \(shape \[8, 1\]\) must be one number per example"),
 ])
@@ -124,24 +124,24 @@ def test_metrics_are_one_number_per_example(metric, text):
 def test_sources_that_were_evaluated_long_ago_are_not_kept_and_a_recent_one_is_not_compiled_anew():
     one, first, passed = trainer(plan="graph"), toys.points(50), []
     one.evaluate(first)
-    kept = one._figures.of(one.strategy.metrics, first)
-    for _ in range(figures.KEPT + 3):
+    kept = one._evaluator.of(one.strategy.metrics, first)
+    for _ in range(evaluator.KEPT + 3):
         source = toys.points(50)
         one.evaluate(source)
         one.evaluate(first)
         passed.append(weakref.ref(source))
         del source
     gc.collect()
-    assert sum(each() is not None for each in passed) == figures.KEPT - 1
-    assert one._figures.of(one.strategy.metrics, first) is kept
+    assert sum(each() is not None for each in passed) == evaluator.KEPT - 1
+    assert one._evaluator.of(one.strategy.metrics, first) is kept
 
 
-def test_a_trainer_that_is_dropped_is_gone_with_its_nets_and_figures():
+def test_a_trainer_that_is_dropped_is_gone_with_its_nets_and_metrics():
     def used():  # a frame of its own: TensorFlow reads the locals of those around it
         one = trainer(plan="graph")
         one.train(cycles=2)
         one.evaluate(toys.points(50))
-        return [weakref.ref(each) for each in (one, one.engine, one.nets["net"], one._figures)]
+        return [weakref.ref(each) for each in (one, one.engine, one.nets["net"], one._evaluator)]
 
     left = used()
     gc.collect()

@@ -57,7 +57,7 @@ def test_a_goal_that_is_none_is_refused(options, text):
 
 
 def trainer(folder, patience, goal=None, said=None):
-    """Notes a figure every 2 cycles that is best at cycle 6, and saves every 2."""
+    """Notes a metric every 2 cycles that is best at cycle 6, and saves every 2."""
     def note(trainer, means):
         trainer.note({"eval/x": abs(trainer.counters.cycles - 6.0)})
 

@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: the rate falls when a figure stops getting better, and all of it is restored."""
+"""ReduceLROnPlateau: the rate falls when a metric stops getting better, and all of it is restored."""
 
 import keras
 import pytest
@@ -6,14 +6,14 @@ import pytest
 from engine import Event, Every, Invalid, Plateau, Trainer
 from tests import toys
 
-FIGURES = [5.0, 4.0, 4.5, 4.2, 3.0, 3.0, 3.1, 3.2, 3.3, 2.0]
+METRICS = [5.0, 4.0, 4.5, 4.2, 3.0, 3.0, 3.1, 3.2, 3.3, 2.0]
 
 
 def made(folder=None, said=None, rate=0.1, plateau=None, **options):
-    """A trainer that hands in one of ``FIGURES`` after each cycle."""
+    """A trainer that hands in one of ``METRICS`` after each cycle."""
     keras.utils.set_random_seed(0)
     note = Event(Every(cycles=1), lambda trainer, means: trainer.note({"eval/error":
-                                                                       FIGURES[trainer.counters.cycles - 1]}))
+                                                                       METRICS[trainer.counters.cycles - 1]}))
     save = Event(Every(cycles=4), lambda trainer, means: trainer.save(), at_end=False)
     return Trainer(toys.Fit(), {"net": toys.net(1)}, keras.optimizers.SGD(rate), toys.points(), run_dir=folder,
                    record=False,
@@ -27,7 +27,7 @@ def rate(trainer):
 
 def by_hand(cycles, patience=2):
     best, waited, now = float("inf"), 0, 0.1
-    for value in FIGURES[:cycles]:
+    for value in METRICS[:cycles]:
         if value < best:
             best, waited = value, 0
         else:

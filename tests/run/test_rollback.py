@@ -1,4 +1,4 @@
-"""on_bad_update="rollback": back to the last checkpoint, on behind the batches read, with other draws, three times."""
+"""on_bad_update="rollback": back to the last checkpoint, on after the batches read, with other draws, three times."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def made(folder, bad, say=lambda line: None, events=()):
                    events=[save, *events], on_bad_update="rollback", cycles_per_call=3, plan="graph")
 
 
-def test_back_to_the_checkpoint_on_behind_the_batches_and_other_draws(tmp_path):
+def test_back_to_the_checkpoint_on_after_the_batches_and_other_draws(tmp_path):
     said = []
     trainer = made(tmp_path, [6], said.append)
     trainer.train(cycles=12)

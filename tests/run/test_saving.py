@@ -1,4 +1,4 @@
-"""One writer behind the training."""
+"""One writer in the background."""
 
 import threading
 
@@ -7,7 +7,7 @@ import pytest
 from engine.run.saving import SavingThread
 
 
-def test_a_job_runs_behind_and_the_next_waits_for_it():
+def test_a_job_runs_in_the_background_and_the_next_waits_for_it():
     writer, free, done = SavingThread(), threading.Event(), []
     writer.start(lambda: (free.wait(10), done.append("first")))
     assert done == []

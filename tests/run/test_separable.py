@@ -40,12 +40,12 @@ def centred(y, noise):
     return {"loss": (y - tf.reduce_mean(y))[:, 0] ** 2}
 
 
-def share_of_the_largest(y, noise):
+def fraction_of_the_largest(y, noise):
     weights = tf.nn.softmax(y[:, 0])
     return {"loss": Ratio(y[:, 0] ** 2 * weights, tf.ones_like(weights))}
 
 
-@pytest.mark.parametrize("terms", [contrastive, centred, share_of_the_largest])
+@pytest.mark.parametrize("terms", [contrastive, centred, fraction_of_the_largest])
 @pytest.mark.parametrize("plan", ["halves", "xla", "auto", "net=halves"])
 def test_a_false_one_is_refused(terms, plan):
     with pytest.raises(Invalid, match=r"^`separable of phase net` \(True\) must be False: loss of an example is "):

@@ -21,7 +21,7 @@ CYCLES = 13
 
 
 class GAN(toys.TinyGAN):
-    """A TinyGAN with figures and pictures."""
+    """A TinyGAN with metrics and pictures."""
 
     def metrics(self, nets, batch, noise):
         return {"score": nets["critic"](batch["x"])[:, 0], "fake": nets["critic"](self._fake(nets, noise))[:, 0]}
@@ -409,7 +409,7 @@ def test_calls_grow_to_half_a_second_of_cycles():
 # Pictures.
 
 
-def test_pictures_show_the_same_latents_at_every_moment():
+def test_pictures_show_the_same_latents_at_every_cycle():
     class Latents(toys.Fit):
         def pictures(self, nets, batch, noise):
             return {"z": noise.uniform("z", [2, 2, 1]), "first": batch["x"][:, :, None, None],
@@ -442,7 +442,7 @@ def test_a_signal_that_is_overdue_ends_the_process_even_if_nothing_can_be_saved(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("engine.run.signals.leave", leave)
-    monkeypatch.setattr(made._keeper, "save", full)
+    monkeypatch.setattr(made._checkpoints, "save", full)
     with pytest.raises(SystemExit):
         made._session.overdue(signal.SIGTERM)
     assert left == [(signal.SIGTERM, "no checkpoint could be saved ([Errno 28] No space left on device), the last one "
@@ -459,8 +459,8 @@ def test_training_on_in_one_process_copies_the_state_no_second_time(tmp_path, mo
     trainer = Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), plan="graph",
                       run_dir=tmp_path / "run", record=False)
     copies = []
-    copied = trainer._keeper.copied
-    monkeypatch.setattr(trainer._keeper, "copied", lambda: copies.append(1) or copied())
+    copied = trainer._checkpoints.copied
+    monkeypatch.setattr(trainer._checkpoints, "copied", lambda: copies.append(1) or copied())
     trainer.train(cycles=1)
     assert len(copies) == 1  # for a signal while the first call is compiled
     trainer.train(cycles=2)
@@ -619,7 +619,7 @@ def test_nor_by_going_back_to_a_checkpoint_of_before(tmp_path, saved):
 
 
 def test_a_copy_of_before_a_rollback_is_not_gone_back_to(tmp_path, monkeypatch):
-    monkeypatch.setattr(recovery, "SHARE", 1e-12)  # one copy, at the beginning
+    monkeypatch.setattr(recovery, "FRACTION", 1e-12)  # one copy, at the beginning
     given = {"number": 0}
 
     def give():

@@ -119,11 +119,11 @@ def test_what_takes_too_long_to_compile_is_left_out_unless_the_run_is_long(monke
     assert chosen(Machine(monkeypatch, **seconds), cycles=10_000).plan == "xla"
 
 
-def test_the_trial_keeps_to_its_share_of_the_run(monkeypatch):
+def test_the_trial_keeps_to_its_fraction_of_the_run(monkeypatch):
     monkeypatch.setitem(trial.COMPILING, "xla", 1e-6)
     for cycles in (1000, 100_000):
         choice = chosen(Machine(monkeypatch, graph=0.01, xla=0.01, mixed=0.01), cycles=cycles)
-        assert choice.seconds < max(trial.LEAST, trial.SHARE * cycles * 0.01)
+        assert choice.seconds < max(trial.LEAST, trial.FRACTION * cycles * 0.01)
 
 
 def test_the_name_of_a_phase_says_nothing_of_what_its_plan_costs(monkeypatch):

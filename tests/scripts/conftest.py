@@ -83,7 +83,7 @@ def text_run(made, reviews):
 
 @pytest.fixture(scope="session")
 def vae_run(made):
-    """A VAE with averaged weights, on a share of the shipped pictures' training part."""
+    """A VAE with averaged weights, on a fraction of the shipped pictures' training part."""
     return made("train_vae.py", "--batch-size", 100, "--cycles", 20, "--plan", "graph", "--average", 0.9,
                 "--validation", 0.1, "--latent-dim", 3)
 

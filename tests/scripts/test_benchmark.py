@@ -16,7 +16,7 @@ from benchmarks import agree, bars, inputs, known, layouts, pairs, processes, tr
 from tests.scripts.running import run_module
 
 ROOT = Path(__file__).parents[2]
-FIGURES = {"elbo": {"reconstruction": 592.0, "kl": 6.6, "gradient_norm": 202.0, "step": 0.448}}
+METRICS = {"elbo": {"reconstruction": 592.0, "kl": 6.6, "gradient_norm": 202.0, "step": 0.448}}
 
 
 class Machine:
@@ -81,7 +81,7 @@ def test_a_round_times_ours_between_the_peers_and_ratios_are_taken_round_by_roun
     settings = {"jit": False, "steps": 32, "threads": None}
     row = pairs.summary("vae", "bfloat16", "keras", settings, made["keras"], ceiling=1.0)
     assert row["ratio"] == {"median": 2.0, "min": 1.0, "max": 4.0}
-    assert row["share_of_ceiling"] == {"ours": pytest.approx(0.2), "peer": pytest.approx(0.05)}
+    assert row["fraction_of_ceiling"] == {"ours": pytest.approx(0.2), "peer": pytest.approx(0.05)}
     text = pairs.table([row, {"workload": "vae", "precision": "float32", "peer": "torch",
                               "missing": "not installed"}])
     assert "vae       bfloat16   plan=xla      keras" in text
@@ -131,18 +131,18 @@ def test_the_time_left_follows_from_the_time_spent() -> None:
 
 
 def test_rounding_agrees_and_other_mathematics_does_not() -> None:
-    near = {"elbo": {name: value * (1 + 3e-6) for name, value in FIGURES["elbo"].items()}}
-    assert agree.difference(FIGURES, near) == (pytest.approx(3e-6, rel=1e-3), [])
-    _, faults = agree.difference(FIGURES, {"elbo": {**FIGURES["elbo"], "kl": 6.61}})
+    near = {"elbo": {name: value * (1 + 3e-6) for name, value in METRICS["elbo"].items()}}
+    assert agree.difference(METRICS, near) == (pytest.approx(3e-6, rel=1e-3), [])
+    _, faults = agree.difference(METRICS, {"elbo": {**METRICS["elbo"], "kl": 6.61}})
     assert faults == ["elbo/kl is 6.61 and must be 6.6"]
-    assert len(agree.difference(FIGURES, {"elbo": {**FIGURES["elbo"], "kl": float("nan")}})[1]) == 1
-    assert len(agree.difference(FIGURES, {})[1]) == 4
+    assert len(agree.difference(METRICS, {"elbo": {**METRICS["elbo"], "kl": float("nan")}})[1]) == 1
+    assert len(agree.difference(METRICS, {})[1]) == 4
 
 
-def test_a_check_is_wider_in_bfloat16_and_for_gradients_behind_many_kinks() -> None:
+def test_a_check_is_wider_in_bfloat16_and_for_gradients_after_many_kinks() -> None:
     def faults(name: str, factor: float, workload: str, precision: str) -> int:
-        other = {"elbo": {**FIGURES["elbo"], name: FIGURES["elbo"][name] * factor}}
-        return len(agree.difference(FIGURES, other, agree.tolerance(workload, "keras", precision))[1])
+        other = {"elbo": {**METRICS["elbo"], name: METRICS["elbo"][name] * factor}}
+        return len(agree.difference(METRICS, other, agree.tolerance(workload, "keras", precision))[1])
 
     assert faults("kl", 1.02, "vae", "bfloat16") == 0 and faults("kl", 1.02, "vae", "float32") == 1
     assert faults("kl", 1.04, "vae", "bfloat16") == 1 and faults("gradient_norm", 1.04, "vae", "bfloat16") == 1
@@ -181,10 +181,10 @@ def test_a_single_candidate_is_not_timed_and_threads_make_candidates_equal() -> 
 
 
 class Workers:
-    """Contestants that do nothing, and say so fast; keras gives other figures at the settings that win."""
+    """Contestants that do nothing, and say so fast; keras gives other metrics at the settings that win."""
 
-    figures = FIGURES
-    figures_of_winner = FIGURES
+    metrics = METRICS
+    metrics_of_winner = METRICS
     asked: ClassVar[list[str]] = []
 
     def __init__(self, data: Path, torch_python: str, precision: str) -> None:
@@ -200,8 +200,8 @@ class Workers:
     def run(self, contestant: str, workload: str, *options: str, settings: object = None) -> dict[str, object]:
         self.asked.append(f"{contestant} {options[0]}")
         if "--verify" in options:
-            theirs = self.figures_of_winner if settings else self.figures
-            return {"figures": FIGURES if contestant == "ours" else theirs}
+            theirs = self.metrics_of_winner if settings else self.metrics
+            return {"metrics": METRICS if contestant == "ours" else theirs}
         return {**_result(100.0 if contestant == "ours" else 50.0), "settings": settings or {"jit": True}}
 
 
@@ -209,7 +209,7 @@ def _main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *arguments: str) -> i
     monkeypatch.setattr(benchmark, "Workers", Workers)
     monkeypatch.setattr(benchmark, "ceilings", lambda: {"matmul": {"float32": {"gflops": 400.0}}})
     places = [f"--{name}={tmp_path / place}" for name, place in (
-        ("json", "new/figures.json"), ("settings", "settings.json"), ("picture", "bars.png"))]
+        ("json", "new/metrics.json"), ("settings", "settings.json"), ("picture", "bars.png"))]
     return benchmark.main(benchmark.options().parse_args(["--workload", "vae", *places, *arguments]))
 
 
@@ -217,7 +217,7 @@ def test_a_table_and_a_file_come_out_and_torch_is_named_as_missing(
         monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _main(monkeypatch, tmp_path) == 0
     assert "not installed: pip install" in capsys.readouterr().out
-    written = json.loads((tmp_path / "new" / "figures.json").read_text())
+    written = json.loads((tmp_path / "new" / "metrics.json").read_text())
     assert [row["peer"] for row in written["rows"]] == list(processes.PEERS)
     keras = written["rows"][0]
     assert keras["settings"] == {"jit": True} and len(keras["pairs"]) == 3 and keras["ratio"]["median"] == 2.0
@@ -227,7 +227,7 @@ def test_a_table_and_a_file_come_out_and_torch_is_named_as_missing(
 
 def test_other_mathematics_at_the_settings_that_win_ends_the_benchmark(
         monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(Workers, "figures_of_winner", {"elbo": {**FIGURES["elbo"], "kl": 7.0}})
+    monkeypatch.setattr(Workers, "metrics_of_winner", {"elbo": {**METRICS["elbo"], "kl": 7.0}})
     assert _main(monkeypatch, tmp_path, "--against", "keras") == 1
     assert "error: vae, keras against ours: elbo/kl is 7 and must be 6.6" in capsys.readouterr().err
     assert "keras --trial" in Workers.asked and "keras --seconds" not in Workers.asked
@@ -241,7 +241,7 @@ def test_verify_only_names_every_fault_and_times_nothing(
     assert _main(monkeypatch, tmp_path, *both) == 0
     assert "lstm, bfloat16: one update agrees with ours" in capsys.readouterr().out
     assert all(asked.endswith("--verify") for asked in Workers.asked) and not (tmp_path / "new").exists()
-    monkeypatch.setattr(Workers, "figures", {"elbo": {**FIGURES["elbo"], "kl": 7.0}})
+    monkeypatch.setattr(Workers, "metrics", {"elbo": {**METRICS["elbo"], "kl": 7.0}})
     assert _main(monkeypatch, tmp_path, *both) == 1
     assert capsys.readouterr().err.count("error: ") == 6
 

@@ -27,8 +27,8 @@ def test_the_fastest_run_counts_and_the_first_does_not():
     assert list(times) == []  # 0.5 + 0.2 + 0.4 are below 1.2
 
 
-def test_a_share_counts_a_multiply_add_as_two_operations():
-    assert ceiling.share(1_000_000, 500.0, 2.0) == pytest.approx(0.5)
+def test_a_fraction_counts_a_multiply_add_as_two_operations():
+    assert ceiling.fraction(1_000_000, 500.0, 2.0) == pytest.approx(0.5)
 
 
 def test_sizes_after_a_slow_one_are_left_out(monkeypatch):

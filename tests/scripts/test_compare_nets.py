@@ -23,14 +23,14 @@ def test_nets_are_compared_and_added(tmp_path):
     found = json.loads((folder / "summary.json").read_text())["nets"]
     assert found["mlp"]["parameters"] == 784 * 32 + 32 + 32 * 10 + 10
     assert found["mlp"]["multiply_adds"] == 784 * 32 + 32 * 10
-    for net, figures in found.items():
+    for net, metrics in found.items():
         one = json.loads((folder / net / "summary.json").read_text())
-        assert (figures["accuracy"], figures["seconds"]) == (one["metrics"]["accuracy"], one["seconds"])
+        assert (metrics["accuracy"], metrics["seconds"]) == (one["metrics"]["accuracy"], one["seconds"])
         config = json.loads((folder / net / "config.json").read_text())
         assert (config["script"], config["net"]) == ("train_classifier", net)
         line = next(line.split() for line in done.stdout.splitlines() if line.startswith(f"{net} "))
-        assert line[1:3] == [f"{figures['parameters']:,}", f"{figures['multiply_adds']:,}"]
-        assert digits(figures["accuracy"]) in line
+        assert line[1:3] == [f"{metrics['parameters']:,}", f"{metrics['multiply_adds']:,}"]
+        assert digits(metrics["accuracy"]) in line
     page = (folder / "comparison.html").read_text()
     assert "25,408" in page and 'href="branching/report.html"' in page and 'aria-label="accuracy: ' in page
 

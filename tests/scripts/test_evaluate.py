@@ -21,7 +21,7 @@ def said(capsys, *options):
     return code, *capsys.readouterr()
 
 
-def figures(capsys, *options):
+def metrics(capsys, *options):
     code, out, err = said(capsys, *options, "--json")
     assert code == 0, err
     return json.loads(out)
@@ -43,25 +43,25 @@ def test_as_a_person_runs_it_and_to_the_bit_what_the_run_said(vae_run, unchanged
 
 def test_the_parts_of_a_run_with_a_validation_part(vae_run, unchanged, capsys):
     with unchanged(vae_run):
-        parts = {part: figures(capsys, vae_run, "--part", part) for part in ("train", "test")}
+        parts = {part: metrics(capsys, vae_run, "--part", part) for part in ("train", "test")}
     assert {part: found["examples"] for part, found in parts.items()} == {"train": 8100, "test": 1000}
     errors = {metrics_of(vae_run)["negative_elbo"], *(found["metrics"]["negative_elbo"] for found in parts.values())}
     assert len(errors) == 3
     assert max(errors) - min(errors) < 20  # nats: one distribution
 
 
-def test_a_text_run_says_its_test_figures_too_and_reads_other_texts_by_its_vocabulary(
+def test_a_text_run_says_its_test_metrics_too_and_reads_other_texts_by_its_vocabulary(
         text_run, reviews, unchanged, tmp_path, capsys):
     with unchanged(text_run):
-        found = figures(capsys, text_run, "--data-dir", reviews)
+        found = metrics(capsys, text_run, "--data-dir", reviews)
         assert found["metrics"] == metrics_of(text_run)
         assert {"accuracy", "test/accuracy"} <= set(found["metrics"])
-        test = figures(capsys, text_run, "--data-dir", reviews, "--part", "test")
+        test = metrics(capsys, text_run, "--data-dir", reviews, "--part", "test")
         assert test["metrics"]["cross_entropy"] == metrics_of(text_run)["test/cross_entropy"]
         other = tmp_path / "other.csv"
         rows = [f"{'great' if i % 2 else 'poor'} {i},{'good' if i % 2 else 'bad'}" for i in range(10)]
         other.write_text("said,is\n" + "\n".join(rows) + "\n")
-        foreign = figures(capsys, text_run, "--dataset", "text-csv", "--data-dir", other, "--text-column", "said",
+        foreign = metrics(capsys, text_run, "--dataset", "text-csv", "--data-dir", other, "--text-column", "said",
                           "--label-column", "is")
     assert (foreign["examples"], foreign["metrics"]["accuracy"]) == (2, 1.0)
 
@@ -83,7 +83,7 @@ def test_pictures_need_their_folder_and_other_pictures_are_named(
         assert said(capsys, classifier_run, "--data-dir", tmp_path) == (
             2, "", f"error: `--data-dir` ({tmp_path}) must be the data that the run was trained on, 32 examples, "
             "but has 8\n")
-        other = figures(capsys, classifier_run, "--dataset", "image-folder", "--data-dir", tmp_path, "--part", "train")
+        other = metrics(capsys, classifier_run, "--dataset", "image-folder", "--data-dir", tmp_path, "--part", "train")
     assert (other["examples"], other["metrics"]["accuracy"]) == (8, 0.0)
 
 
@@ -150,7 +150,7 @@ def test_labels_keep_the_meaning_that_they_were_trained_with(insects, tmp_path, 
     root, folder = insects
     config = json.loads((folder / "config.json").read_text())
     assert config["classes"] == ["ant", "bee", "cat"] and config["inputs"]["image"] == ["uint8", 8, 8, 3]
-    whole = figures(capsys, folder, "--data-dir", root)["metrics"]["accuracy"]
+    whole = metrics(capsys, folder, "--data-dir", root)["metrics"]["accuracy"]
     assert whole > 0.8
 
     (root / "ant").rename(root / "zebra")  # now the last of the alphabet

@@ -1,4 +1,4 @@
-"""What a phase that seldom runs costs, from figures made up."""
+"""What a phase that seldom runs costs, from numbers made up."""
 
 import pytest
 from benchmarks import every

@@ -1,4 +1,4 @@
-"""What features cost over the bare loop, from figures made up."""
+"""What features cost over the bare loop, from numbers made up."""
 
 import pytest
 from benchmarks import features

@@ -87,7 +87,7 @@ def test_a_task_over_its_limit_ends_with_its_children_and_keeps_its_lines(tmp_pa
     assert len(found.lines) == 1 and gone(found.lines[0]["own"]) and gone(found.lines[0]["child"])
 
 
-def test_a_task_that_leaves_children_behind_is_ended_with_them(tmp_path: Path) -> None:
+def test_a_task_that_leaves_children_is_ended_with_them(tmp_path: Path) -> None:
     found = ran(tmp_path, [shell("short", 'sleep 60 & echo "{\\"child\\": $!}"')])["short"]
     assert found.error == "" and found.seconds < 10 and gone(found.lines[0]["child"])
 
@@ -354,21 +354,21 @@ def test_a_planted_nan_must_be_named(kit: Kit) -> None:
 # Part 3
 
 
-FIGURES = {"classifier": {"cross_entropy": 2.0}}
+METRICS = {"classifier": {"cross_entropy": 2.0}}
 
 
 def test_ours_and_pytorch_are_compared_as_soon_as_both_are_there(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "SIZES", (("mlp", None), ("mlp", 512), ("vae", None)))
     kit = replace(kit, precisions=("float32",))
     (kit.folder / "data").mkdir()
-    theirs = {"mlp": Ended(shell("", ""), [{"figures": FIGURES}], "", 1.0),
-              "vae": Ended(shell("", ""), [{"figures": {"classifier": {"cross_entropy": 3.0}}}], "", 1.0)}
+    theirs = {"mlp": Ended(shell("", ""), [{"metrics": METRICS}], "", 1.0),
+              "vae": Ended(shell("", ""), [{"metrics": {"classifier": {"cross_entropy": 3.0}}}], "", 1.0)}
     counts = []
 
     def run_all(all_tasks: list[Task], width: int, deadline: float, logs: Path, told: Callable[[Ended], None]) -> None:
         for task in all_tasks:
             _, contestant, workload, _ = task.name.split(".")
-            mine = Ended(task, [{"figures": FIGURES}], "", 1.0)
+            mine = Ended(task, [{"metrics": METRICS}], "", 1.0)
             told(replace(theirs[workload], task=task) if contestant == "torch" else mine)
             counts.append(len(kit.report.rows.get("check", [])))
 

@@ -13,7 +13,7 @@ def test_an_exponent_is_that_of_the_power_law():
 
 
 def row(axis, size, cost, plan="graph"):
-    """A point's figures."""
+    """A point's numbers."""
     return {"axis": axis, "plan": plan, "size": size, "seconds_per_update": cost, "startup_seconds": 2.0,
             "variables": 4, "own_bytes": 2**20}
 

@@ -56,7 +56,7 @@ def test_smooth_tf_data_gives_the_pictures_that_ours_does(tmp_path):
     assert max(nearest) < 1.0
 
 
-def figures(rate):
+def metrics(rate):
     """A process's line."""
     return {"images_per_second": rate, "setup_seconds": 2.0, "peak_memory_bytes": 2**20}
 
@@ -66,14 +66,14 @@ def test_pairs_alternate_torch_may_be_missing_and_the_faster_calls_are_taken(mon
 
     def run(name, point, python):
         asked.append((point["side"], point["calls"]))
-        return figures({"ours": 30.0, "ours-files": 30.0, "ours-cache": 300.0}.get(point["side"], 15.0))
+        return metrics({"ours": 30.0, "ours-files": 30.0, "ours-cache": 300.0}.get(point["side"], 15.0))
 
     def fake(name, point, python=sys.executable):
         assert set(point) == {"side", "calls", "folder", "batch", "seconds"}
         if point["side"] == "torch":
             raise image_folder.Failed("image_folder.py ended with 1: ModuleNotFoundError: No module named 'torch'")
         if point["seconds"] == 0.5:  # the trial
-            return figures({2: 20.0, -1: 10.0}[point["calls"]])
+            return metrics({2: 20.0, -1: 10.0}[point["calls"]])
         return run(name, point, python)
 
     monkeypatch.setattr(image_folder.program, "run", fake)

@@ -15,7 +15,7 @@ CONFIG = {"script": "train_regression", "plan": "graph", "seed": 3, "batch_size"
 
 
 def facts(cycle):
-    return {"position": cycle, "batches": 2 * cycle, "updates": {"fit": cycle}, "rejected": {"fit": 1}, "salt": 0,
+    return {"batches": 2 * cycle, "updates": {"fit": cycle}, "rejected": {"fit": 1}, "rollbacks": 2,
             "seconds": cycle / 4, "best": {"metric": "eval/x", "value": 0.5, "cycle": 10}, "config": CONFIG,
             "surroundings": {"numpy": "9.9"}}
 
@@ -55,14 +55,14 @@ def test_as_a_person_runs_it_on_a_real_run(tmp_path, unchanged):
     assert run("inspect_run.py", "--help", cwd=tmp_path).stdout.startswith("usage: inspect_run.py [-h] ")
 
 
-def test_the_newest_good_checkpoint_tells_the_figures(folder, unchanged, capsys):
+def test_the_newest_good_checkpoint_tells_the_metrics(folder, unchanged, capsys):
     with unchanged(folder):
         code, out, err = said(capsys, folder)
     assert (code, err) == (0, "")
     lines = dict(line.strip().split(maxsplit=1) for line in out.splitlines()[1:])
     assert (lines["cycle"], lines["epoch"], lines["batches"], lines["updates"]) == ("20", "4", "40", "fit 20")
     assert lines["best"] == "metric eval/x, value 0.5, cycle 10" and lines["rejected"] == "fit 1"
-    assert lines["seconds"] == "5.0 of training" and lines["surroundings"] == "numpy 9.9"
+    assert lines["rollbacks"] == "2" and lines["seconds"] == "5.0 of training" and lines["surroundings"] == "numpy 9.9"
     size = sum(file.stat().st_size for file in (folder / "checkpoints" / "20").iterdir())
     assert lines["20"] == f"{size:,} bytes, 3 variables, 8 numbers in nets, verifies"
     assert lines["30"].startswith("does not verify: state.npz has 100 bytes and not the ")

@@ -6,7 +6,7 @@ import time
 import pytest
 from benchmarks import quality, quality_sides
 
-EPOCHS = [{"seconds": 10.0, "figure": 0.88}, {"seconds": 15.0, "figure": 0.92}, {"seconds": 20.0, "figure": 0.90}]
+EPOCHS = [{"seconds": 10.0, "metric": 0.88}, {"seconds": 15.0, "metric": 0.92}, {"seconds": 20.0, "metric": 0.90}]
 
 
 def test_the_first_epoch_that_reaches_the_goal_counts():
@@ -28,7 +28,7 @@ def test_the_ratio_is_taken_pair_by_pair_and_only_if_all_reached_the_goal():
     missed = quality.summary([(side(10.0), side(20.0)), (side(10.0), side(None, 0.87))])
     assert missed["ratio"] is None and missed["theirs"] == {"seconds": None, "final": pytest.approx(0.89),
                                                             "epochs": [2, None]}
-    names = {"workload": "convnet", "goal": 0.91, "figure": "accuracy", "plan": "graph",
+    names = {"workload": "convnet", "goal": 0.91, "metric": "accuracy", "plan": "graph",
              "keras": {"jit": "no", "steps": 32}}
     lines = quality.table([{**row, **names}, {**missed, **names}]).splitlines()
     assert "10.0 (2 2 2)" in lines[2] and "2.00 (1.50..3.00)" in lines[2] and "jit=no steps=32" in lines[2]
@@ -43,7 +43,7 @@ def asked(monkeypatch):
     def run(name, point):
         points.append(point)
         each = 1.0 if (point.get("jit"), point.get("steps")) == ("auto", 1) else 3.0
-        return {"epochs": [{"seconds": 5.0, "figure": 250.0}, {"seconds": 5.0 + each, "figure": 245.0}]}
+        return {"epochs": [{"seconds": 5.0, "metric": 250.0}, {"seconds": 5.0 + each, "metric": 245.0}]}
 
     monkeypatch.setattr(quality.program, "run", run)
     return points
@@ -74,6 +74,6 @@ def test_both_sides_train_and_end_at_the_goal(workload, who, extra):
     point = {"workload": workload, "side": who, "goal": goal, "epochs": 4, "dataset": "fashion-mnist-10k",
              "data_dir": None, "examples": 640, "seed": 0, "began": time.monotonic(), **extra}
     epochs = quality_sides.measured(point)["epochs"]
-    good = [quality.GOALS[workload].reached(goal, epoch["figure"]) for epoch in epochs]
+    good = [quality.GOALS[workload].reached(goal, epoch["metric"]) for epoch in epochs]
     assert good == [False] * (len(epochs) - 1) + [True]
     assert all(0 < before["seconds"] < after["seconds"] for before, after in itertools.pairwise(epochs))

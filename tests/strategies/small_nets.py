@@ -33,7 +33,7 @@ class ConstantVAE(keras.Model):
 
 
 class CriticOf(keras.Model):
-    """score = w . x, so the slope is w at every point."""
+    """score = w . x, so the gradient is w at every point."""
 
     def __init__(self, kernel):
         super().__init__()

@@ -39,8 +39,8 @@ def test_cross_entropy_and_accuracy_of_one_logit(smoothing):
     assert tried.means["accuracy"] == pytest.approx(np.mean((LOGITS > 0) == LABELS))
     # d/dv is the number of times the token stands in a text, times sigmoid - target, over 6 texts
     counts = np.stack([np.bincount(row, minlength=5) for row in TOKENS])
-    slope = references.sigmoid(LOGITS) - (LABELS + smoothing * (0.5 - LABELS))
-    np.testing.assert_allclose(next(iter(tried.gradients.values())), counts.T @ slope / 6, rtol=1e-4, atol=1e-6)
+    derivative = references.sigmoid(LOGITS) - (LABELS + smoothing * (0.5 - LABELS))
+    np.testing.assert_allclose(next(iter(tried.gradients.values())), counts.T @ derivative / 6, rtol=1e-4, atol=1e-6)
 
 
 def test_metrics_are_without_smoothing_and_logits_are_the_nets():

@@ -19,7 +19,7 @@ def net(scale=0.0):
 
 
 def log_weights(nets, draws, image):
-    """log p(x | z) + log p(z) - log q(z | x) in NumPy, with the densities written out; draws [..., 2]."""
+    """log p(x | z) + log p(z) - log q(z | x) in NumPy, with the densities as formulas; draws [..., 2]."""
     z = 0.5 + np.exp(-0.5) * draws
     p = 1.0 / (1.0 + np.exp(-float(nets["vae"].scale) * z.sum(axis=-1)))[..., None]
     x = image.reshape(*image.shape[:1], *[1] * (draws.ndim - 2), 4)

@@ -16,16 +16,16 @@ FOUND = X.astype("float64") @ KERNEL
 BATCH = {"x": X, "y": Y}
 
 
-@pytest.mark.parametrize("strategy, term, expected, slope", [
+@pytest.mark.parametrize("strategy, term, expected, derivative", [
     (Regression(), "squared_error", references.squared_error(Y, FOUND), 2.0 * (FOUND - Y)),
     (Regression("huber", delta=0.5), "huber", references.huber(Y, FOUND, 0.5), np.clip(FOUND - Y, -0.5, 0.5))])
-def test_error_and_gradient(strategy, term, expected, slope):
+def test_error_and_gradient(strategy, term, expected, derivative):
     nets = {"regressor": linear(2, KERNEL)}
     tried = try_phase(strategy, "regressor", nets, BATCH)
     assert tried.means[term] == pytest.approx(expected.mean(), rel=1e-5)
     assert tried.means["objective"] == pytest.approx(expected.mean(), rel=1e-5)
     gradient = next(each for path, each in tried.gradients.items() if path.endswith("kernel"))
-    np.testing.assert_allclose(gradient, X.T @ slope / 2 / 6, rtol=1e-4, atol=1e-6)  # 2 outputs, 6 examples
+    np.testing.assert_allclose(gradient, X.T @ derivative / 2 / 6, rtol=1e-4, atol=1e-6)  # 2 outputs, 6 examples
     metrics = strategy.metrics(nets, BATCH, Noise(examples=6))
     np.testing.assert_allclose(metrics["squared_error"], references.squared_error(Y, FOUND), rtol=1e-4)
     found = strategy.predictions(nets, BATCH, Noise(examples=6))["predictions"]

@@ -64,7 +64,7 @@ def test_vae_metrics_are_the_bound_itself_and_its_pictures_are_pictures():
 
 
 def test_wgan_gp_critic_terms_of_a_linear_critic():
-    kernel = [3.0, 0.0, -4.0, 0.0]  # slope 5: penalty (5 - 1)^2 = 16 at any mix
+    kernel = [3.0, 0.0, -4.0, 0.0]  # gradient norm 5: penalty (5 - 1)^2 = 16 at any mix
     nets = {"critic": CriticOf(kernel), "generator": generator()}
     tried = try_phase(WGANGP(latent_dim=3, penalty_weight=10.0), "critic", nets, {"image": IMAGES}, seed=1, update=2)
     fake = nets["generator"](Noise(1, "critic", 2, 6).normal("z", [3])).numpy().reshape(6, 4)
@@ -93,8 +93,8 @@ def test_wgan_gp_takes_its_options_into_the_cycle():
                       ArraySource({"image": IMAGES}, 2))
     trainer.train(cycles=4)
     assert trainer.counters.updates == {"critic": 12, "generator": 4}
-    figure = trainer.evaluate(ArraySource({"image": IMAGES}, 4))["wasserstein_estimate"]
-    assert np.isfinite(figure)
+    metric = trainer.evaluate(ArraySource({"image": IMAGES}, 4))["wasserstein_estimate"]
+    assert np.isfinite(metric)
 
 
 @pytest.mark.parametrize("make, text", [

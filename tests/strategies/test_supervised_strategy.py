@@ -14,7 +14,7 @@ BATCH = {"image": IMAGES, "label": LABELS}
 ROWS = IMAGES.reshape(6, 4).astype("float64")
 
 
-def shares(alpha, update):
+def fractions(alpha, update):
     """What the strategy draws, by NumPy."""
     noise = Noise(0, "classifier", update, 6)
     return references.symmetric_beta(noise.uniform("mixup_radius").numpy().astype("float64"),
@@ -23,17 +23,17 @@ def shares(alpha, update):
 
 @pytest.mark.parametrize("smoothing, weights", [(0.0, None), (0.2, [1.0, 2.0, 5.0])])
 def test_mixup_mixes_each_example_and_its_loss_with_the_one_before_it(smoothing, weights):
-    share, before = shares(0.4, update=3), [5, 0, 1, 2, 3, 4]
-    assert len(np.unique(share)) == 6  # one share per example
-    mixed = share[:, None] * ROWS + (1 - share[:, None]) * ROWS[before]
+    fraction, before = fractions(0.4, update=3), [5, 0, 1, 2, 3, 4]
+    assert len(np.unique(fraction)) == 6  # one fraction per example
+    mixed = fraction[:, None] * ROWS + (1 - fraction[:, None]) * ROWS[before]
     logits = mixed @ KERNEL
     own = references.softmax_cross_entropy(LABELS, logits, smoothing, weights)
     other = references.softmax_cross_entropy(LABELS[before], logits, smoothing, weights)
     right = [references.accuracy(labels, logits) for labels in (LABELS, LABELS[before])]
     tried = try_phase(Supervised(smoothing, mixup=0.4, class_weights=weights), "classifier",
                       {"classifier": linear(3, KERNEL)}, BATCH, update=3)
-    assert tried.means["cross_entropy"] == pytest.approx((share * own + (1 - share) * other).mean(), rel=1e-5)
-    assert tried.means["accuracy"] == pytest.approx((share * right[0] + (1 - share) * right[1]).mean(), rel=1e-5)
+    assert tried.means["cross_entropy"] == pytest.approx((fraction * own + (1 - fraction) * other).mean(), rel=1e-5)
+    assert tried.means["accuracy"] == pytest.approx((fraction * right[0] + (1 - fraction) * right[1]).mean(), rel=1e-5)
     assert tried.means["objective"] == pytest.approx(tried.means["cross_entropy"], rel=1e-6)
 
 
@@ -43,7 +43,7 @@ def test_mixup_mixes_in_training_only_and_joins_examples():
     plain = Supervised().metrics(nets, BATCH, Noise(examples=6))
     for name in plain:
         np.testing.assert_array_equal(mixed[name], plain[name])
-    # The engine may compute halves of a batch apart only where no example sees another one.
+    # The engine may compute shards of a batch apart only where no example sees another one.
     assert not Supervised(mixup=1.0).phases()[0].separable and Supervised().phases()[0].separable
 
 

@@ -9,7 +9,7 @@ from engine.testing import try_phase
 from losses.strategies import WGAN, WGANGP
 from tests.strategies.small_nets import IMAGES, CriticOf, generator
 
-KERNEL = [3.0, 0.0, -4.0, 0.0]  # of slope 5
+KERNEL = [3.0, 0.0, -4.0, 0.0]  # of gradient norm 5
 
 
 def players():

@@ -37,9 +37,9 @@ def test_float64_and_half():
     assert norm(tensors).dtype == tf.float64
     assert [each.dtype for each in unit(tensors)] == [each.dtype for each in scaled(0.5, tensors)] == [
         tf.float64, tf.bfloat16]
-    halves = [tf.fill([100], tf.constant(1000.0, tf.float16))]  # the sum of their squares has no float16
-    assert norm(halves).dtype == tf.float32
-    assert float(norm(halves)) == 1e4
+    narrow = [tf.fill([100], tf.constant(1000.0, tf.float16))]  # the sum of their squares has no float16
+    assert norm(narrow).dtype == tf.float32
+    assert float(norm(narrow)) == 1e4
     np.testing.assert_allclose(norm([tf.constant(x) for x in TENSORS]),
                                np.sqrt(sum(np.sum(x**2) for x in TENSORS)), rtol=1e-14)
 

@@ -26,10 +26,10 @@ class Method:
     """One method, as a user writes it.
 
     Attributes:
-      strategy: The user's class. lines: Of code that it may have, at most; None for any.
+      strategy: The user's class. lines: Lines of code that it may have, at most; None for any.
       nets, updates, data: Functions that make them; nets may be a dict with ``average_of``.
-      arguments: Of the strategy's class.
-      cycles: To run.
+      arguments: Arguments of the strategy's class.
+      cycles: Cycles to run.
       options: A function that makes further arguments of the Trainer.
     """
 
@@ -165,5 +165,5 @@ def descend(tape: tf.GradientTape, loss: tf.Tensor, weights: Any, rate: float) -
 
 
 def numbers(weights: Any) -> list[np.ndarray]:
-    """Of variables."""
+    """The values of variables."""
     return [v.numpy() for v in weights]

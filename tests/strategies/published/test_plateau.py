@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau: the rate falls once a figure has not got better for a while."""
+"""ReduceLROnPlateau: the rate falls once a metric has not got better for a while."""
 
 import keras
 import pytest

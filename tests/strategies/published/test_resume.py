@@ -16,7 +16,7 @@ import pytest
 HERE = Path(__file__).parent
 NAMES = sorted(path.stem for path in HERE.glob("test_*.py") if path.stem != "test_resume")
 PLANS = ("graph", "xla")
-STOP = 7  # in the middle of a call, behind a checkpoint at 6
+STOP = 7  # in the middle of a call, after a checkpoint at 6
 
 
 def methods():

@@ -96,8 +96,8 @@ def by_hand(cycles, uphill):
             return tape.gradient(loss, weights)
 
         here = [tf.convert_to_tensor(v) for v in net]
-        for variable, slope in zip(net, gradient(uphill(here, gradient(here))), strict=True):
-            variable.assign_sub(RATE * slope)
+        for variable, derivative in zip(net, gradient(uphill(here, gradient(here))), strict=True):
+            variable.assign_sub(RATE * derivative)
     return numbers(net)
 
 

@@ -54,15 +54,15 @@ def by_hand(method, cycles):
         read = batch(start.data, update)
         with tf.GradientTape() as tape:
             loss = -tf.reduce_mean(tf.gather(tf.nn.log_softmax(mlp(net, read["x"])), read["label"], batch_dims=1))
-        slopes = [slope.numpy() for slope in tape.gradient(loss, net)]
-        norm = np.sqrt(sum((slope ** 2).sum() for slope in slopes))  # of both groups together
+        derivatives = [derivative.numpy() for derivative in tape.gradient(loss, net)]
+        norm = np.sqrt(sum((derivative ** 2).sum() for derivative in derivatives))  # of both groups together
         if method is CLIPPED and norm > CLIP:
-            slopes, clipped = [slope * CLIP / norm for slope in slopes], clipped + 1
-        for place, (variable, slope) in enumerate(zip(net, slopes, strict=True)):
+            derivatives, clipped = [derivative * CLIP / norm for derivative in derivatives], clipped + 1
+        for place, (variable, derivative) in enumerate(zip(net, derivatives, strict=True)):
             bias = place % 2 == 1
             rate = 2 * RATE if bias else RATE
             value = variable.numpy() * (1.0 if bias else 1.0 - rate * DECAY)
-            speeds[place] = MOMENTUM * speeds[place] - rate * slope
+            speeds[place] = MOMENTUM * speeds[place] - rate * derivative
             variable.assign(value + speeds[place])
     return numbers(net), clipped
 

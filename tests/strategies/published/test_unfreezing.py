@@ -104,9 +104,9 @@ def by_hand(kind, cycles):
                 thawed = update + 1
         else:
             waits = [8, 8, 4, 4, 0, 0]
-        for place, (wait, slope) in enumerate(zip(waits, tape.gradient(loss, net), strict=True)):
+        for place, (wait, derivative) in enumerate(zip(waits, tape.gradient(loss, net), strict=True)):
             if update >= wait:
-                speeds[place] = MOMENTUM * speeds[place] - RATE * slope.numpy()
+                speeds[place] = MOMENTUM * speeds[place] - RATE * derivative.numpy()
                 net[place].assign_add(speeds[place])
         path.append(numbers(net))
     return path, mean, thawed

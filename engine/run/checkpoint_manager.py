@@ -1,4 +1,4 @@
-"""Keeper: a run's checkpoints, as the Trainer sees them: saved behind the training, restored, locked to one process."""
+"""The checkpoints of a run: saved in the background, restored, locked to one process."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -15,17 +15,17 @@ from engine.run.saving import SavingThread
 Facts = dict[str, Any]  # JSON values: all of a run's state that is no tensor
 
 
-class Keeper:
+class CheckpointManager:
     """Saves and restores the complete state of a run.
 
     Args:
-      folder: Of the run; None keeps nothing.
+      folder: Folder of the run; None keeps nothing.
       variables: {name: variable}: the tensors of the state.
       keep: Newest checkpoints to keep.
-      say: Takes lines for people.
+      say: Function that takes lines for people.
 
     Raises:
-      Invalid: if ``keep`` is below 2.
+      Invalid: If ``keep`` is below 2.
     """
 
     def __init__(self, folder: RunFolder | None, variables: Mapping[str, Any], keep: int,
@@ -56,8 +56,8 @@ class Keeper:
         """Make the folder and lock it, once. Returns whether it was not locked before.
 
         Raises:
-          Invalid: if another process has it, or has trained in it since it was read.
-          OSError: if it cannot be made.
+          Invalid: If another process has it, or has trained in it since it was read.
+          OSError: If it cannot be made.
         """
         if not (self._folder and self._lock):
             return False
@@ -109,10 +109,10 @@ class Keeper:
 
         Args:
           also: Cycles whose checkpoints are kept beside the newest.
-          wait: Until it is on the disk.
+          wait: Whether to return only when it is on the disk.
 
         Raises:
-          OSError: if the disk refuses; without ``wait`` at the next ``check``, ``save`` or ``close``.
+          OSError: If the disk refuses; without ``wait`` at the next ``check``, ``save`` or ``close``.
         """
         if self._folder is None:
             return None

@@ -6,8 +6,8 @@ import time
 import tensorflow as tf
 
 from engine.run import checkpoint
+from engine.run.checkpoint_manager import CheckpointManager
 from engine.run.folder import RunFolder
-from engine.run.keeper import Keeper
 
 
 def test_saves_of_two_threads_follow_each_other(tmp_path, monkeypatch):
@@ -24,14 +24,14 @@ def test_saves_of_two_threads_follow_each_other(tmp_path, monkeypatch):
             busy.pop()
 
     monkeypatch.setattr(checkpoint, "save", watched)
-    keeper = Keeper(RunFolder(tmp_path / "run", {}), {"a": tf.Variable([1.0, 2.0])}, 3, print)
-    keeper.open()
+    checkpoints = CheckpointManager(RunFolder(tmp_path / "run", {}), {"a": tf.Variable([1.0, 2.0])}, 3, print)
+    checkpoints.open()
     faults = []
 
     def ask():
         try:
             for _ in range(5):
-                keeper.save(7, {}, set())
+                checkpoints.save(7, {}, set())
         except Exception as error:
             faults.append(error)
 
@@ -40,7 +40,7 @@ def test_saves_of_two_threads_follow_each_other(tmp_path, monkeypatch):
         thread.start()
     for thread in threads:
         thread.join()
-    keeper.close()
+    checkpoints.close()
     assert faults == []
     assert most == [1] * 20
     assert [path.name for path in checkpoint.listed(tmp_path / "run" / "checkpoints")] == ["7.19"]

@@ -1,4 +1,4 @@
-"""Two halves of a batch side by side are the batch."""
+"""Two shards of a batch side by side are the batch."""
 
 import keras
 import numpy as np
@@ -9,7 +9,7 @@ from engine import LossStrategy, Phase
 from engine.cycle import block
 from engine.cycle.inputs import Context
 from engine.cycle.measured import Given
-from engine.cycle.shards import Halves
+from engine.cycle.shards import Shards
 from tests import toys
 
 
@@ -46,7 +46,7 @@ def sizes(strategy, plan="xla", net=None, batch_size=8):
 
 
 @pytest.mark.parametrize("plan", ["halves", "xla"])
-def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch, plan):
+def test_the_loss_is_given_shards_only_where_it_says_it_may(monkeypatch, plan):
     monkeypatch.setattr(block, "BLOCK_UPDATES", 1)  # compiles faster
     assert sizes(Sizes(separable=True), plan) == {(4, 4)}
     assert sizes(Sizes(), plan) == {(8, 8)}
@@ -60,7 +60,7 @@ def test_the_loss_is_given_halves_only_where_it_says_it_may(monkeypatch, plan):
 
 
 @pytest.mark.parametrize("plan, accumulate", [("xla", 1), ("xla", 2), ("halves", 2)])
-def test_halves_give_the_update_of_the_whole(plan, accumulate):
+def test_shards_give_the_update_of_the_whole(plan, accumulate):
     ends = []
     for separable in (False, True):
         keras.utils.set_random_seed(0)
@@ -74,7 +74,7 @@ def test_halves_give_the_update_of_the_whole(plan, accumulate):
         assert ends[1][1][term] == (pytest.approx(total, rel=1e-5), count)
 
 
-def test_dropout_differs_between_the_halves():
+def test_dropout_differs_between_the_shards():
     class Ones(LossStrategy):
         def phases(self):
             return [Phase("fit", self.loss, updates=["net"], separable=True)]
@@ -89,12 +89,12 @@ def test_dropout_differs_between_the_halves():
     made = toys.engine(Ones(), {"net": net}, {"fit": toys.adam()}, toys.points(2), plan="halves")
     step, update = made.steps["fit"], tf.constant(0, tf.int64)
     inputs = step.inputs.of(update, [update], Context()).micro(0)
-    given, parts = Given(update, 1.0, step.compute.weights(), [], {}), Halves(step.compute)
-    halves = [step.compute.of_part(2).gradients(given, parts.part(inputs, number)).vector[1] for number in range(2)]
-    assert abs(float(halves[0] - halves[1])) > 1e-6
+    given, parts = Given(update, 1.0, step.compute.weights(), [], {}), Shards(step.compute)
+    shards = [step.compute.of_part(2).gradients(given, parts.part(inputs, number)).vector[1] for number in range(2)]
+    assert abs(float(shards[0] - shards[1])) > 1e-6
 
 
-def test_halves_are_a_graph_where_no_phase_may_be_parted():
+def test_shards_are_a_graph_where_no_phase_may_be_parted():
     ends = []
     for plan in ("graph", "halves"):
         made, nets = toys.gan(plan=plan)

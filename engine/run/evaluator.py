@@ -1,4 +1,4 @@
-"""What a trainer shows of its nets: figures over a source, and pictures, with averaged weights where there are any."""
+"""Evaluator: metrics over a source, and pictures, of a trainer's nets, with averaged weights where there are any."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from engine.strategy import Loss, LossStrategy, Nets
 KEPT = 8  # compiled evaluations of a run: a few parts of the data, each with a function or two
 
 
-class Figures:
+class Evaluator:
     """Evaluations, compiled once per function and source, and pictures.
 
     The ``KEPT`` evaluations that were used last are kept, and with them their sources: one that comes back after so
