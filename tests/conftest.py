@@ -16,13 +16,19 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-SLOW = {line for line in Path(__file__).with_name("slow.txt").read_text().splitlines() if not line.startswith("#")}
+TIERS = {name: set(Path(__file__).with_name(f"{name}.txt").read_text().splitlines()) for name in ("slow", "long")}
 
 
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    found = {item.nodeid for item in items}
+    files = {name.partition("::")[0] for name in found}
+    gone = {name for tests in TIERS.values() for name in tests if name.partition("::")[0] in files} - found
+    if gone and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError("\n".join(["tests/slow.txt or tests/long.txt names what is not there:", *sorted(gone)]))
     for item in items:
-        if item.nodeid in SLOW:
-            item.add_marker(pytest.mark.slow)
+        for name, tests in TIERS.items():
+            if item.nodeid in tests:
+                item.add_marker(name)
 
 
 @pytest.fixture(scope="session")
