@@ -1,4 +1,4 @@
-"""kfold.py as a person runs it: disjoint folds, mean and deviation, and what is finished is not done again."""
+"""kfold.py as a person runs it: disjoint folds, mean and standard deviation, and what is finished is not done again."""
 
 import json
 import re
@@ -32,9 +32,10 @@ def test_folds_are_run_summed_up_and_continued(tmp_path):
     assert len(set(each)) == 3
     found = metrics_of(whole)["squared_error"]
     assert found["folds"] == each
-    assert (found["mean"], found["deviation"]) == pytest.approx((np.mean(each), np.std(each, ddof=1)))
+    assert (found["mean"], found["standard_deviation"]) == pytest.approx((np.mean(each), np.std(each, ddof=1)))
     assert re.search(rf"^mean +{re.escape(digits(found['mean']))} ", done.stdout, re.MULTILINE)
-    assert re.search(rf"^standard deviation +{re.escape(digits(found['deviation']))} ", done.stdout, re.MULTILINE)
+    spread = re.escape(digits(found["standard_deviation"]))
+    assert re.search(rf"^standard deviation +{spread} ", done.stdout, re.MULTILINE)
     page = (whole / "index.html").read_text()
     assert 'href="fold-3/report.html"' in page and "standard deviation" in page and "<td>2/3</td>" in page
 
