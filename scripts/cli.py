@@ -37,6 +37,14 @@ def printable(text: str) -> str:
 AS_STORED = "as stored"
 codecs.register_error(AS_STORED, _as_stored)
 
+# What argparse says, and how the house says it.
+WORDING = ((r"^argument (\S+): \(", r"`\1` ("),
+           (r"^argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)$", r"`\1` (\2) must be one of \3"),
+           (r"^argument (\S+): not allowed with argument (\S+)$", r"`\1` must be left out beside \2"),
+           (r"^argument (\S+): expected (one|at least one) argument$", r"`\1` must have \2 value"),
+           (r"^the following arguments are required: (\S+?)(, .*)?$", r"`\1` must be given"))
+
+
 class Parser(argparse.ArgumentParser):
     """An ``ArgumentParser`` whose errors are one line in the house's words, and whose help keeps its lines."""
 
@@ -50,9 +58,8 @@ class Parser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
-        message = re.sub(r"^argument (\S+): \(", r"`\1` (", message)
-        message = re.sub(r"^argument (\S+): invalid choice: '?(.*?)'? \(choose from (.*)\)$",
-                         r"`\1` (\2) must be one of \3", message)
+        for pattern, line in WORDING:
+            message = re.sub(pattern, line, message)
         unknown = re.match(r"^unrecognized arguments: (--[\w-]+)", message)
         if unknown:
             message = (f"`{unknown[1]}` must be an option of this script"

@@ -141,7 +141,7 @@ def _help(leaf: Leaf) -> str:
         return argparse.SUPPRESS
     text = leaf.option.help
     if leaf.option.nargs and isinstance(leaf.option.rule, Choice):
-        text = f"some of {', '.join(leaf.option.rule.values)} {text}"
+        text = f"some of {', '.join(leaf.option.rule.values)}{' ' if text.startswith('(') else '; '}{text}"
     if leaf.given and leaf.value is not False and leaf.value is not REQUIRED and "(default: " not in text:
         text = f"{text} (default: {shown(leaf.value)})"
     return text.replace("%", "%%").strip()

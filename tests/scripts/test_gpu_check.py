@@ -771,7 +771,7 @@ def test_bad_options_are_one_line(tmp_path: Path, parts: list[str], capsys: pyte
     assert parts == [] and file.read_text() == "mine" and not (tmp_path / "new").exists()
     for arguments, words in ((["--width", "0"], "must be an integer of at least 1"),
                              (["--parts", "slow"], "`--parts` (slow) must be one of"),
-                             (["--precisions", "float16"], "must be one of 'float32', 'bfloat16'")):
+                             (["--precisions", "float16"], "must be one of float32, bfloat16")):
         with pytest.raises(SystemExit) as ended:
             chosen(*arguments)
         error = capsys.readouterr().err

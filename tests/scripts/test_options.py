@@ -92,7 +92,7 @@ def test_the_help_shows_groups_defaults_and_values(capsys):
     assert "secret" not in told and "(default: required)" not in told
     with pytest.raises(SystemExit):
         cli.Command(Small(), None).parse([])
-    assert "the following arguments are required: --at" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: `--at` must be given (see --help)\n"
     assert cli.Command(Small(), None).parse(["--at", "x", "--names", "a", "b"]) == Small(3, Path("x"), ("a", "b"))
 
 
