@@ -5,7 +5,7 @@ few seconds with each setting, in a process of its own. What was fastest is kept
 batch size, in threads and precision alike.
 """
 
-import argparse
+import dataclasses
 import hashlib
 import itertools
 import json
@@ -14,36 +14,36 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import cli
+import fields
+import groups
 
-# Options that the speed of an update does not hang on, besides those that say how long, how often or where.
-INDIFFERENT = cli.FREE | {"seed", "learning_rate", "threads", "precision", "default_epochs", "measure", "validation",
-                          "fold"}
 HALF_PRECISION_FLAGS = {"amx_bf16", "avx512_bf16"}  # of a CPU that computes in bfloat16; others only imitate it
 Settings = dict[str, Any]
 Measure = Callable[[Settings], float]
+Chosen = TypeVar("Chosen", bound=groups.TrainOptions)
 
 
-def settle(chosen: argparse.Namespace, measure: Measure | None = None,
-           say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> None:
-    """Put a number or None in the place of ``--threads`` and a precision in that of ``--precision``; tell TensorFlow.
+def settle(options: Chosen, measure: Measure | None = None,
+           say: Callable[[str], None] = lambda line: print(line, file=sys.stderr)) -> Chosen:
+    """The options with a number or None for ``--threads``, and a precision for ``--precision``; tells TensorFlow.
 
     A run that is continued keeps its own. Call it before TensorFlow is imported.
     """
+    chosen = options.run
     open_names = [name for name in ("threads", "precision") if getattr(chosen, name) == "auto"]
     if open_names:
-        found = _recorded(chosen.run_dir, open_names) or _kept_or_measured(chosen, measure or _measured(), say)
-        for name in open_names:
-            setattr(chosen, name, found[name])
+        found = _recorded(chosen.run_dir, open_names) or _kept_or_measured(options, measure or _measured(), say)
+        chosen = dataclasses.replace(chosen, **{name: found[name] for name in open_names})
     if chosen.threads == "default":
-        chosen.threads = None
+        chosen = dataclasses.replace(chosen, threads=None)
     if chosen.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(chosen.threads)
+    return dataclasses.replace(options, run=chosen)
 
 
-def candidates(chosen: argparse.Namespace, flags: set[str]) -> list[Settings]:
+def candidates(chosen: groups.Run, flags: set[str]) -> list[Settings]:
     """What there is to choose from."""
     threads = [None, 1] if chosen.threads == "auto" else [None if chosen.threads == "default" else chosen.threads]
     precisions = [chosen.precision]
@@ -61,10 +61,10 @@ def _recorded(run_dir: Path, names: list[str]) -> Settings | None:
         return None
 
 
-def _kept_or_measured(chosen: argparse.Namespace, measure: Measure, say: Callable[[str], None]) -> Settings:
+def _kept_or_measured(chosen: groups.TrainOptions, measure: Measure, say: Callable[[str], None]) -> Settings:
     model, flags = processor()
-    options = candidates(chosen, flags)
-    if len(options) == 1 or chosen.check or chosen.smoke:  # those train nothing that would be faster
+    options = candidates(chosen.run, flags)
+    if len(options) == 1 or chosen.often.check or chosen.often.smoke:  # those train nothing that would be faster
         return options[0]
     place, path = _place(chosen, model), kept_in()
     kept = _read(path)
@@ -78,8 +78,8 @@ def _kept_or_measured(chosen: argparse.Namespace, measure: Measure, say: Callabl
                                                              zip(options, speeds, strict=True)}}
         _write(path, kept)
     found = kept[place]
-    speeds = ", ".join(f"{words} {speed:.4g}" for words, speed in found["speeds"].items())
-    say(f"{_words(found['settings'])}: cycles/s {speeds} (kept in {path})")
+    told = ", ".join(f"{words} {speed:.4g}" for words, speed in found["speeds"].items())
+    say(f"{_words(found['settings'])}: cycles/s {told} (kept in {path})")
     return dict(found["settings"])
 
 
@@ -87,10 +87,10 @@ def _words(settings: Settings) -> str:
     return f"{settings['threads'] or 'default'} threads {settings['precision']}"
 
 
-def _place(chosen: argparse.Namespace, model: str) -> str:
-    """What the measurement holds for."""
-    options = {name: str(value) for name, value in sorted(vars(chosen).items())
-               if name not in INDIFFERENT or getattr(chosen, name) == "auto"}
+def _place(chosen: groups.TrainOptions, model: str) -> str:
+    """What the measurement holds for: the machine, the script, and the options that the time of an update hangs on."""
+    options = {leaf.name: str(leaf.value) for leaf in fields.leaves(chosen)
+               if leaf.option.identity and leaf.option.speed and leaf.given}
     told = json.dumps([model, os.cpu_count(), Path(sys.argv[0]).stem, options], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 

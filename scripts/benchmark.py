@@ -13,7 +13,8 @@ pip install -e '.[bench]'.
 Exit code 1: a contestant does not compute the same, or failed.
 """
 
-import argparse
+import dataclasses
+import functools
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import rules
 from benchmarks.agree import Check, Differs
 from benchmarks.bars import draw
 from benchmarks.ceiling import ceilings
@@ -30,46 +32,40 @@ from benchmarks.known import Known
 from benchmarks.pairs import Clock, run_rounds, summary, table
 from benchmarks.processes import PEERS, Failed, Workers, machine
 from benchmarks.workloads import PRECISIONS, WORKLOADS
+from fields import option
+from rules import Choice
 
 NOT_INSTALLED = "not installed: pip install -e '.[bench]'"
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
-                           allow_abbrev=False)
-    parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
-                        help="(default: all)")
-    parser.add_argument("--against", nargs="+", choices=PEERS, default=list(PEERS), help="(default: all)")
-    parser.add_argument("--pairs", type=cli.whole, default=3, help="rounds of each workload (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=4.0, help="timed in each process, after the warm-up "
-                        "(default: %(default)s)")
-    parser.add_argument("--trial-seconds", type=cli.positive, default=2.0, help="timed per candidate when the best "
-                        "settings are sought (default: %(default)s)")
-    parser.add_argument("--precision", choices=PRECISIONS, default="float32", help="of all (default: %(default)s)")
-    parser.add_argument("--plan", choices=("graph", "halves", "xla"), default=None, help="of ours (default: what "
-                        "plan=auto finds)")
-    parser.add_argument("--threads", type=_threads, default=None, metavar="N|default", help="inside one operation, for "
-                        "all (default: default, the framework's own; 1 is tried, too, less for PyTorch's convolutions)")
-    parser.add_argument("--verify", action=argparse.BooleanOptionalAction, default=True, help="check that all compute "
-                        "the same (default: yes)")
-    parser.add_argument("--verify-only", action="store_true", help="check that, and time nothing")
-    parser.add_argument("--json", type=Path, default=Path("runs/benchmark.json"), metavar="PATH", help="where all "
-                        "results go (default: %(default)s)")
-    parser.add_argument("--settings", type=Path, default=Path("runs/benchmark-settings.json"), metavar="PATH",
-                        help="best settings found before on this machine, used again and added to (default: "
-                        "%(default)s)")
-    parser.add_argument("--picture", type=Path, default=Path("runs/benchmark.png"), metavar="PATH", help="the ratios "
-                        "as bars (default: %(default)s)")
-    parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="another Python for the PyTorch "
-                        "peer (default: this one)")
-    return parser
-
-
 def _threads(text: str) -> int | None:
-    return None if text == "default" else int(cli.whole(text))
+    return None if text == "default" else int(rules.whole(text))
 
 
-def main(chosen: argparse.Namespace) -> int:
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    workload: tuple[str, ...] = option(tuple(WORKLOADS), "(default: all)", Choice(*WORKLOADS), nargs="+")
+    against: tuple[str, ...] = option(tuple(PEERS), "(default: all)", Choice(*PEERS), nargs="+")
+    pairs: int = option(3, "rounds of each workload", rules.whole)
+    seconds: float = option(4.0, "timed in each process, after the warm-up", rules.positive)
+    trial_seconds: float = option(2.0, "timed per candidate when the best settings are sought", rules.positive)
+    precision: str = option("float32", "of all", Choice(*PRECISIONS))
+    plan: str | None = option(None, "of ours (default: what plan=auto finds)", Choice("graph", "halves", "xla"))
+    threads: int | None = option(None, "inside one operation, for all (default: default, the framework's own; 1 is "
+                                 "tried, too, less for PyTorch's convolutions)", _threads, metavar="N|default")
+    no_verify: bool = option(False, "do not check that all compute the same", bool)
+    verify_only: bool = option(False, "check that, and time nothing", bool)
+    json: Path = option(Path("runs/benchmark.json"), "where all results go", Path)
+    settings: Path = option(Path("runs/benchmark-settings.json"), "best settings found before on this machine, used "
+                            "again and added to", Path)
+    picture: Path = option(Path("runs/benchmark.png"), "the ratios as bars", Path)
+    torch_python: str = option(sys.executable, "another Python for the PyTorch peer (default: this one)",
+                               metavar="PATH")
+
+
+def main(chosen: Options) -> int:
     with tempfile.TemporaryDirectory(prefix="phaseloop-benchmark-") as folder:
         workers = Workers(Path(folder), chosen.torch_python, chosen.precision)
         torch = workers.torch_version()
@@ -78,7 +74,7 @@ def main(chosen: argparse.Namespace) -> int:
         if facts["load"] > 0.5 and not chosen.verify_only:
             print(f"warning: the load is {facts['load']}: numbers of a busy machine mean little", file=sys.stderr)
         try:
-            workers.prepare(chosen.workload)
+            workers.prepare(list(chosen.workload))
             peers = [peer for peer in chosen.against if peer != "torch" or torch]
             known = Known(chosen.settings, facts)
             settings = {workload: {} if chosen.verify_only else _settings(chosen, workers, known, workload, peers)
@@ -106,7 +102,7 @@ def main(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(chosen: argparse.Namespace, workers: Workers, known: Known, workload: str, peers: list[str]
+def _settings(chosen: Options, workers: Workers, known: Known, workload: str, peers: list[str]
               ) -> dict[str, dict[str, Any]]:
     """{contestant: the line of its best candidate}."""
     options = ["--trial", "--seconds", str(chosen.trial_seconds)]
@@ -122,16 +118,16 @@ def _settings(chosen: argparse.Namespace, workers: Workers, known: Known, worklo
             found[contestant] = {"settings": {"plan": chosen.plan, "threads": chosen.threads}}
         else:
             name = f"{contestant} {workload} {chosen.precision} {chosen.threads or ''}".strip()
-            found[contestant] = known.of(name, lambda contestant=contestant: trial(contestant))
+            found[contestant] = known.of(name, functools.partial(trial, contestant))
     return found
 
 
-def _verify(chosen: argparse.Namespace, workers: Workers, peers: list[str],
+def _verify(chosen: Options, workers: Workers, peers: list[str],
             settings: dict[str, dict[str, dict[str, Any]]]) -> dict[str, dict[str, float]]:
     """{workload: {peer: largest relative difference}}. Raises ``Differs`` after all."""
     found: dict[str, dict[str, float]] = {}
     faults = []
-    for workload in chosen.workload if chosen.verify or chosen.verify_only else ():
+    for workload in chosen.workload if chosen.verify_only or not chosen.no_verify else ():
         def of(contestant: str, workload: str = workload) -> Any:
             return settings[workload].get(contestant, {}).get("settings")
 
@@ -148,7 +144,7 @@ def _verify(chosen: argparse.Namespace, workers: Workers, peers: list[str],
     return found
 
 
-def _rows(chosen: argparse.Namespace, workers: Workers, peers: list[str], workload: str,
+def _rows(chosen: Options, workers: Workers, peers: list[str], workload: str,
           found: dict[str, dict[str, Any]], clock: Clock, ceiling: float) -> list[dict[str, Any]]:
     """A row for each peer of ``workload``; ``found`` holds everybody's settings."""
     timers = {name: lambda n=name: workers.run(n, workload, "--seconds", str(chosen.seconds),
@@ -162,7 +158,7 @@ def _rows(chosen: argparse.Namespace, workers: Workers, peers: list[str], worklo
             for peer in chosen.against]
 
 
-def _write(chosen: argparse.Namespace, result: dict[str, Any]) -> None:
+def _write(chosen: Options, result: dict[str, Any]) -> None:
     chosen.json.parent.mkdir(parents=True, exist_ok=True)
     part = chosen.json.with_name(f"{chosen.json.name}.part")
     part.write_text(json.dumps(result, indent=1) + "\n")
@@ -171,4 +167,4 @@ def _write(chosen: argparse.Namespace, result: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the temporary folder goes
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(main(cli.Command(Options(), __doc__).parse()))

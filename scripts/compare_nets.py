@@ -10,72 +10,83 @@ of its own; the same command again continues where it stopped, and does not trai
 metrics and seconds, as summary.json and in comparison.html, with the curves of all nets.
 """
 
-import argparse
+import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import arguments
 import cli
+import groups
+import rules
 import several
 import train_classifier
 import wiring
-
-OWN = {"nets", "of_net"}  # options that the single runs do not have
-
-
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/compare", epochs=4, batch_size=128, learning_rate=1e-3)
-    model = parser.add_argument_group("nets")
-    model.add_argument("--nets", nargs="+", default=["mlp", "convnet"], metavar="NET",
-                       type=cli.one_of(train_classifier.NETS, or_class=True),
-                       help=f"some of {', '.join(train_classifier.NETS)}, or Keras models of yours, module:Class "
-                       "(default: mlp convnet)")
-    model.add_argument("--net-option", action="append", type=_of_net, default=[], dest="of_net",
-                       metavar="NET.NAME=VALUE", help="an argument of one net's class, as resnet18.width=32; may be "
-                       "repeated")
-    train_classifier.add_training(parser)
-    return parser
+from data_options import Images
+from fields import option
 
 
-def _of_net(text: str) -> tuple[str, tuple[str, Any]]:
-    place, sign, value = text.partition("=")
-    net, dot, name = place.rpartition(".")
-    if not (sign and dot and net and name.isidentifier()):
-        raise argparse.ArgumentTypeError(f"({text}) must be NET.NAME=VALUE")
-    return net, cli.net_option(f"{name}={value}")
+@dataclasses.dataclass(frozen=True)
+class Nets:
+    """Which nets; the single runs have one each."""
+
+    TITLE: ClassVar[str] = "nets"
+    nets: tuple[str, ...] = option(("mlp", "convnet"), f"some of {', '.join(train_classifier.NETS)}, or Keras models "
+                                   "of yours, module:Class", rules.one_of(train_classifier.NETS, or_class=True),
+                                   nargs="+", metavar="NET", identity=False)
+    of_net: tuple[tuple[str, Any], ...] = option((), "an argument of one net's class, as resnet18.width=32; may be "
+                                                 "repeated", rules.option_of_net, flag="--net-option", nargs="append",
+                                                 metavar="NET.NAME=VALUE", identity=False)
 
 
-def main(parser: cli.Parser) -> int:
-    chosen = parser.parse_args()
-    _check(parser, chosen)
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script: those of train_classifier.py but for its net."""
+
+    SCRIPT: ClassVar[str] = "compare_nets"
+    data: Images = Images()
+    training: train_classifier.Training = train_classifier.Training()
+    run: groups.Run = groups.Run(epochs=4.0, run_dir=Path("runs/compare"))
+    nets: Nets = Nets()
+
+
+def main(chosen: Options) -> int:
+    _check(chosen.nets)
     costs: dict[str, dict[str, int]] = {}
 
-    def make(options: argparse.Namespace, dataset: Any) -> wiring.Job:
+    def make(options: train_classifier.Options, dataset: Any) -> wiring.Job:
         job = train_classifier.job(options, dataset)
-        job.begin = lambda trainer: costs.update({options.net: _cost(trainer.nets["classifier"], dataset.image_shape)})
+        job.begin = lambda trainer: costs.update({options.net.net: _cost(trainer.nets["classifier"],
+                                                                         dataset.image_shape)})
         return job
 
-    runs = {net.replace(":", "-"): several.like(
-        chosen, "train_classifier", OWN, net=net,
-        net_option=[option for name, option in chosen.of_net if name == net] or None) for net in chosen.nets}
-    code = several.train(chosen, runs, make, free=OWN)
-    if not (code or chosen.check or chosen.smoke):
-        return several.guarded(lambda: _summarise(chosen.run_dir, dict(zip(chosen.nets, runs, strict=True)), costs))
+    runs = {net.replace(":", "-"): of_one(chosen, net) for net in chosen.nets.nets}
+    folder = chosen.run.run_dir
+    code = several.train(folder, arguments.config(chosen), runs, make)
+    if not (code or chosen.often.check or chosen.often.smoke):
+        return several.guarded(lambda: _summarise(folder, dict(zip(chosen.nets.nets, runs, strict=True)), costs))
     return code
 
 
-def _check(parser: cli.Parser, chosen: argparse.Namespace) -> None:
+def of_one(chosen: Options, name: str) -> train_classifier.Options:
+    """The options of the run of one net."""
+    net = train_classifier.Net(net=name, net_option=tuple(pair for place, pair in chosen.nets.of_net if place == name))
+    return train_classifier.Options(data=chosen.data, net=net, training=chosen.training, run=chosen.run,
+                                    often=chosen.often, watch=chosen.watch)
+
+
+def _check(chosen: Nets) -> None:
     """Names that are wrong are told before the first net is trained."""
     with wiring.quiet():
         import nets
     if len(set(chosen.nets)) < len(chosen.nets):
-        parser.error(f"`--nets` ({' '.join(chosen.nets)}) must be different nets")
+        cli.refuse(f"`--nets` ({' '.join(chosen.nets)}) must be different nets (see --help)")
     try:
         takes = {name: nets.options_of(name) for name in chosen.nets}
     except ValueError as error:
-        parser.error(str(error))
+        cli.refuse(f"{error} (see --help)")
     for net, (name, _) in chosen.of_net:
         if name not in takes.get(net, []):
-            parser.error(f"`--net-option` ({net}.{name}) must be an argument of one of --nets")
+            cli.refuse(f"`--net-option` ({net}.{name}) must be an argument of one of --nets (see --help)")
 
 
 def _cost(net: Any, shape: Any) -> dict[str, int]:
@@ -98,4 +109,4 @@ def _summarise(folder: Path, runs: dict[str, str], costs: dict[str, dict[str, in
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(options()))
+    raise SystemExit(main(cli.Command(Options(), __doc__, files=True).parse()))

@@ -11,27 +11,30 @@ seconds; of each final metric the best value is marked, where it is known whethe
 table is printed. Exit code 2, with one line, for a folder that is no run or a file in it that is damaged.
 """
 
-import argparse
+import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import cli
+import fields
 import reopen
 import several
+from fields import option
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a run, as --run-dir named it; two "
-                        "or more")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="the page, a file that ends in .html (default: "
-                        "comparison.html in the nearest folder that holds all runs)")
-    parser.add_argument("--title", default="Comparison of runs", help="the page's heading (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    runs: tuple[Path, ...] = option(fields.REQUIRED, "folder of a run, as --run-dir named it; two or more", Path,
+                                    nargs="+", positional=True, metavar="RUN")
+    out: Path | None = option(None, "the page, a file that ends in .html (default: comparison.html in the nearest "
+                              "folder that holds all runs)", Path, metavar="FILE")
+    title: str = option("Comparison of runs", "the page's heading")
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     from engine.errors import require
     from engine.reporting.comparison import Comparison
 
@@ -61,5 +64,5 @@ def names(places: Sequence[Path]) -> list[str]:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = cli.Command(Options(), __doc__).parse()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

@@ -5,13 +5,14 @@
 The same command again continues what is unfinished.
 """
 
-import argparse
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
 
 import cli
 import wiring
+from fields import option
 
 # name -> (script, options, what the page says)
 RUNS = {
@@ -27,10 +28,15 @@ RUNS = {
 }
 
 
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    folder: Path = option(Path("runs/demo"), "where the runs and the page go", Path)
+
+
 def main() -> int:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, default=Path("runs/demo"), help="(default: %(default)s)")
-    folder = parser.parse_args().folder
+    folder = cli.Command(Options(), __doc__).parse().folder
     for number, (name, (script, options, _)) in enumerate(RUNS.items(), start=1):
         print(f"== {number} of {len(RUNS)}: {script} {' '.join(options)}", flush=True)
         command = [sys.executable, str(Path(__file__).parent / script), *options, "--run-dir", str(folder / name)]

@@ -46,7 +46,7 @@ class Lasting:
 def install() -> None:
     """Until the Trainer collects signals, and after it: one line, and the exit code of the signal."""
     if not isinstance(sys.stderr, Lasting):
-        sys.stderr = Lasting(sys.stderr)  # type: ignore[assignment]
+        sys.stderr = Lasting(sys.stderr)
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1"):
         signum = getattr(signal, name, None)
         ignored = signum is not None and signal.getsignal(signum) == signal.SIG_IGN  # as SIGHUP is under nohup

@@ -9,31 +9,35 @@ Takes some seconds, of which most is TensorFlow's start. The newest good checkpo
 where the run has them; the run's folder stays as it is.
 """
 
-import argparse
+import dataclasses
 import json
 
 import cli
 import reopen
+from data_options import fold_of
+from fields import option
+from rules import Choice
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    reopen.add_run(parser)
-    parser.add_argument("--part", choices=("train", "test"), default=None, help="of the data (default: what the run "
-                        "evaluates on, which is the test part, or under --validation a fraction of the other)")
-    reopen.add_data(parser, other=True)
-    parser.add_argument("--json", action="store_true", help="print one line of JSON, with all digits")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    which: reopen.Which = reopen.Which()
+    part: str | None = option(None, "of the data (default: what the run evaluates on, which is the test part, or under "
+                              "--validation a fraction of the other)", Choice("train", "test"))
+    json: bool = option(False, "print one line of JSON, with all digits", bool)
+    data: reopen.Other = reopen.Other()
 
 
-def main(chosen: argparse.Namespace) -> int:
-    run = reopen.reopen(chosen, chosen.part, **reopen.data_options(chosen))
+def main(chosen: Options) -> int:
+    run = reopen.reopen(chosen.which, chosen.part, place=chosen.data)
     metrics = run.run.evaluate(run.job.held_out)
     for name, source in ({} if chosen.part else run.job.at_end).items():
         metrics |= {f"{name}/{metric}": value for metric, value in run.run.evaluate(source).items()}
-    apart = run.options.validation or getattr(run.options, "fold", None)
+    apart = run.options.data.validation or fold_of(run.options.data)
     part = chosen.part or ("validation" if apart else "test")
-    facts = {"run": str(run.folder), "cycles": run.run.cycle, "dataset": run.options.dataset,
+    facts = {"run": str(run.folder), "cycles": run.run.cycle, "dataset": run.options.data.dataset,
              "part": part, "examples": run.job.held_out.size}
     if chosen.json:
         print(json.dumps({**facts, "metrics": metrics}))
@@ -45,5 +49,5 @@ def main(chosen: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = cli.Command(Options(), __doc__).parse()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

@@ -10,29 +10,32 @@ evaluation uses: load them beside our package ``nets`` (``keras.models.load_mode
 makes, pictures as float32 in [0, 1]. onnx needs ``pip install tf2onnx onnx``.
 """
 
-import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import cli
+import fields
 import reopen
+import rules
+from fields import option
 
 FORMATS = {"keras": ".keras", "weights": ".weights.h5", "savedmodel": "", "onnx": ".onnx", "litert": ".tflite"}
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
-    parser.add_argument("--format", choices=FORMATS, required=True, help="of the file; savedmodel is a folder")
-    parser.add_argument("--net", metavar="NAME", help="which one of the run's nets (default: its only one)")
-    parser.add_argument("--checkpoint", type=reopen.checkpoint, default="newest", metavar="newest|best|CYCLE",
-                        help="whose weights; best is that of the run's --goal (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="(default: the net's name and the format's ending, "
-                        "in this folder)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    run_dir: Path = option(fields.REQUIRED, "folder of a run", Path, positional=True, metavar="RUN_DIR")
+    format: str = option(fields.REQUIRED, "of the file; savedmodel is a folder", rules.Choice(*FORMATS))
+    net: str | None = option(None, "which one of the run's nets (default: its only one)", metavar="NAME")
+    checkpoint: Any = option("newest", "whose weights; best is that of the run's --goal", rules.checkpoint,
+                             metavar="newest|best|CYCLE")
+    output: Path | None = option(None, "(default: the net's name and the format's ending, in this folder)", Path)
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     from engine import open_run
     from engine.errors import require
 
@@ -73,5 +76,5 @@ def _export(run: Any, name: str, kind: str, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = cli.Command(Options(), __doc__).parse()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

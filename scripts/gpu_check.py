@@ -4,18 +4,21 @@
   python scripts/gpu_check.py --parts works exact
   python scripts/gpu_check.py --device cpu --smoke        90 s on a CPU: does the check itself work?
 
-works   every script, float32, bfloat16 and float16, plans graph and xla: trains, evaluates, saves, continues; terms
-        against those of the CPU; plan=auto chooses
-exact   ten repeats give one result; a run stopped and continued has the same bits; a planted NaN is named
-check   ours and PyTorch, where it is installed, compute the same
-fast    ours against PyTorch at its best; where the time goes: kernels, transfers, and how long the GPU idles
+  works   every script, float32, bfloat16 and float16, plans graph and xla:
+          trains, evaluates, saves, continues; terms against those of the CPU;
+          plan=auto chooses
+  exact   ten repeats give one result; a run stopped and continued has the same
+          bits; a planted NaN is named
+  check   ours and PyTorch, where it is installed, compute the same
+  fast    ours against PyTorch at its best; where the time goes: kernels,
+          transfers, and how long the GPU idles
 
 Results are written as they come. A part that fails, or whose time is over, ends by itself alone. docs/gpu.md says
 how to bring this to a machine without a network, and holds the newest results.
 Ctrl-C ends all processes and leaves the results so far. Exit code 1: something that must hold does not.
 """
 
-import argparse
+import dataclasses
 import importlib
 import importlib.metadata
 import os
@@ -32,10 +35,13 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import rules
 from benchmarks.processes import machine
+from fields import option
 from gpu import fast, tasks
 from gpu.kit import Kit, Report
 from gpu.table import text
+from rules import Choice
 
 PARTS = {"works": 110.0, "exact": 95.0, "check": 65.0, "fast": 255.0}  # seconds of each
 MINUTES = 9.0  # of all
@@ -43,24 +49,25 @@ CPU_TIMES = 4.0  # as long, on a CPU: no lent machine waits there, and it is oft
 FACTS_SECONDS = 120.0  # for TensorFlow to name its devices
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="that computes (default: %(default)s)")
-    parser.add_argument("--smoke", action="store_true", help="one small case of each part, to see that the check "
-                        "works: its numbers mean nothing")
-    parser.add_argument("--parts", nargs="+", choices=tuple(PARTS), default=list(PARTS), help="to run (default: all)")
-    parser.add_argument("--precisions", nargs="+", choices=fast.PRECISIONS, default=list(fast.PRECISIONS), help="that "
-                        "are timed (default: all)")
-    parser.add_argument("--output", type=Path, default=Path("runs/gpu"), metavar="FOLDER", help="where results.json, "
-                        "results.txt and the processes' logs go (default: %(default)s)")
-    parser.add_argument("--width", type=cli.whole, default=len(os.sched_getaffinity(0)), help="processes side by side, "
-                        "where nothing is timed (default: the cores, %(default)s)")
-    parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="another Python for the PyTorch "
-                        "peer (default: this one)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    device: str = option("gpu", "that computes", Choice("gpu", "cpu"))
+    smoke: bool = option(False, "one small case of each part, to see that the check works: its results mean nothing",
+                         bool)
+    parts: tuple[str, ...] = option(tuple(PARTS), "to run (default: all)", Choice(*PARTS), nargs="+")
+    precisions: tuple[str, ...] = option(tuple(fast.PRECISIONS), "that are timed (default: all)",
+                                         Choice(*fast.PRECISIONS), nargs="+")
+    output: Path = option(Path("runs/gpu"), "where results.json, results.txt and the processes' logs go", Path,
+                          metavar="FOLDER")
+    width: int = option(len(os.sched_getaffinity(0)), "processes side by side, where nothing is timed (default: the "
+                        "number of cores)", rules.whole)
+    torch_python: str = option(sys.executable, "another Python for the PyTorch peer (default: this one)",
+                               metavar="PATH")
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     """The exit code: 2, with one line, for a bad option; 130 for Ctrl-C."""
     until = time.monotonic() + 60.0 * MINUTES * (CPU_TIMES if chosen.device == "cpu" else 1.0)
     if shutil.which(chosen.torch_python) is None:
@@ -84,7 +91,7 @@ def _refused(what: str) -> int:
     return 2
 
 
-def _all(chosen: argparse.Namespace, logs: Path, until: float) -> int:
+def _all(chosen: Options, logs: Path, until: float) -> int:
     report = Report(chosen.output, text)
     found = facts(chosen)
     report.facts |= found
@@ -103,7 +110,7 @@ def _all(chosen: argparse.Namespace, logs: Path, until: float) -> int:
     return 1 if report.faults or any(part["error"] for part in report.parts.values()) else 0
 
 
-def _part(chosen: argparse.Namespace, part: str, scratch: Path, report: Report, until: float) -> None:
+def _part(chosen: Options, part: str, scratch: Path, report: Report, until: float) -> None:
     began = time.monotonic()
     limit = min(PARTS[part] * (CPU_TIMES if chosen.device == "cpu" else 1.0), until - began)
     if limit <= 0:
@@ -135,7 +142,7 @@ print(json.dumps({"gpu": details.get("device_name", ""), "compute capability": d
 """
 
 
-def facts(chosen: argparse.Namespace) -> dict[str, Any]:
+def facts(chosen: Options) -> dict[str, Any]:
     """What the results depend on: card, driver, versions, date."""
     torch = _output([chosen.torch_python, "-c", "import importlib.metadata as m; print(m.version('torch'))"])
     found = {**machine(torch or None), "torch": torch}
@@ -166,4 +173,4 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell has put in the background ignores it else
     for number in (signal.SIGTERM, signal.SIGHUP):  # an exception, so that processes and the temporary folder go
         signal.signal(number, lambda number, _: sys.exit(128 + number))
-    raise SystemExit(main(options().parse_args()))
+    raise SystemExit(main(cli.Command(Options(), __doc__).parse()))

@@ -10,7 +10,7 @@ with its SHA-256. Of each variable that differs: the largest absolute difference
 divided by that of the first value. Exit code 2, with one line, for a folder that is no run or a checkpoint that is bad.
 """
 
-import argparse
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -18,22 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import fields
 import reopen
+from fields import option
 
 RUN = ("script", "plan", "precision", "seed", "examples")  # of config.json: said first
-SHOWN = ("cycle", "epoch", "batches", "updates", "rejected", "rollbacks", "best", "seconds", "surroundings")
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    parser.add_argument("run_dir", type=Path, metavar="RUN", help="folder of a run")
-    parser.add_argument("--against", nargs="+", metavar="CHECKPOINT", help="two checkpoints to compare, each by the "
-                        "cycle that names its folder or by its path; or one, or another run, to compare with the "
-                        "newest good one of RUN")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    run_dir: Path = option(fields.REQUIRED, "folder of a run", Path, positional=True, metavar="RUN")
+    against: tuple[str, ...] = option((), "two checkpoints to compare, each by the cycle that names its folder or by "
+                                      "its path; or one, or another run, to compare with the newest good one of RUN",
+                                      nargs="+", metavar="CHECKPOINT")
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     from engine.errors import require
 
     config = _config(chosen.run_dir)
@@ -76,8 +78,7 @@ def _describe(run_dir: Path, config: Mapping[str, Any]) -> int:
     show(run_dir)
     show(f"  run          {_pairs({name: config[name] for name in RUN if name in config})}")
     show(f"  options      {_pairs({name: value for name, value in config.items() if name not in RUN})}")
-    for name in SHOWN if newest else ():
-        value = _facts(newest)[name]
+    for name, value in (_facts(newest) if newest else {}).items():
         show(f"  {name:13}{_pairs(value) if isinstance(value, dict) else value}")
     show(f"checkpoints in {run_dir / 'checkpoints'}: {len(lines) or 'none'}")
     for line in lines:
@@ -102,7 +103,7 @@ def _line(path: Path, config: Mapping[str, Any]) -> tuple[str, dict[str, Any] | 
 
 
 def _facts(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The metrics of a run at its newest good checkpoint."""
+    """The counters of a run at its newest good checkpoint."""
     batches, examples = manifest["batches"], manifest["config"]["examples"]
     best = manifest.get("best") or "none: the run has no --goal"
     return {"cycle": manifest["cycle"], "epoch": f"{batches / (examples // manifest['config']['batch_size']):.4g}",
@@ -167,8 +168,8 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterato
         elif old.tobytes() != new.tobytes():
             with np.errstate(all="ignore"):
                 change = new.astype(np.float64) - old.astype(np.float64)
-                fraction = np.linalg.norm(change) / np.linalg.norm(old.astype(np.float64))
-            yield f"  {name} {forms[0]}: largest difference {np.abs(change).max():.3g}, relative norm {fraction:.3g}"
+                relative = np.linalg.norm(change) / np.linalg.norm(old.astype(np.float64))
+            yield f"  {name} {forms[0]}: largest difference {np.abs(change).max():.3g}, relative norm {relative:.3g}"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:
@@ -176,5 +177,5 @@ def _pairs(values: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = cli.Command(Options(), __doc__).parse()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

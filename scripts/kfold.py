@@ -10,45 +10,65 @@ the folder holds summary.json, with the mean and the sample's standard deviation
 index.html, with the curves of all folds.
 """
 
-import argparse
+import dataclasses
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cli
+import data_options
+import fields
+import groups
 import several
 import train_classifier
 import train_regression
+from fields import option
+from rules import two_or_more
 
 SCRIPTS: dict[str, Any] = {"classifier": train_classifier, "regression": train_regression}
-OWN = {"what", "folds"}  # options that the single runs do not have
 
 
-def options() -> cli.Parser:
-    style = {"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False}
-    parser = cli.Parser(description=__doc__, **style)
-    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT", help=f"{' or '.join(SCRIPTS)}; "
-                                  "with --help: its options")
+@dataclasses.dataclass(frozen=True)
+class Folds:
+    """How many."""
+
+    TITLE: ClassVar[str] = "folds"
+    folds: int = option(5, "how many, k", two_or_more)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Those of the folds, and of each run."""
+
+    kfold: Folds
+    train: groups.TrainOptions
+
+
+def parse() -> tuple[str, Options]:
+    """What is trained, and the options."""
+    parser = cli.Parser(description=cli.fitted(__doc__))
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT",
+                                  help=f"{' or '.join(SCRIPTS)}; with --help: its options")
+    commands = {}
     for what, script in SCRIPTS.items():
-        one = kinds.add_parser(what, parents=[script.options()], conflict_handler="resolve", description=__doc__,
-                               **style)
-        one.add_argument("--folds", type=cli.number(int, "an integer of at least 2", lambda value: value >= 2),
-                         default=5, help="how many, k (default: %(default)s)")
-        one.set_defaults(run_dir=Path(f"runs/kfold-{what}"))
-    return parser
+        options = Options(Folds(), fields.replaced(script.Options(), {"run_dir": Path(f"runs/kfold-{what}")}))
+        commands[what] = cli.Command(options, __doc__, files=True, parser=kinds.add_parser(what))
+    given = vars(parser.parse_args())
+    return given["what"], commands[given["what"]].resolved(given)
 
 
-def main(parser: cli.Parser) -> int:
-    chosen = parser.parse_args()
-    for name in ("fold", "validation"):
-        if getattr(chosen, name):
-            parser.error(f"`--{name}` ({getattr(chosen, name)}) must be left out: each fold is held out once")
-    script = SCRIPTS[chosen.what]
-    runs = {f"fold-{number}": several.like(chosen, f"train_{chosen.what}", OWN, fold=f"{number}/{chosen.folds}")
-            for number in range(1, chosen.folds + 1)}
-    code = several.train(chosen, dict(list(runs.items())[:1]) if chosen.check else runs, script.job, free=set())
-    if not (code or chosen.check or chosen.smoke):
-        return several.guarded(lambda: _summarise(chosen.run_dir, list(runs)))
+def main(what: str, options: Options) -> int:
+    chosen = options.train
+    for name, value in (("fold", data_options.fold_of(chosen.data)), ("validation", chosen.data.validation)):
+        if value:
+            cli.refuse(f"`--{name}` ({value}) must be left out: each fold is held out once (see --help)")
+    runs = {f"fold-{number}": fields.replaced(chosen, {"fold": f"{number}/{options.kfold.folds}"})
+            for number in range(1, options.kfold.folds + 1)}
+    config = {"script": "kfold", "what": what, **fields.identity(options)}
+    code = several.train(chosen.run.run_dir, config, dict(list(runs.items())[:1]) if chosen.often.check else runs,
+                         SCRIPTS[what].job)
+    if not (code or chosen.often.check or chosen.often.smoke):
+        return several.guarded(lambda: _summarise(chosen.run.run_dir, list(runs)))
     return code
 
 
@@ -66,4 +86,4 @@ def _summarise(folder: Path, folds: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(options()))
+    raise SystemExit(main(*parse()))

@@ -12,8 +12,8 @@ that it was trained on are not needed. A folder stands for all pictures, or
 .txt files, in and below it. A bad file is named on standard error and skipped; exit code 2 if none is good.
 """
 
-import argparse
 import csv
+import dataclasses
 import io
 import sys
 from collections import Counter
@@ -22,29 +22,32 @@ from pathlib import Path
 from typing import Any
 
 import cli
+import data_options
 import reopen
+from fields import option
+from rules import whole
 
 AT_ONCE = 256  # files in one batch
 Row = tuple[str, str, str]  # file, label, probability
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    reopen.add_run(parser)
-    parser.add_argument("paths", type=Path, nargs="*", metavar="FILE_OR_FOLDER", help="pictures (JPEG, PNG, GIF, BMP, "
-                        "WebP, TIFF); for a text run .txt files, and CSV files with a column of texts; for a run on a "
-                        "table CSV or TSV files with its columns")
-    parser.add_argument("--text", action="append", default=[], help="a text itself; may be repeated")
-    parser.add_argument("--text-column", dest="column", metavar="NAME", help="of CSV files (default: as in training)")
-    parser.add_argument("--top", type=cli.whole, default=1, metavar="K", help="labels per file, the likeliest first "
-                        "(default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="file for the table (default: standard output); "
-                        "folder for the reconstructions")
-    parser.add_argument("--data-dir", type=Path, help=argparse.SUPPRESS)  # was needed once
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    which: reopen.Which = reopen.Which()
+    paths: tuple[Path, ...] = option((), "pictures (JPEG, PNG, GIF, BMP, WebP, TIFF); for a text run .txt files, and "
+                                     "CSV files with a column of texts; for a run on a table CSV or TSV files with its "
+                                     "columns", Path, nargs="*", positional=True, metavar="FILE_OR_FOLDER")
+    text: tuple[str, ...] = option((), "a text itself; may be repeated", nargs="append")
+    column: str | None = option(None, "of CSV files (default: as in training)", flag="--text-column", metavar="NAME")
+    top: int = option(1, "labels per file, the likeliest first", whole, metavar="K")
+    output: Path | None = option(None, "file for the table (default: standard output); folder for the reconstructions",
+                                 Path)
+    data_dir: Path | None = option(None, "was needed once", Path, hidden=True)
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     from engine.errors import require
 
     if chosen.data_dir:
@@ -52,12 +55,12 @@ def main(chosen: argparse.Namespace) -> int:
     for path in chosen.paths:
         require(path.exists(), "path", path, "a file or folder that exists")
     require(chosen.paths or chosen.text, "FILE_OR_FOLDER", "none", "at least one file or folder, or a --text")
-    run = reopen.reopen(chosen, data=False)
+    run = reopen.reopen(chosen.which, data=False)
     if "tokens" in run.job.train.spec:
         names, logits = texts(run, chosen)
     else:
         require(not chosen.text, "--text", ", ".join(chosen.text), f"left out for a run of {run.script}")
-        if run.options.columns:
+        if run.kept["columns"]:
             return rows(run, chosen)
         require("image" in run.job.train.spec, "run_dir", run.folder,
                 f"a run on pictures, texts or tables, not {run.script}")
@@ -68,14 +71,16 @@ def main(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def texts(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], Any]:
+def texts(run: reopen.Reopened, chosen: Options) -> tuple[list[str], Any]:
     """Names of the good texts and their logits [N, classes]."""
     import numpy as np
 
     from engine import ArraySource
     from engine.data import unlabelled
 
-    column = chosen.column or run.options.text_column or "text"
+    data = run.options.data
+    trained_on = data.text_column if isinstance(data, data_options.Texts) else None
+    column = chosen.column or trained_on or "text"
     good, faults = unlabelled.texts(chosen.paths, chosen.text, column)
     _tell(faults)
     tokens = run.dataset.vocabulary.encode([text for _, text in good], run.job.train.spec["tokens"].shape[1])
@@ -87,7 +92,7 @@ def texts(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], 
     return [name for name, _ in good], found
 
 
-def rows(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
+def rows(run: reopen.Reopened, chosen: Options) -> int:
     """A line for each good row of the tables: its file and line, and what is predicted."""
     import numpy as np
 
@@ -95,7 +100,7 @@ def rows(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     from engine.data import unlabelled
     from engine.data.columns import Columns
 
-    columns = Columns.from_json(run.options.columns)
+    columns = Columns.from_json(run.kept["columns"])
     names, features, faults = unlabelled.rows(chosen.paths, columns)
     _tell(faults)
     unknown = np.zeros([len(names), 1], np.float32)
@@ -105,7 +110,7 @@ def rows(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     return 0
 
 
-def pictures(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str], Any]:
+def pictures(run: reopen.Reopened, chosen: Options) -> tuple[list[str], Any]:
     """Names of the good pictures and their logits [N, classes]."""
     store, good = _opened(run, chosen.paths)
     found = run.run.examples(lambda nets, batch, noise: {
@@ -113,7 +118,7 @@ def pictures(run: reopen.Reopened, chosen: argparse.Namespace) -> tuple[list[str
     return [str(store.files[number]) for number in good], found["logits"]
 
 
-def reconstruct(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
+def reconstruct(run: reopen.Reopened, chosen: Options) -> int:
     """A PNG of the training's size in the folder --output for each picture."""
     from engine.errors import require
     from engine.reporting.pictures import grid, save
@@ -122,14 +127,15 @@ def reconstruct(run: reopen.Reopened, chosen: argparse.Namespace) -> int:
     require("reconstructions" in kinds, "run_dir", run.folder, "a run that labels or reconstructs; one of "
             f"{run.script} is for sample.py")
     require(chosen.output, "--output", "none", "a folder for the reconstructions")
+    output = Path(chosen.output or "")
     store, good = _opened(run, chosen.paths)
-    targets = _targets([store.files[number] for number in good], chosen.output)
+    targets = _targets([store.files[number] for number in good], output)
     for start in range(0, len(good), AT_ONCE):
         source = _source(run, store, good[start:start + AT_ONCE])
         made = run.run.pictures(source.size, source)["reconstructions"][1::2]  # the others are the originals
         for target, image in zip(targets[start:start + AT_ONCE], made, strict=True):
             save(grid(image[None], scale=1, padding=0), target)
-    print(f"{len(targets)} reconstructions in {chosen.output}")
+    print(f"{len(targets)} reconstructions in {output}")
     return 0
 
 
@@ -150,7 +156,9 @@ def _opened(run: reopen.Reopened, paths: Sequence[Path]) -> tuple[Any, list[int]
     from engine.data.image_file import Form
 
     height, width, channels = run.job.train.spec["image"].shape[1:]
-    form = Form((height, width), channels, run.options.fit or "crop")
+    data = run.options.data
+    fit = data.fit if isinstance(data, data_options.Images) else None
+    form = Form((height, width), channels, fit or "crop")
     store, good, faults = unlabelled.pictures(paths, form)
     _tell(faults)
     return store, good
@@ -199,5 +207,5 @@ def _write(rows: Iterable[Sequence[str]], output: Path | None, header: Sequence[
 
 
 if __name__ == "__main__":
-    chosen = options().parse_intermixed_args()
+    chosen = cli.Command(Options(), __doc__).parse(intermixed=True)
     raise SystemExit(reopen.answer(lambda: main(chosen)))

@@ -1,6 +1,5 @@
 """What gives a run's inputs and outputs their meaning: kept with the run, so that no disk can change it later."""
 
-import argparse
 import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,18 +14,18 @@ def meaning(dataset: Any, job: Any) -> dict[str, Any]:
     return {"inputs": inputs, **classes, **columns}
 
 
-def stand_in(recorded: Mapping[str, Any], options: argparse.Namespace) -> Any:
+def stand_in(recorded: Mapping[str, Any], batch_size: int, vocabulary: Any = None) -> Any:
     """Zeros in the form of the data that the run was trained on, with its classes: enough to build its nets."""
     import numpy as np
 
     from engine.data.dataset import Dataset
     from engine.data.text_dataset import TextDataset
 
-    arrays = {name: np.zeros([options.batch_size, *shape], dtype) for name, (dtype, *shape)
+    arrays = {name: np.zeros([batch_size, *shape], dtype) for name, (dtype, *shape)
               in recorded["inputs"].items()}
     classes = tuple(recorded.get("classes", ()))
     if "tokens" in arrays:
-        return TextDataset(recorded["dataset"], arrays, arrays, classes, vocabulary=options.vocabulary)
+        return TextDataset(recorded["dataset"], arrays, arrays, classes, vocabulary=vocabulary)
     return Dataset(recorded["dataset"], arrays, arrays, classes)
 
 

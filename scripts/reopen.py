@@ -1,16 +1,20 @@
 """A run rebuilt from its folder, to look at and not to train: what evaluate, predict and sample share."""
 
-import argparse
 import dataclasses
 import importlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import cli
+import data_options
+import fields
+import groups
 import remembered
+import rules
 import wiring
+from fields import option
 
 # In config.json beside the options.
 FACTS = {"repeats", "every", "buckets", "script", "examples", "accumulate", "classes", "inputs", "updates", "weights",
@@ -20,11 +24,16 @@ HERE = Path(__file__).parent
 
 @dataclasses.dataclass(frozen=True)
 class Reopened:
-    """A run of a script, and its data where they were asked for."""
+    """A run of a script, and its data where they were asked for.
+
+    Attributes:
+      kept: What the run keeps of how its data were read: ``columns`` of a table, ``vocabulary`` of texts.
+    """
 
     folder: Path
     script: str
-    options: argparse.Namespace
+    options: groups.TrainOptions
+    kept: Mapping[str, Any]
     dataset: Any
     job: wiring.Job
     run: Any
@@ -52,33 +61,49 @@ def answer(act: Callable[[], int]) -> int:
         return 130
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
+@dataclasses.dataclass(frozen=True)
+class Which:
     """Which run, and leave to run its net's code."""
-    parser.add_argument("run_dir", type=Path, metavar="RUN_DIR", help="folder of a run")
-    parser.add_argument("--checkpoint", type=checkpoint, default="newest", metavar="newest|best|CYCLE", help="which "
-                        "one is read; best is that of the run's --goal (default: %(default)s)")
-    parser.add_argument("--net", metavar="MODULE:CLASS", help="of a run with a net of your own, its name again: its "
-                        "code is run")
+
+    run_dir: Path = option(fields.REQUIRED, "folder of a run", Path, positional=True, metavar="RUN_DIR")
+    checkpoint: Any = option("newest", "which one is read; best is that of the run's --goal", rules.checkpoint,
+                             metavar="newest|best|CYCLE")
+    net: str | None = option(None, "of a run with a net of your own, its name again: its code is run",
+                             metavar="MODULE:CLASS")
 
 
-def checkpoint(text: str) -> str | int:
-    """A type for ``add_argument``."""
-    if text in ("newest", "best") or text.isdecimal():
-        return int(text) if text.isdecimal() else text
-    raise argparse.ArgumentTypeError(f"({text}) must be newest, best, or a cycle")
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where the run's data are."""
+
+    TITLE: ClassVar[str] = "data"
+    data_dir: Path | None = option(None, "where the run's data set is, as given in training: a run does not record it "
+                                   "(default: the usual places)", Path)
+    cache: Path | None = option(None, "a file where image-folder keeps its decoded pictures", Path)
 
 
-def reopen(chosen: argparse.Namespace, part: str | None = None, data: bool = True, **overrides: Any) -> Reopened:
-    """The run that ``add_run``'s options name. Nothing in its folder is changed.
+@dataclasses.dataclass(frozen=True)
+class Other(Place):
+    """The run's data, or others."""
+
+    dataset: str | None = option(None, "another one, of the same shapes and classes (default: the run's)",
+                                 metavar="NAME")
+    image_size: int | None = option(None, "of another image-folder, pixels (default: as the run)", rules.whole)
+    channels: int | None = option(None, "of another image-folder (default: as the run)", rules.Choice(1, 3))
+    text_column: str | None = option(None, "of another text-csv (default: as the run)", metavar="NAME")
+    label_column: str | None = option(None, "of another text-csv (default: as the run)", metavar="NAME")
+
+
+def reopen(chosen: Which, part: str | None = None, data: bool = True, place: Place | None = None) -> Reopened:
+    """The run that ``chosen`` names. Nothing in its folder is changed.
 
     Args:
-      chosen: Namespace with the options of ``add_run``. A net of the user's own must be named again: no code is run
-        that only a file names.
-      data: Whether its data are needed: else zeros of their form stand for them.
+      chosen: Run to open. A net of the user's own must be named again: no code is run that only a file names.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
         --validation or --fold is a fraction of the part to train on.
-      overrides: Options in place of the recorded ones, None for none: above all ``data_dir`` and ``cache``, which
-        a run does not record. With ``dataset`` the run is rebuilt on another data set of the same shapes.
+      data: Whether its data are needed: else zeros of their form stand for them.
+      place: Place of the data, which a run does not record. With a ``dataset`` the run is rebuilt on another data
+        set of the same shapes.
 
     Raises:
       Invalid: One line, if there is no such folder, config.json, script, checkpoint or data set, or if the data
@@ -93,24 +118,25 @@ def reopen(chosen: argparse.Namespace, part: str | None = None, data: bool = Tru
     own = str(recorded.get("net", ""))
     require(":" not in own or own == net, "--net", net or "not given",
             f"{own}, as in training: opening the run runs its code")
-    given = {name: value for name, value in overrides.items() if value is not None}
-    options = _options(module, run_dir, recorded, given)
-    prepare(options.seed, options.precision)
+    given = {leaf.name: leaf.value for leaf in fields.leaves(place or Place()) if leaf.given}
+    options, kept = _options(module, run_dir, recorded, given)
+    prepare(options.run.seed, options.run.precision)
     if data:
-        dataset = remembered.named_as(recorded, _held_out(options, cli.load_data(options), part),
+        dataset = remembered.named_as(recorded, _held_out(options, kept, part),
                                       lambda line: print(f"warning: {line}", file=sys.stderr))
-        if "dataset" in given:
-            options.batch_size = min(options.batch_size, dataset.size("train"))  # of no effect: nothing is trained
+        if "dataset" in given:  # of no effect: nothing is trained
+            most = min(options.run.batch_size, dataset.size("train"))
+            options = fields.replaced(options, {"batch_size": most})
     else:
-        dataset = remembered.stand_in(recorded, options)
+        dataset = remembered.stand_in(recorded, options.run.batch_size, kept.get("vocabulary"))
     job = module.job(options, dataset)
     if data:
         remembered.check_inputs(recorded, job)
-        require("dataset" in given or job.train.size == recorded["examples"], "--data-dir", options.data_dir,
+        require("dataset" in given or job.train.size == recorded["examples"], "--data-dir", options.data.data_dir,
                 f"the data that the run was trained on, {recorded['examples']} examples, but has {job.train.size}")
     run = open_run(run_dir, chosen.checkpoint, strategy=job.strategy, nets=job.nets,
                    transform=job.held_out.transform)
-    return Reopened(run_dir, recorded["script"], options, dataset, job, run)
+    return Reopened(run_dir, recorded["script"], options, kept, dataset, job, run)
 
 
 def _recorded(run_dir: Path) -> dict[str, Any]:
@@ -141,62 +167,45 @@ def _script(run_dir: Path, recorded: Mapping[str, Any]) -> Any:
     return importlib.import_module(str(name))
 
 
-def _options(module: Any, run_dir: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]) -> argparse.Namespace:
-    """The run's options: the script's defaults, what was recorded, and what is given now."""
+def _options(module: Any, run_dir: Path, recorded: Mapping[str, Any], given: Mapping[str, Any]
+             ) -> tuple[groups.TrainOptions, dict[str, Any]]:
+    """The run's options: the script's defaults, what was recorded, and what is given now; and what it keeps."""
     from engine.data.catalog import options_of
     from engine.data.vocabulary import Vocabulary
     from engine.errors import require
 
-    options = module.options().parse_args([])
-    options.run_dir = run_dir
+    defaults: groups.TrainOptions = module.Options()
+    known = {leaf.name: leaf for leaf in fields.leaves(defaults)}
     old = {name: value for name, value in recorded.items() if name not in FACTS}
     for name in old:
-        require(hasattr(options, name), "run_dir", run_dir,
+        require(name in known, "run_dir", run_dir,
                 f"of options that {recorded['script']} has today, but has {name}")
+    for name, value in given.items():
+        require(name in known, f"--{name.replace('_', '-')}", value, f"left out for {recorded['dataset']}")
+    kept = {"columns": recorded.get("columns")}  # rows of a table are read as in training
     if "dataset" in given:  # another one is read with its loader's defaults, and has a test part of its own
         takes = options_of(given["dataset"])
-        old = {name: value for name, value in old.items() if name not in cli.KEYWORDS or cli.KEYWORDS[name] in takes}
+        old = {name: value for name, value in old.items()
+               if not known[name].option.keyword or known[name].option.keyword in takes}
         old.update(validation=0.0, fold=None)
-        options.whole = True if "whole" in takes else None
-    for name, value in {**old, **given}.items():
-        setattr(options, name, value)
-    options.columns = recorded.get("columns")  # rows of a table are read as in training
-    if hasattr(options, "words"):  # texts, whatever data set they are of, are read as in training
-        options.vocabulary = Vocabulary.load(run_dir / "vocabulary.txt")
-    return options
+        kept["whole"] = True if "whole" in takes else None
+    if isinstance(defaults.data, data_options.Texts):  # texts, whatever data set they are of, are read as in training
+        kept["vocabulary"] = Vocabulary.load(run_dir / "vocabulary.txt")
+    return fields.replaced(defaults, {"run_dir": run_dir, **old, **given}), kept
 
 
-def _held_out(options: argparse.Namespace, dataset: Any, part: str | None) -> Any:
-    """``dataset`` with ``part`` in the place of what is held out; what is trained on stays."""
+def _held_out(options: groups.TrainOptions, kept: Mapping[str, Any], part: str | None) -> Any:
+    """The data set with ``part`` in the place of what is held out; what is trained on stays."""
     from engine.data.catalog import options_of
 
+    chosen, seed = options.data, options.run.seed
+    dataset = data_options.load_data(chosen, seed, **kept)
     if part is None:
         return dataset
-    inside = "validation" in options_of(options.dataset)  # the loader keeps the test part beside it, or has no other
-    plain = {"fold": None} if inside else {"fold": None, "validation": 0.0}
-    changed = any(getattr(options, name, value) != value for name, value in plain.items())
-    whole = cli.load_data(argparse.Namespace(**{**vars(options), **plain})) if part == "test" and changed else dataset
+    inside = "validation" in options_of(chosen.dataset)  # the loader keeps the test part beside it, or has no other
+    plain = fields.replaced(chosen, {"fold": None} if inside else {"fold": None, "validation": 0.0})
+    whole = data_options.load_data(plain, seed, **kept) if part == "test" and plain != chosen else dataset
     if hasattr(dataset, "parts"):  # of files
         return dataclasses.replace(dataset, parts={**dataset.parts, "test": whole.parts[part]})
-    kept = {"validation": None} if hasattr(dataset, "validation") else {}
-    return dataclasses.replace(dataset, test=getattr(whole, part), **kept)
-
-
-def add_data(parser: argparse.ArgumentParser, other: bool = False) -> None:
-    """The options that say where the run's data are; with ``other``, those that name another data set too."""
-    data = parser.add_argument_group("data")
-    data.add_argument("--data-dir", type=Path, help="where the run's data set is, as given in training: a run does not "
-                      "record it (default: the usual places)")
-    data.add_argument("--cache", type=Path, help="a file where image-folder keeps its decoded pictures")
-    if other:
-        data.add_argument("--dataset", help="another one, of the same shapes and classes (default: the run's)")
-        data.add_argument("--image-size", type=cli.whole, help="of another image-folder, pixels (default: as the run)")
-        data.add_argument("--channels", type=int, choices=(1, 3), help="of another image-folder (default: as the run)")
-        data.add_argument("--text-column", help="of another text-csv (default: as the run)")
-        data.add_argument("--label-column", help="of another text-csv (default: as the run)")
-
-
-def data_options(chosen: argparse.Namespace) -> dict[str, Any]:
-    """What was given of the options of ``add_data``, for ``reopen``."""
-    names = ("data_dir", "cache", "dataset", "image_size", "channels", "text_column", "label_column")
-    return {name: getattr(chosen, name, None) for name in names}
+    without = {"validation": None} if hasattr(dataset, "validation") else {}
+    return dataclasses.replace(dataset, test=getattr(whole, part), **without)

@@ -10,39 +10,41 @@ train_autoencoder. Averaged weights are used where the run has them; the run's f
 gives the same latents, so runs of one size of latents can be compared.
 """
 
-import argparse
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import cli
 import reopen
+from fields import option
+from rules import natural, two_or_more, whole
 
 COUNTS = {"samples": 64, "interpolations": 8, "reconstructions": 32}
 AT_ONCE = 256  # pictures decoded together
 
 
-def options() -> cli.Parser:
-    parser = cli.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
-    reopen.add_run(parser)
-    kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--interpolate", type=cli.number(int, "an integer of at least 2", lambda value: value >= 2),
-                      metavar="N", help="ways of N pictures between two latents; on a sphere between Gaussian ones")
-    kind.add_argument("--reconstruct", action="store_true", help="held-out pictures and their reconstructions")
-    parser.add_argument("--count", type=cli.whole, help="samples (default: 64), ways (8) or reconstructions (32)")
-    parser.add_argument("--seed", type=cli.natural, default=0, help="of the latents (default: %(default)s)")
-    parser.add_argument("--output", type=Path, metavar="PNG", help="(default: the run's name and what is shown, in "
-                        "this folder, as vae-samples.png)")
-    reopen.add_data(parser)
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Of this script."""
+
+    which: reopen.Which = reopen.Which()
+    interpolate: int = option(0, "ways of N pictures between two latents; on a sphere between Gaussian ones "
+                              "(default: none)", two_or_more, exclusive="kind")
+    reconstruct: bool = option(False, "held-out pictures and their reconstructions", bool, exclusive="kind")
+    count: int | None = option(None, "samples (default: 64), ways (8) or reconstructions (32)", whole)
+    seed: int = option(0, "of the latents", natural)
+    output: Path | None = option(None, "(default: the run's name and what is shown, in this folder, as "
+                                 "vae-samples.png)", Path, metavar="PNG")
+    data: reopen.Place = reopen.Place()
 
 
-def main(chosen: argparse.Namespace) -> int:
+def main(chosen: Options) -> int:
     from engine.reporting.pictures import grid, save
 
     what = "interpolations" if chosen.interpolate else "reconstructions" if chosen.reconstruct else "samples"
-    run = reopen.reopen(chosen, data=False)
+    run = reopen.reopen(chosen.which, data=False)
     if what == "reconstructions" or (what == "interpolations" and "autoencoder" in run.job.nets):
-        run = reopen.reopen(chosen, **reopen.data_options(chosen))
+        run = reopen.reopen(chosen.which, place=chosen.data)
     count = chosen.count or COUNTS[what]
     draw = {"samples": samples, "interpolations": interpolations, "reconstructions": reconstructions}[what]
     columns = {"samples": None, "interpolations": chosen.interpolate, "reconstructions": 8}[what]
@@ -53,12 +55,12 @@ def main(chosen: argparse.Namespace) -> int:
     return 0
 
 
-def samples(run: reopen.Reopened, count: int, chosen: argparse.Namespace) -> Any:
+def samples(run: reopen.Reopened, count: int, chosen: Options) -> Any:
     """[count, h, w, c] from latents of the seed."""
     return decoded(run, latents(run, count, chosen.seed))
 
 
-def interpolations(run: reopen.Reopened, count: int, chosen: argparse.Namespace) -> Any:
+def interpolations(run: reopen.Reopened, count: int, chosen: Options) -> Any:
     """[count * N, h, w, c]: way after way."""
     from engine.reporting.interpolation import linear, spherical
 
@@ -70,7 +72,7 @@ def interpolations(run: reopen.Reopened, count: int, chosen: argparse.Namespace)
                                for name, each in ends.items()}))
 
 
-def reconstructions(run: reopen.Reopened, count: int, chosen: argparse.Namespace) -> Any:
+def reconstructions(run: reopen.Reopened, count: int, chosen: Options) -> Any:
     """[2 * count, h, w, c]: an original, its reconstruction, the next original, ..."""
     from engine.errors import require
 
@@ -141,5 +143,5 @@ def _flat(ways: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    chosen = options().parse_args()
+    chosen = cli.Command(Options(), __doc__).parse()
     raise SystemExit(reopen.answer(lambda: main(chosen)))

@@ -1,63 +1,58 @@
 """Several runs in one folder, one after another: what kfold and compare_nets share."""
 
-import argparse
 import dataclasses
 import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import fields
+import groups
 import wiring
 
-Make = Callable[[argparse.Namespace, Any], wiring.Job]
+Chosen = TypeVar("Chosen", bound=groups.TrainOptions)
 
 
-def train(chosen: argparse.Namespace, runs: Mapping[str, argparse.Namespace], make: Make, free: set[str]) -> int:
-    """Train each run in its folder under --run-dir, a finished one only as far as it is not. Returns the exit code.
+def train(run_dir: Path, config: dict[str, Any], runs: Mapping[str, Chosen],
+          make: Callable[[Chosen, Any], wiring.Job]) -> int:
+    """Train each run in its folder under ``run_dir``, a finished one only as far as it is not. Returns the exit code.
 
     Args:
-      chosen: The options of all; without ``free`` they are what makes two such folders the same.
+      run_dir: Folder of all runs.
+      config: What makes two such folders the same.
       runs: {name of the folder: options of the run}.
       make: The same as of ``wiring.run``.
-      free: Options that may be others when the folder is continued.
     """
     with wiring.quiet():
         import keras
 
         from engine.run.folder import RunFolder
-    config = {name: value for name, value in wiring.config(chosen).items() if name not in free}
     folder: Any = None
 
     def read() -> None:
         nonlocal folder
-        folder = RunFolder(chosen.run_dir, config)
+        folder = RunFolder(run_dir, config)
 
     if guarded(read):
         return 2
     for number, (name, options) in enumerate(runs.items(), start=1):
         print(f"== {number} of {len(runs)}: {name}", flush=True)
         keras.backend.clear_session()
-        options.run_dir = chosen.run_dir / name
-        code = wiring.run(options, lambda options, dataset: _under(folder, options, make(options, dataset)))
+        code = wiring.run(fields.replaced(options, {"run_dir": run_dir / name}),
+                          lambda options, dataset: _under(folder, options, make(options, dataset)))
         if code:
             return code
     return 0
 
 
-def _under(folder: Any, options: argparse.Namespace, job: wiring.Job) -> wiring.Job:
+def _under(folder: Any, options: groups.TrainOptions, job: wiring.Job) -> wiring.Job:
     """The job, which makes the folder of all runs before its own."""
     def begin(trainer: Any) -> None:
-        if not options.smoke:
+        if not options.often.smoke:
             folder.create()
         job.begin(trainer)
     return dataclasses.replace(job, begin=begin)
-
-
-def like(chosen: argparse.Namespace, script: str, without: set[str], **others: Any) -> argparse.Namespace:
-    """Options as those of the train script ``script``, with ``others`` in place of ``chosen``'s."""
-    kept = {name: value for name, value in vars(chosen).items() if name not in without}
-    return argparse.Namespace(**{**kept, "script": script, **others})
 
 
 def guarded(act: Callable[[], None]) -> int:

@@ -9,57 +9,91 @@ The run's folder then holds report.html, metrics.csv, pictures, checkpoints and 
 command again continues the run; with more --epochs it trains on.
 """
 
-import argparse
+import dataclasses
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import cli
+import groups
 import wiring
+from data_options import Images
+from fields import option
+from rules import Choice, natural, weight, whole
 
 NETS = ("convnet", "mlp", "branching", "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "nin", "googlenet", "resnet18",
         "resnet34", "resnet50", "resnet101", "resnet152", "preact-resnet", "residual-stack", "plain-stack", "densenet",
         "densenet121")
 
 
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/classifier", epochs=8, batch_size=128, learning_rate=1e-3)
-    cli.add_net(parser, NETS)
-    add_training(parser)
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Net(groups.Net):
+    """Which net."""
+
+    net: str = groups.which_net(NETS)
 
 
-def add_training(parser: argparse.ArgumentParser) -> None:
-    """How a classifier is trained, whatever its net."""
-    model = parser.add_argument_group("training")
-    model.add_argument("--optimizer", choices=("adam", "sgd"), default="adam", help="sgd has a Nesterov momentum of "
-                       "0.9 (default: %(default)s)")
-    model.add_argument("--decay", choices=("none", "cosine"), default="none", help="of the learning rate, to 0 at the "
-                       "end of --epochs or --cycles (default: %(default)s)")
-    model.add_argument("--decay-cycles", type=cli.whole, help="over which --decay goes (default: the length of the run "
-                       "when it was begun)")
-    model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="decoupled, per unit of learning rate "
-                       "(default: %(default)s)")
-    model.add_argument("--label-smoothing", type=cli.share, default=0.0, help="(default: %(default)s)")
-    model.add_argument("--mixup", type=cli.weight, default=0.0, help="mix examples in shares from Beta(a, a), 0 for "
-                       "none (default: %(default)s)")
-    model.add_argument("--flip", action="store_true", help="mirror half of the training images")
-    model.add_argument("--shift", type=cli.natural, default=0, help="move training images by up to so many pixels "
-                       "(default: %(default)s)")
-    model.add_argument("--average", type=cli.share, default=0.998, help="decay of a moving average of the weights for "
-                       "evaluation, 0 for none (default: %(default)s)")
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is minimised, and how."""
+
+    TITLE: ClassVar[str] = "training"
+    optimizer: str = option("adam", "sgd has a Nesterov momentum of 0.9", Choice("adam", "sgd"))
+    learning_rate: float = groups.learning_rate(1e-3)
+    decay: str = option("none", "of the learning rate, to 0 at the end of --epochs or --cycles",
+                        Choice("none", "cosine"))
+    decay_cycles: int | None = option(None, "over which --decay goes (default: the length of the run when it was "
+                                      "begun)", whole)
+    weight_decay: float = option(0.0, "decoupled, per unit of learning rate", weight)
+    label_smoothing: float = groups.label_smoothing()
+    mixup: float = option(0.0, "a: mix examples in fractions drawn from Beta(a, a), 0 for none", weight)
+    flip: bool = option(False, "mirror half of the training images", bool)
+    shift: int = option(0, "move training images by up to so many pixels", natural)
+    average: float = groups.average(0.998)
+
+    def settled(self, cycles: int, run_dir: Path) -> "Training":
+        """A schedule is part of the run: one that is continued keeps the length of its own."""
+        from engine.errors import require
+
+        require(self.decay != "none" or not self.decay_cycles, "--decay-cycles", self.decay_cycles,
+                "left out without --decay")
+        if self.decay == "none":
+            return self
+        over = self.decay_cycles or wiring.recorded(run_dir, "decay_cycles") or cycles
+        if over < cycles:
+            print(f"warning: --decay {self.decay} ends at cycle {over} of {cycles}, and from there on the learning "
+                  "rate is 0: for a longer one begin another run", file=sys.stderr)
+        return dataclasses.replace(self, decay_cycles=over)
 
 
-def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script."""
+
+    SCRIPT: ClassVar[str] = "train_classifier"
+    data: Images = Images()
+    net: Net = Net()
+    training: Training = Training()
+    run: groups.Run = groups.Run(epochs=8.0, run_dir=Path("runs/classifier"))
+
+    def resolved(self, dataset: Any) -> "Options":
+        """With the length of the schedule."""
+        cycles = wiring.cycles(self, dataset)
+        return dataclasses.replace(self, training=self.training.settled(cycles, self.run.run_dir))
+
+
+def job(chosen: groups.TrainOptions, dataset: Any) -> wiring.Job:
     from engine import Update
     from engine.data.augment import Chain, Flip, Shift, scale
     from engine.errors import require
     from losses.strategies import Supervised
 
-    require(len(dataset.classes) >= 2, "--dataset", f"{chosen.dataset}, {len(dataset.classes)} class",
+    require(len(dataset.classes) >= 2, "--dataset", f"{chosen.data.dataset}, {len(dataset.classes)} class",
             "of 2 classes or more: a class is a subfolder")
-    strategy = Supervised(chosen.label_smoothing, chosen.mixup)
-    augment = [*[Flip()] * chosen.flip, *[Shift(chosen.shift)] * bool(chosen.shift)]
-    train = dataset.source("train", chosen.batch_size, chosen.seed, Chain(*augment, scale))
+    training: Training = chosen.training
+    strategy = Supervised(training.label_smoothing, training.mixup)
+    augment: list[Any] = [*[Flip()] * training.flip, *[Shift(training.shift)] * bool(training.shift)]
+    train = dataset.source("train", chosen.run.batch_size, chosen.run.seed, Chain(*augment, scale))
     parts = [part for part in ("validation", "test") if part in getattr(dataset, "parts", ("test",))]
     held_out, *at_end = [dataset.source(part, 500, transform=scale) for part in parts]
     shape = train.spec["image"].shape[1:]
@@ -68,8 +102,7 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     def draw(trainer: Any) -> dict[str, Any]:
         return pictures(trainer, strategy, held_out, dataset.classes)
 
-    _settle_decay(chosen, wiring.cycles(chosen, train))
-    update = Update(_optimizer(chosen), average=chosen.average or None)
+    update = Update(_optimizer(training), average=training.average or None)
     return wiring.Job(strategy, {"classifier": net}, update, train, held_out, draw,
                       at_end={"test": at_end[0]} if at_end else {})
 
@@ -79,21 +112,7 @@ def _stem(shape: Any) -> str | None:
     return "cifar" if min(shape[:2]) < 64 else "imagenet" if min(shape[:2]) >= 128 else None
 
 
-def _settle_decay(chosen: argparse.Namespace, cycles: int) -> None:
-    """A schedule is part of the run: one that is continued keeps the length of its own."""
-    from engine.errors import require
-
-    require(chosen.decay != "none" or not chosen.decay_cycles, "--decay-cycles", chosen.decay_cycles,
-            "left out without --decay")
-    if chosen.decay == "none":
-        return
-    chosen.decay_cycles = chosen.decay_cycles or wiring.recorded(chosen.run_dir, "decay_cycles") or cycles
-    if chosen.decay_cycles < cycles:
-        print(f"warning: --decay {chosen.decay} ends at cycle {chosen.decay_cycles} of {cycles}, and from there on the "
-              "learning rate is 0: for a longer one begin another run", file=sys.stderr)
-
-
-def _optimizer(chosen: argparse.Namespace) -> Any:
+def _optimizer(chosen: Training) -> Any:
     import keras
 
     rate: Any = chosen.learning_rate
@@ -120,4 +139,4 @@ def pictures(trainer: Any, strategy: Any, held_out: Any, classes: Any) -> dict[s
 
 
 if __name__ == "__main__":
-    raise SystemExit(wiring.run(options().parse_args(), job))
+    raise SystemExit(wiring.run(cli.Command(Options(), __doc__, files=True).parse(), job))

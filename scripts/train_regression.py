@@ -18,30 +18,51 @@ The run's folder then holds report.html, metrics.csv, pictures, checkpoints and 
 command again continues the run; with more --epochs it trains on.
 """
 
-import argparse
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import cli
+import groups
 import wiring
+from data_options import Table
+from fields import option
+from rules import Choice, fraction, weight
 
 
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/regression", epochs=3, batch_size=10, learning_rate=0.02,
-                        data="regression")
-    cli.add_net(parser, ("linear",))
-    model = parser.add_argument_group("training")
-    model.add_argument("--error", choices=("squared", "huber"), default="squared", help="what is minimised (default: "
-                       "%(default)s)")
-    model.add_argument("--momentum", type=cli.share, default=0.0, help="of SGD (default: %(default)s)")
-    model.add_argument("--l2", type=cli.weight, default=0.0, help="a: adds a/2 |w|^2 to what is minimised, without "
-                       "b: ridge regression (default: %(default)s)")
-    model.add_argument("--weight-decay", type=cli.weight, default=0.0, help="decoupled: each update shrinks w, "
-                       "not b, by so much of the learning rate; not --l2 with --momentum (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Net(groups.Net):
+    """Which net."""
+
+    net: str = groups.which_net(("linear",))
 
 
-def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is minimised, and how."""
+
+    TITLE: ClassVar[str] = "training"
+    error: str = option("squared", "what is minimised", Choice("squared", "huber"))
+    momentum: float = option(0.0, "of SGD", fraction)
+    l2: float = option(0.0, "a: adds a/2 |w|^2 to what is minimised, without b: ridge regression", weight)
+    weight_decay: float = option(0.0, "decoupled: each update shrinks w, not b, by this multiple of the learning rate; "
+                                 "not --l2 with --momentum", weight)
+    learning_rate: float = groups.learning_rate(0.02)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script."""
+
+    SCRIPT: ClassVar[str] = "train_regression"
+    data: Table = Table()
+    net: Net = Net()
+    training: Training = Training()
+    run: groups.Run = groups.Run(epochs=3.0, batch_size=10, run_dir=Path("runs/regression"))
+
+
+def job(chosen: Options, dataset: Any) -> wiring.Job:
     import keras
 
     import nets
@@ -49,11 +70,12 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
     from engine.errors import require
     from losses.strategies import Regression
 
-    strategy, part = Regression(chosen.error), "validation" if chosen.validation or chosen.fold else "test"
-    train = dataset.source("train", chosen.batch_size, chosen.seed, one_target)
+    training, part = chosen.training, "validation" if chosen.data.validation or chosen.data.fold else "test"
+    strategy = Regression(training.error)
+    train = dataset.source("train", chosen.run.batch_size, chosen.run.seed, one_target)
     held_out = dataset.source("test", 500, transform=one_target)
-    optimizer = keras.optimizers.SGD(chosen.learning_rate, momentum=chosen.momentum,
-                                     weight_decay=chosen.weight_decay or None)
+    optimizer = keras.optimizers.SGD(training.learning_rate, momentum=training.momentum,
+                                     weight_decay=training.weight_decay or None)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
 
     def draw(trainer: Any) -> dict[str, Any]:
@@ -61,9 +83,9 @@ def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
                  for name, source in (("train", train), (part, held_out))}
         return {"fit": fit(dataset.name == "polynomial", {"train": dataset.train, part: dataset.test}, found)}
 
-    net = wiring.make_net(chosen, l2=chosen.l2 or None)
-    require(not chosen.l2 or "l2" in nets.options_of(chosen.net), "--l2", chosen.l2,
-            f"left out for {chosen.net}, which does not take it: let its layers have a kernel_regularizer")
+    net = wiring.make_net(chosen, l2=training.l2 or None)
+    require(not training.l2 or "l2" in nets.options_of(chosen.net.net), "--l2", training.l2,
+            f"left out for {chosen.net.net}, which does not take it: let its layers have a kernel_regularizer")
     return wiring.Job(strategy, {"regressor": net}, Update(optimizer), train, held_out, draw,
                       at_end={"train": train}, tell=tells(dataset, part))
 
@@ -89,8 +111,8 @@ def _weights(dataset: Any, layer: Any) -> list[str]:
     from engine.data import synthetic
 
     if hasattr(dataset, "columns"):
-        rows = zip([*dataset.columns.names, "b"], [*layer.kernel.numpy()[:, 0], *layer.bias.numpy()], strict=True)
-        return [f"{name:24}{weight:14.6g}" for name, weight in rows]
+        learned = zip([*dataset.columns.names, "b"], [*layer.kernel.numpy()[:, 0], *layer.bias.numpy()], strict=True)
+        return [f"{name:24}{weight:14.6g}" for name, weight in learned]
     true, constant = {"linear": (synthetic.WEIGHTS, synthetic.BIAS),
                       "polynomial": (synthetic.COEFFICIENTS, synthetic.CONSTANT)}[dataset.name]
     kernel, bias = layer.kernel.numpy()[:, 0], float(layer.bias.numpy()[0])
@@ -115,8 +137,8 @@ def fit(single: bool, parts: Mapping[str, Mapping[str, Any]], found: Mapping[str
     groups = {part: (across[part], arrays["y"][:, 0]) for part, arrays in parts.items()}
     x, y = (np.concatenate([values[part] for part in parts]) for values in (across, found))
     order = np.argsort(x)
-    return points(groups, ("fit", (x[order], y[order])), "x" if single else "prediction", "y")
+    return points(groups, ("fit", (x[order].tolist(), y[order].tolist())), "x" if single else "prediction", "y")
 
 
 if __name__ == "__main__":
-    raise SystemExit(wiring.run(options().parse_args(), job))
+    raise SystemExit(wiring.run(cli.Command(Options(), __doc__, files=True).parse(), job))

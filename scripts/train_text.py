@@ -15,42 +15,64 @@ The run's folder then holds report.html, metrics.csv, pictures, checkpoints and 
 command again continues the run; with more --epochs it trains on.
 """
 
-import argparse
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, ClassVar
 
 import cli
+import groups
 import wiring
+from data_options import Texts
+from fields import option
+from rules import weight
 
 
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/text", epochs=5, batch_size=64, learning_rate=1e-3,
-                        data="text")
-    cli.add_net(parser, ("lstm",))
-    model = parser.add_argument_group("training")
-    model.add_argument("--label-smoothing", type=cli.share, default=0.0, help="(default: %(default)s)")
-    model.add_argument("--clip-norm", type=cli.weight, default=1.0, help="bound of the gradients' global norm, 0 for "
-                       "none (default: %(default)s)")
-    model.add_argument("--average", type=cli.share, default=0.99, help="decay of a moving average of the weights for "
-                       "evaluation, 0 for none (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Net(groups.Net):
+    """Which net."""
+
+    net: str = groups.which_net(("lstm",))
 
 
-def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is minimised, and how."""
+
+    TITLE: ClassVar[str] = "training"
+    label_smoothing: float = groups.label_smoothing()
+    clip_norm: float = option(1.0, "bound of the gradients' global norm, 0 for none", weight)
+    learning_rate: float = groups.learning_rate(1e-3)
+    average: float = groups.average(0.99)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script."""
+
+    SCRIPT: ClassVar[str] = "train_text"
+    data: Texts = Texts()
+    net: Net = Net()
+    training: Training = Training()
+    run: groups.Run = groups.Run(epochs=5.0, batch_size=64, run_dir=Path("runs/text"))
+
+
+def job(chosen: Options, dataset: Any) -> wiring.Job:
     import keras
 
     from engine import Update
     from losses.strategies import Binary, Supervised
 
     several = len(dataset.classes) if len(dataset.classes) > 2 else None
-    train, test = dataset.source("train", chosen.batch_size, chosen.seed), dataset.source("test", 500)
+    train, test = dataset.source("train", chosen.run.batch_size, chosen.run.seed), dataset.source("test", 500)
     validation = dataset.validation and dataclasses.replace(dataset, test=dataset.validation).source("test", 500)
-    strategy = Supervised(chosen.label_smoothing, inputs="tokens") if several else Binary(chosen.label_smoothing)
+    training = chosen.training
+    strategy: Any = (Supervised(training.label_smoothing, inputs="tokens") if several else
+                     Binary(training.label_smoothing))
     held_out = validation or test
     net = wiring.make_net(chosen, vocabulary=dataset.vocabulary.ids, classes=several)
-    update = Update(keras.optimizers.Adam(chosen.learning_rate), clip_norm=chosen.clip_norm or None,
-                    average=chosen.average or None)
+    update = Update(keras.optimizers.Adam(training.learning_rate), clip_norm=training.clip_norm or None,
+                    average=training.average or None)
     return wiring.Job(strategy, {"classifier": net}, update, train, held_out,
                       draw=lambda trainer: pictures(trainer, strategy, held_out, dataset.classes),
                       at_end={"test": test} if validation else {}, begin=keeps(dataset.vocabulary))
@@ -80,4 +102,4 @@ def pictures(trainer: Any, strategy: Any, held_out: Any, classes: Any) -> dict[s
 
 
 if __name__ == "__main__":
-    raise SystemExit(wiring.run(options().parse_args(), job))
+    raise SystemExit(wiring.run(cli.Command(Options(), __doc__, files=True).parse(), job))

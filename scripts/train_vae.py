@@ -9,48 +9,67 @@ The run's folder then holds report.html, metrics.csv, pictures, checkpoints and 
 command again continues the run; with more --epochs it trains on.
 """
 
-import argparse
-from typing import Any
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
 
 import cli
+import groups
 import wiring
+from data_options import Images
+from fields import option
+from rules import natural, weight, whole
 
 NETS = ("dense-vae", "conv-vae")
 
 
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/vae", epochs=20, batch_size=128, learning_rate=1e-3)
-    cli.add_net(parser, NETS)
-    model = parser.add_argument_group("training")
-    model.add_argument("--latent-dim", type=cli.whole, default=20, help="latent dimensions (default: %(default)s)")
-    model.add_argument("--samples", type=cli.whole, default=1, help="of the posterior per image; above 1 for the "
-                       "importance-weighted bound (default: %(default)s)")
-    model.add_argument("--beta", type=cli.weight, default=1.0, help="weight of the KL term (default: %(default)s, "
-                       "the bound itself)")
-    model.add_argument("--anneal", type=cli.natural, default=0, help="updates over which the KL weight rises from "
-                       "0 to beta (default: %(default)s)")
-    model.add_argument("--free-bits", type=cli.weight, default=0.0, help="nats per latent dimension below which "
-                       "the KL is not pressed (default: %(default)s)")
-    model.add_argument("--average", type=cli.share, default=0.0, help="decay of a moving average of the weights for "
-                       "evaluation, 0 for none (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Net(groups.Net):
+    """Which net."""
+
+    net: str = groups.which_net(NETS)
 
 
-def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+@dataclasses.dataclass(frozen=True)
+class Training:
+    """What is minimised, and how."""
+
+    TITLE: ClassVar[str] = "training"
+    latent_dim: int = option(20, "latent dimensions", whole)
+    samples: int = option(1, "of the posterior per image; above 1 for the importance-weighted bound", whole)
+    beta: float = option(1.0, "weight of the KL term (default: 1, the bound itself)", weight)
+    anneal: int = option(0, "updates over which the KL weight rises from 0 to beta", natural)
+    free_bits: float = option(0.0, "nats per latent dimension below which the KL term gives no gradient", weight)
+    learning_rate: float = groups.learning_rate(1e-3)
+    average: float = groups.average(0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script."""
+
+    SCRIPT: ClassVar[str] = "train_vae"
+    data: Images = Images()
+    net: Net = Net()
+    training: Training = Training()
+    run: groups.Run = groups.Run(epochs=20.0, run_dir=Path("runs/vae"))
+
+
+def job(chosen: Options, dataset: Any) -> wiring.Job:
     import keras
 
     from engine import Update
     from engine.data.augment import scale
 
-    net = wiring.make_net(chosen, latent_dim=chosen.latent_dim, image_shape=dataset.image_shape)
+    net = wiring.make_net(chosen, latent_dim=chosen.training.latent_dim, image_shape=dataset.image_shape)
     return wiring.Job(
-        _strategy(chosen), {"vae": net},
-        Update(keras.optimizers.Adam(chosen.learning_rate), average=chosen.average or None),
-        dataset.source("train", chosen.batch_size, chosen.seed, scale, names=("image",)),
+        _strategy(chosen.training), {"vae": net},
+        Update(keras.optimizers.Adam(chosen.training.learning_rate), average=chosen.training.average or None),
+        dataset.source("train", chosen.run.batch_size, chosen.run.seed, scale, names=("image",)),
         dataset.source("test", 500, transform=scale, names=("image",)))
 
 
-def _strategy(chosen: argparse.Namespace) -> Any:
+def _strategy(chosen: Training) -> Any:
     import keras
 
     from engine.errors import require
@@ -68,4 +87,4 @@ def _strategy(chosen: argparse.Namespace) -> Any:
 
 
 if __name__ == "__main__":
-    raise SystemExit(wiring.run(options().parse_args(), job))
+    raise SystemExit(wiring.run(cli.Command(Options(), __doc__, files=True).parse(), job))

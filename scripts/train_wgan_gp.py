@@ -9,52 +9,71 @@ The run's folder then holds report.html, metrics.csv, pictures, checkpoints and 
 command again continues the run; with more --epochs or --cycles it trains on.
 """
 
-import argparse
-from typing import Any
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
 
 import cli
+import groups
 import wiring
+from data_options import Images
+from fields import option
+from rules import Choice, weight, whole
 
 
-def options() -> cli.Parser:
-    parser = cli.parser(__doc__ or "", run_dir="runs/wgan-gp", epochs=60, batch_size=64, learning_rate=5e-4)
-    model = parser.add_argument_group("model")
-    model.add_argument("--size", type=int, choices=(28, 64), help="of the nets' images, pixels: 28 in grey or 64 in "
-                       "RGB; the data's are resized (default: 28 for grey images of 28 pixels, else 64)")
-    model.add_argument("--latent-dim", type=cli.whole, default=64, help="latent dimensions (default: %(default)s)")
-    model.add_argument("--penalty-weight", type=cli.weight, default=10.0, help="of the gradient penalty (default: "
-                       "%(default)s)")
-    model.add_argument("--target", type=cli.weight, default=1.0, help="the critic's slope that costs nothing, in "
-                       "score per unit of the image in [-1, 1] (default: %(default)s)")
-    model.add_argument("--one-sided", action="store_true", help="let slopes below --target be free")
-    model.add_argument("--critic-updates", type=cli.whole, default=5, help="per generator update (default: "
-                       "%(default)s)")
-    model.add_argument("--normalization", choices=("layer", "none", "batch"), default="layer", help="in the critic; "
-                       "batch is wrong under a gradient penalty and warned of (default: %(default)s)")
-    model.add_argument("--average", type=cli.share, default=0.99, help="decay of a moving average of the "
-                       "generator's weights for the samples, 0 for none (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Model:
+    """The method and its nets."""
+
+    TITLE: ClassVar[str] = "model"
+    size: Any = option(None, "of the nets' images, pixels: 28 in grey or 64 in RGB; the data's are resized (default: "
+                       "28 for grey images of 28 pixels, else 64)", Choice(28, 64))
+    latent_dim: int = option(64, "latent dimensions", whole)
+    penalty_weight: float = option(10.0, "of the gradient penalty", weight)
+    target: float = option(1.0, "norm of the critic's gradient that costs nothing, in score per unit of the image in "
+                           "[-1, 1]", weight)
+    one_sided: bool = option(False, "no penalty for gradient norms below --target", bool)
+    critic_updates: int = option(5, "per generator update", whole)
+    normalization: str = option("layer", "in the critic; batch is wrong under a gradient penalty and warned of",
+                                Choice("layer", "none", "batch"))
+    learning_rate: float = groups.learning_rate(5e-4)
+    average: float = groups.average(0.99, of="generator's weights for the samples")
 
 
-def job(chosen: argparse.Namespace, dataset: Any) -> wiring.Job:
+@dataclasses.dataclass(frozen=True)
+class Options(groups.TrainOptions):
+    """Of this script."""
+
+    SCRIPT: ClassVar[str] = "train_wgan_gp"
+    data: Images = Images()
+    training: Model = Model()
+    run: groups.Run = groups.Run(epochs=60.0, batch_size=64, run_dir=Path("runs/wgan-gp"))
+
+    def resolved(self, dataset: Any) -> "Options":
+        """With the nets' size that fits the pictures."""
+        size = self.training.size or (28 if dataset.image_shape == (28, 28, 1) else 64)
+        return dataclasses.replace(self, training=dataclasses.replace(self.training, size=size))
+
+
+def job(chosen: Options, dataset: Any) -> wiring.Job:
     import keras
 
     import nets
     from engine import Update
     from losses.strategies import WGANGP
 
-    chosen.size = chosen.size or (28 if dataset.image_shape == (28, 28, 1) else 64)
-    transform = _transform(chosen.size, dataset.image_shape)
+    model = chosen.training
+    transform = _transform(model.size, dataset.image_shape)
 
     def adam() -> Any:  # betas of Gulrajani et al. 2017, algorithm 1, for few cycles
-        return keras.optimizers.Adam(chosen.learning_rate, beta_1=0.5, beta_2=0.9)
+        return keras.optimizers.Adam(model.learning_rate, beta_1=0.5, beta_2=0.9)
 
     return wiring.Job(
-        WGANGP(chosen.latent_dim, chosen.penalty_weight, chosen.critic_updates, chosen.target, chosen.one_sided),
-        {"generator": nets.create(f"generator{chosen.size}", latent_dim=chosen.latent_dim),
-         "critic": nets.create(f"critic{chosen.size}", normalization=chosen.normalization)},
-        {"critic": adam(), "generator": Update(adam(), average=chosen.average or None)},
-        dataset.source("train", chosen.batch_size, chosen.seed, transform, names=("image",)),
+        WGANGP(model.latent_dim, model.penalty_weight, model.critic_updates, model.target, model.one_sided),
+        {"generator": nets.create(f"generator{model.size}", latent_dim=model.latent_dim),
+         "critic": nets.create(f"critic{model.size}", normalization=model.normalization)},
+        {"critic": adam(), "generator": Update(adam(), average=model.average or None)},
+        dataset.source("train", chosen.run.batch_size, chosen.run.seed, transform, names=("image",)),
         dataset.source("test", 250, transform=transform, names=("image",)))
 
 
@@ -64,9 +83,9 @@ def _transform(size: int, shape: tuple[int, ...]) -> Any:
     from engine.errors import require
 
     require(size == 64 or shape[2] == 1, "--size", size, "64 for colour images")
-    steps = [scale, *[rgb] * (size == 64), *[Resize(size, size)] * (shape[:2] != (size, size))]
+    steps: list[Any] = [scale, *[rgb] * (size == 64), *[Resize(size, size)] * (shape[:2] != (size, size))]
     return Chain(*steps) if len(steps) > 1 else scale
 
 
 if __name__ == "__main__":
-    raise SystemExit(wiring.run(options().parse_args(), job))
+    raise SystemExit(wiring.run(cli.Command(Options(), __doc__, files=True).parse(), job))

@@ -10,8 +10,9 @@ ROOT = Path(__file__).parent.parent
 OURS = ("engine", "losses", "nets", "scripts", "tests")
 PACKAGES = {"tensorflow", "keras", "numpy", "tqdm", "PIL"}
 # Modules of scripts/ that other scripts import.
-BESIDE = ("auto", "wiring", "cli", "early", "found", "installed", "remembered", "reopen", "several", "train_classifier",
-          "train_regression", "compare_runs", "benchmarks", "gpu")
+BESIDE = ("arguments", "auto", "cli", "config_file", "data_options", "early", "fields", "found", "groups", "installed",
+          "remembered", "reopen", "rules", "several", "wiring", "train_classifier", "train_regression", "compare_runs",
+          "benchmarks", "gpu")
 
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [
@@ -36,7 +37,8 @@ RULES = [
                                "engine.reporting", "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),
     ("scripts/gpu/*.py", ("engine", "losses", *BESIDE, "tests.faults"), PACKAGES),
-    ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch"}),
+    ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch",
+                                                                                "tomli"}),  # for Python 3.10
 ]
 FILES = sorted(path for top in OURS[:4] for path in (ROOT / top).rglob("*.py"))
 

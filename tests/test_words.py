@@ -33,12 +33,6 @@ ALLOWED = re.compile(r"""(?x)(?i)  # the field's own phrases; what they cover is
     | \bfigures?\ \d  # of a paper
     | </?figure\b  # HTML's
     """)
-EXEMPT = {  # file: what may still be in it, until the rewrite of the scripts' options is there. Then empty this.
-    "scripts/cli.py": {"share", "share of", "behind", "deviation", "deviations", "two halves"},
-    "scripts/wiring.py": {"deviations"}, "scripts/train_wgan_gp.py": {"share", "slope", "slopes"},
-    "scripts/train_classifier.py": {"share", "in shares"},
-    **{f"scripts/{each}.py": {"share"} for each in (
-        "benchmarks/quality", "train_autoencoder", "train_gan", "train_regression", "train_text", "train_vae")}}
 FRAGMENT = re.compile(  # a first word that begins no noun phrase
     "(?:After|Are|As|At|Before|Between|By|Call|Called|Compiles|Computes?|For|From|Gives|Go|Hold|If|In|Is|Keep|Leave|"
     "Make|Mix|Of|On|Runs?|Saves|See|Start|Stop|Sum|Takes|That|There|To|Told|Train|Under|Until|Unless|Watches|When|Where|"
@@ -83,7 +77,7 @@ def test_code_speaks_the_fields_words(folder: str) -> None:
     found = {}
     for path in code(folder):
         source, name = path.read_text(), str(path.relative_to(ROOT))
-        found[name] = (names_in(source) | words_in(texts_of(source)) | names_in(path.stem)) - EXEMPT.get(name, set())
+        found[name] = names_in(source) | words_in(texts_of(source)) | names_in(path.stem)
     assert {name: words for name, words in found.items() if words} == {}
 
 

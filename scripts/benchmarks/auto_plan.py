@@ -8,7 +8,7 @@ in turns on the same state. "slower" is how much slower the choice is than the b
 faster than both, as with halves or another plan for each phase. xla is left out where it cannot be compiled.
 """
 
-import argparse
+import dataclasses
 import statistics
 import sys
 import time
@@ -19,6 +19,9 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
+from rules import Choice
 
 from benchmarks import program
 from benchmarks.workloads import WORKLOADS
@@ -26,15 +29,14 @@ from benchmarks.workloads import WORKLOADS
 NAME = "auto_plan"
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
-                        help="(default: all)")
-    parser.add_argument("--planned", type=cli.positive, default=3600.0, metavar="SECONDS", help="length of the run "
-                        "that auto chooses for (default: %(default)s)")
-    parser.add_argument("--rounds", type=cli.whole, default=5, help="timings of each plan (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=2.0, help="of each timing (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    workload: tuple[str, ...] = option(tuple(WORKLOADS), "(default: all)", Choice(*WORKLOADS), nargs="+")
+    planned: float = option(3600.0, "length of the run that auto chooses for", rules.positive, metavar="SECONDS")
+    rounds: int = option(5, "timings of each plan", rules.whole)
+    seconds: float = option(2.0, "of each timing", rules.positive)
 
 
 def measured(point: dict[str, Any]) -> program.Result:
@@ -98,7 +100,7 @@ def table(rows: list[program.Result]) -> str:
     return program.columns(head, lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     rows = []
     for workload in chosen.workload:
         point = {"workload": workload, "planned": 60.0 if chosen.quick else chosen.planned,
@@ -109,4 +111,4 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -8,7 +8,7 @@ over the sizes of its products, and over TensorFlow's own kernels ("graph") and 
 much as two, the cores share what multiplies.
 """
 
-import argparse
+import dataclasses
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
 
 from benchmarks import program
 
@@ -114,21 +116,20 @@ def table(found: program.Result) -> str:
     return program.columns(["kind", "type", "plan", "size", "GFLOP/s", ""], rows)
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--seconds", type=cli.positive, default=1.0, help="of timing, per number "
-                        "(default: %(default)s)")
-    parser.add_argument("--sizes", type=cli.whole, nargs="+", default=list(SIZES), metavar="N", help="sides of the "
-                        "square matrices (default: 1024 2048 4096)")
-    parser.add_argument("--threads", type=cli.whole, help="inside one operation (default: TensorFlow's own)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    seconds: float = option(1.0, "of timing, per result", rules.positive)
+    sizes: tuple[int, ...] = option(tuple(SIZES), "sides of the square matrices", rules.whole, nargs="+")
+    threads: int | None = option(None, "inside one operation (default: TensorFlow's own)", rules.whole)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     found = (ceilings(0.02, (64, 256), (1,), chosen.threads) if chosen.quick else
              ceilings(chosen.seconds, chosen.sizes, threads=chosen.threads))
     return found, table(found)
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -9,7 +9,7 @@ A cycle is one update of the critic. "fraction" is the time that the penalty add
 which it adds at every=1, round by round: 1/16 = 0.06 if what is not due costs nothing.
 """
 
-import argparse
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -19,6 +19,9 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
+from rules import Choice
 
 from benchmarks import program
 from benchmarks.workloads import PENALTY_WEIGHT, WORKLOADS
@@ -28,13 +31,14 @@ CASES = {"without": None, "every=1": 1, f"every={EVERY}": EVERY}
 WORKLOADS_HERE = tuple(name for name, each in WORKLOADS.items() if each.loss == "wgan-gp")
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--workload", choices=WORKLOADS_HERE, default=WORKLOADS_HERE[0], help="(default: %(default)s)")
-    parser.add_argument("--plan", nargs="+", choices=("graph", "xla"), default=["graph", "xla"], help="(default: both)")
-    parser.add_argument("--rounds", type=cli.whole, default=15, help="turns of each (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=1.0, help="of a turn (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    workload: str = option(WORKLOADS_HERE[0], "whose phase is not due in every cycle", Choice(*WORKLOADS_HERE))
+    plan: tuple[str, ...] = option(("graph", "xla"), "(default: both)", Choice("graph", "xla"), nargs="+")
+    rounds: int = option(15, "turns of each", rules.whole)
+    seconds: float = option(1.0, "of a turn", rules.positive)
 
 
 def measured(point: dict[str, Any]) -> program.Result:
@@ -109,13 +113,13 @@ def table(rows: list[program.Result]) -> str:
     return program.columns(["plan", *CASES, "fraction"], lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     if chosen.quick:
-        chosen.rounds, chosen.seconds = 2, 0.1
+        chosen = dataclasses.replace(chosen, rounds=2, seconds=0.1)
     rows = [program.run(NAME, {"workload": chosen.workload, "plan": plan, "rounds": chosen.rounds,
                                "seconds": chosen.seconds}) for plan in chosen.plan]
     return {"workload": chosen.workload, "rows": rows}, table(rows)
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -8,7 +8,7 @@ of the machine strikes both. "cost" is the time that ours takes over the bare lo
 faster. Both are compiled alike: by XLA where updates are small, as a graph else. A checkpoint each minute is added.
 """
 
-import argparse
+import dataclasses
 import statistics
 import sys
 import time
@@ -19,6 +19,9 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
+from rules import Choice
 
 from benchmarks import program
 from benchmarks.workloads import WORKLOADS
@@ -26,14 +29,14 @@ from benchmarks.workloads import WORKLOADS
 NAME = "features"
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--workload", nargs="+", choices=tuple(WORKLOADS), default=list(WORKLOADS),
-                        help="(default: all)")
-    parser.add_argument("--plan", choices=("graph", "xla"), help="of both (default: xla where updates are small)")
-    parser.add_argument("--rounds", type=cli.whole, default=12, help="turns of each (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=1.0, help="of a turn (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    workload: tuple[str, ...] = option(tuple(WORKLOADS), "(default: all)", Choice(*WORKLOADS), nargs="+")
+    plan: str | None = option(None, "of both (default: xla where updates are small)", Choice("graph", "xla"))
+    rounds: int = option(12, "turns of each", rules.whole)
+    seconds: float = option(1.0, "of a turn", rules.positive)
 
 
 def measured(point: dict[str, Any]) -> program.Result:
@@ -76,7 +79,7 @@ def table(rows: list[program.Result]) -> str:
     return program.columns(["workload", "plan", "ours, cycles/s", "bare", "cost, %", "range"], lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     rows = []
     for name in chosen.workload:
         plan = chosen.plan or ("xla" if WORKLOADS[name].small else "graph")
@@ -87,4 +90,4 @@ def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -9,7 +9,7 @@ marked above 1.15. Data are rows of 32 bytes in a memory-mapped .npy file: neith
 without the pages of files that are mapped) nor the start-up ought to grow with them.
 """
 
-import argparse
+import dataclasses
 import math
 import sys
 import tempfile
@@ -19,6 +19,9 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
+from rules import Choice
 
 from benchmarks import program
 
@@ -35,21 +38,20 @@ STEEP = 1.15  # an exponent above it is marked: cost grows faster than size
 MOST = 2**25  # bytes: own memory, or 1 s more of start-up, over the smallest data that are marked
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--part", nargs="+", choices=("updates", "data"), default=["updates", "data"], help="(default: "
-                        "both)")
-    parser.add_argument("--axis", nargs="+", choices=tuple(AXES), default=list(AXES), help="of updates (default: all)")
-    parser.add_argument("--plan", nargs="+", choices=PLANS, default=list(PLANS), help="(default: both)")
-    parser.add_argument("--source", nargs="+", choices=SOURCES, default=list(SOURCES), help="of data: array is "
-                        "ArraySource on the mapped file, file is FileSource reading rows of it (default: both)")
-    parser.add_argument("--examples", nargs="+", type=cli.whole, default=list(EXAMPLES), metavar="N",
-                        help="of data (default: 10^4 to 10^7)")
-    parser.add_argument("--seconds", type=cli.positive, default=3.0, help="timed per point (default: %(default)s)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    part: tuple[str, ...] = option(("updates", "data"), "(default: both)", Choice("updates", "data"), nargs="+")
+    axis: tuple[str, ...] = option(tuple(AXES), "of updates (default: all)", Choice(*AXES), nargs="+")
+    plan: tuple[str, ...] = option(tuple(PLANS), "(default: both)", Choice(*PLANS), nargs="+")
+    source: tuple[str, ...] = option(tuple(SOURCES), "of data: array is ArraySource on the mapped file, file is "
+                                     "FileSource reading rows of it (default: both)", Choice(*SOURCES), nargs="+")
+    examples: tuple[int, ...] = option(tuple(EXAMPLES), "of data (default: 10^4 to 10^7)", rules.whole, nargs="+")
+    seconds: float = option(3.0, "timed per point", rules.positive)
 
 
-def updates(chosen: argparse.Namespace) -> list[program.Result]:
+def updates(chosen: Options) -> list[program.Result]:
     """A row per axis, plan and size."""
     rows = []
     for axis in chosen.axis:
@@ -62,7 +64,7 @@ def updates(chosen: argparse.Namespace) -> list[program.Result]:
     return rows
 
 
-def data(chosen: argparse.Namespace) -> list[program.Result]:
+def data(chosen: Options) -> list[program.Result]:
     """A row per source and number of examples."""
     rows = []
     with tempfile.TemporaryDirectory(prefix="phaseloop-growth-") as folder:
@@ -115,9 +117,9 @@ def data_table(rows: list[program.Result]) -> str:
                             "own memory, MiB", "peak, MiB"], lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     if chosen.quick:
-        chosen.seconds, chosen.examples = 0.1, [1_000, 100_000]
+        chosen = dataclasses.replace(chosen, seconds=0.1, examples=(1_000, 100_000))
     result: program.Result = {}
     texts = []
     for part, made, table in (("updates", updates, update_table), ("data", data, data_table)):
@@ -135,4 +137,4 @@ def measured(point: program.Result) -> program.Result:
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -14,16 +14,20 @@ Contestants, each in fresh processes, in pairs that alternate, all on files that
   torch          Pillow in a DataLoader of two processes, if PyTorch is found
 """
 
-import argparse
+import dataclasses
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
 
 from benchmarks import program
 from benchmarks.processes import Failed
@@ -35,20 +39,21 @@ PAIRS = (("ours", "tf.data-memory"), ("ours-files", "tf.data"), ("ours-files", "
          ("ours-cache", "tf.data-cache"), ("ours-files", "torch"))
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--data-dir", type=Path, help="a folder of pictures, flat or with a folder per class (default: "
-                        "pictures of 100 to 300 pixels, half PNG and half JPEG, made from the shipped Fashion-MNIST)")
-    parser.add_argument("--pictures", type=cli.whole, default=2000, help="to make (default: %(default)s)")
-    parser.add_argument("--pairs", type=cli.whole, default=5, help="of each two contestants (default: %(default)s)")
-    parser.add_argument("--seconds", type=cli.positive, default=6.0, help="timed in each process, after the warm-up "
-                        "(default: %(default)s)")
-    parser.add_argument("--torch-python", default=sys.executable, metavar="PATH", help="another Python for PyTorch and "
-                        "Pillow (default: this one)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    data_dir: Path | None = option(None, "a folder of pictures, flat or with a folder per class (default: pictures of "
+                                   "100 to 300 pixels, half PNG and half JPEG, made from the shipped Fashion-MNIST)",
+                                   Path)
+    pictures: int = option(2000, "to make", rules.whole)
+    pairs: int = option(5, "of each two contestants", rules.whole)
+    seconds: float = option(6.0, "timed in each process, after the warm-up", rules.positive)
+    torch_python: str = option(sys.executable, "another Python for PyTorch and Pillow (default: this one)",
+                               metavar="PATH")
 
 
-def compare(chosen: argparse.Namespace, folder: str) -> tuple[list[program.Result], list[str]]:
+def compare(chosen: Options, folder: str) -> tuple[list[program.Result], list[str]]:
     """A row for each of ``PAIRS``, and notes on what is left out."""
     batch, seconds = (16, 0.2) if chosen.quick else (BATCH, chosen.seconds)
     point = {"folder": folder, "batch": batch, "seconds": seconds}
@@ -58,6 +63,9 @@ def compare(chosen: argparse.Namespace, folder: str) -> tuple[list[program.Resul
         python = chosen.torch_python if side == "torch" else sys.executable
         return program.run(NAME, {**point, "side": side, "calls": calls}, python)
 
+    def turn(side: str) -> Callable[[Any], program.Result]:
+        return lambda _: once(side)
+
     for ours, peer in PAIRS:
         try:
             if peer == "torch":
@@ -65,7 +73,7 @@ def compare(chosen: argparse.Namespace, folder: str) -> tuple[list[program.Resul
         except Failed as error:
             notes.append(f"torch: left out: {str(error).rpartition(': ')[2]}")
             continue
-        pairs = program.alternate(lambda _, side=ours: once(side), lambda _, side=peer: once(side),
+        pairs = program.alternate(turn(ours), turn(peer),
                                   1 if chosen.quick else chosen.pairs)
         rows.append(summary(ours, peer, pairs))
         program.say(f"{ours} : {peer}: {program.shown(rows[-1]['ratio'])}")
@@ -101,7 +109,7 @@ def table(rows: list[program.Result]) -> str:
                             "set-up, s", "peak memory, MiB"], lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     with tempfile.TemporaryDirectory(prefix="phaseloop-pictures-") as made:
         if chosen.data_dir is None:
             program.run(NAME, {"make": made, "count": 40 if chosen.quick else chosen.pictures})
@@ -117,4 +125,4 @@ def measured(point: program.Result) -> program.Result:
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -1,8 +1,10 @@
 """The data of all workloads, written to files once: the images that are shipped, and random tokens."""
 
+import functools
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,9 +32,11 @@ def made(workload: Workload) -> dict[str, np.ndarray]:
 def _made(wanted: Iterable[Input]) -> dict[Input, np.ndarray]:
     from engine.data.catalog import load
 
-    train, random = load("fashion-mnist-10k").train, np.random.default_rng(0)
+    dataset: Any = load("fashion-mnist-10k")
+    train, random = dataset.train, np.random.default_rng(0)
     count = len(train["label"])
-    makers = {each: lambda each=each: resized(train["image"], each.shape) for each in IMAGES.values()}
+    makers: dict[Input, Callable[[], np.ndarray]] = {
+        each: functools.partial(resized, train["image"], each.shape) for each in IMAGES.values()}
     makers |= {LABELS: lambda: train["label"], SENTIMENTS: lambda: random.integers(0, 2, count, np.int32),
                TOKENS: lambda: random.integers(1, VOCABULARY, [count, *TOKENS.shape], np.int32)}
     return {each: makers[each]() for each in wanted}

@@ -7,6 +7,7 @@ settings. The pairs run with what was found, as a continued run does.
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ def strategy(workload: Workload) -> Any:
     """The loss strategy of ``workload``."""
     from losses.strategies import VAE, WGANGP, Binary, Supervised
 
-    return {"supervised": Supervised, "binary": Binary, "vae": VAE,
-            "wgan-gp": lambda: WGANGP(workload.latent_dim, PENALTY_WEIGHT)}[workload.loss]()
+    makers: dict[str, Callable[[], Any]] = {"supervised": Supervised, "binary": Binary, "vae": VAE,
+                                            "wgan-gp": lambda: WGANGP(workload.latent_dim, PENALTY_WEIGHT)}
+    return makers[workload.loss]()
 
 
 def source(workload: Workload, arrays: Arrays) -> Any:
@@ -150,7 +152,7 @@ def _draws(workload: Workload, phase: str) -> dict[str, np.ndarray]:
 
 def _write(path: Path, arrays: Arrays) -> None:
     with open(f"{path}.part", "wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]
     os.replace(f"{path}.part", path)
 
 

@@ -48,8 +48,8 @@ def prepared(side: str, folder: Path, batch: int, calls: int, cache: Path) -> Ru
 def _ours(folder: Path, batch: int, cache: Path | None, kept: bool) -> Run:
     from engine.data.image_folder import image_folder
 
-    folder = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, in_memory=kept)
-    source = folder.source("train", batch)
+    pictures = image_folder(folder, (SIDE, SIDE), validation=0.0, cache=cache, in_memory=kept)
+    source = pictures.source("train", batch)
     return _compiled(source.open(0), lambda reader, number: source.batch(number, reader)["image"])
 
 
@@ -131,8 +131,10 @@ def make(folder: Path, count: int, seed: int = 0) -> int:
     garments, rng = load_10k()[0]["image"], np.random.default_rng(seed)
     for number in range(count):
         picture = _picture(garments, rng)
-        kind, quality = (("png", {}), ("jpg", {"quality": 90}))[number % 2]
-        picture.save(folder / f"{number:05}.{kind}", **quality)
+        if number % 2:
+            picture.save(folder / f"{number:05}.jpg", quality=90)
+        else:
+            picture.save(folder / f"{number:05}.png")
     return count
 
 

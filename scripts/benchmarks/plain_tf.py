@@ -61,7 +61,8 @@ def gather(data: Mapping[str, tf.Tensor], count: int) -> Batch:
 def step(workload: Workload, phase: str, nets: Nets, optimizer: Any, batch: Batch | None, draws: Draws
          ) -> tuple[Terms, list[tf.Tensor]]:
     """One update: gradients, and Adam."""
-    terms, gradients = LOSSES[workload.loss][phase](nets, batch, draws)
+    losses: Any = LOSSES[workload.loss]
+    terms, gradients = losses[phase](nets, batch, draws)
     optimizer.apply(gradients, nets[workload.moves[phase]].trainable_variables)
     return terms, gradients
 

@@ -1,6 +1,6 @@
 """What the small programs of this folder share: fresh processes, pairs of them, columns, JSON."""
 
-import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import cli
+from fields import option
 
 from benchmarks.processes import Failed
 
@@ -21,15 +21,21 @@ LIMIT = 4 * 3600.0  # seconds for one process
 Result = dict[str, Any]  # a process's JSON line
 
 
-def parser(description: str | None) -> cli.Parser:
+def point_of(text: str) -> Any:
+    """A rule: JSON."""
+    return json.loads(text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Common:
     """The options that all of them have."""
-    made = cli.Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
-                      allow_abbrev=False)
-    made.add_argument("--json", type=Path, metavar="PATH", help="write all results there, too")
-    made.add_argument("--quick", action="store_true", help="tiny sizes, to see that all works: numbers without "
-                      "meaning")
-    made.add_argument("--point", type=json.loads, help=argparse.SUPPRESS)  # one process's part of the work
-    return made
+
+    json: Path | None = option(None, "write all results there, too", Path)
+    quick: bool = option(False, "tiny sizes, to see that all works: results without meaning", bool)
+    point: Any = option(None, "one process's part of the work, as JSON", point_of, hidden=True)
+
+
+Chosen = TypeVar("Chosen", bound=Common)
 
 
 def run(name: str, point: Mapping[str, Any], python: str = sys.executable) -> Result:
@@ -80,7 +86,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(chosen: argparse.Namespace, work: Callable[[argparse.Namespace], tuple[Result, str]],
+def main(chosen: Chosen, work: Callable[[Chosen], tuple[Result, str]],
          measured: Callable[[Result], Result]) -> int:
     """Do the ``work``, print its table and write its results. Returns the exit code; 1: a process failed.
 

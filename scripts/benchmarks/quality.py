@@ -9,7 +9,7 @@ when the process is started and ends with the first evaluation that reaches the 
 full Fashion-MNIST, vae 246 nats of negative ELBO per test image. Keras's settings are found by a short trial.
 """
 
-import argparse
+import dataclasses
 import itertools
 import statistics
 import sys
@@ -21,6 +21,9 @@ if not __package__:  # as a person types it, from anywhere
     sys.path[:1] = [str(folder) for folder in Path(__file__).resolve().parents[1:3]]
 
 import cli
+import rules
+from fields import option
+from rules import Choice
 
 from benchmarks import program
 
@@ -47,25 +50,24 @@ GOALS = {"convnet": Goal("accuracy", 0.91, True, 15, "halves"),
 JITS, STEPS = ("auto", "no"), (1, 32)  # candidates; "auto" is XLA wherever Keras can
 
 
-def options() -> cli.Parser:
-    parser = program.parser(__doc__)
-    parser.add_argument("--workload", nargs="+", choices=tuple(GOALS), default=list(GOALS), help="(default: both)")
-    parser.add_argument("--data-dir", type=Path, help="folder of the full Fashion-MNIST (default: the usual places)")
-    parser.add_argument("--dataset", choices=("fashion-mnist", "fashion-mnist-10k"), default="fashion-mnist",
-                        help="(default: %(default)s)")
-    parser.add_argument("--pairs", type=cli.whole, default=3, help="(default: %(default)s); pair i has the seed i - 1")
-    parser.add_argument("--goal", type=cli.positive, help="another one (default: "
-                        + ", ".join(f"{goal.value:g} for {name}" for name, goal in GOALS.items()) + ")")
-    parser.add_argument("--epochs", type=cli.whole, help="at most (default: "
-                        + ", ".join(f"{goal.epochs} for {name}" for name, goal in GOALS.items()) + ")")
-    parser.add_argument("--plan", choices=("graph", "halves", "xla"), help="of ours (default: "
-                        + ", ".join(f"{goal.plan} for {name}" for name, goal in GOALS.items()) + ")")
-    parser.add_argument("--average", type=cli.share, default=0.0, help="ours: decay of averaged weights to evaluate "
-                        "with, which Keras is not given (default: %(default)s, none)")
-    parser.add_argument("--keras-jit", choices=("auto", "yes", "no"), help="(default: the better of auto and no)")
-    parser.add_argument("--keras-steps", type=cli.whole, metavar="N", help="steps_per_execution (default: the better "
-                        "of 1 and 32)")
-    return parser
+@dataclasses.dataclass(frozen=True)
+class Options(program.Common):
+    """Of this program."""
+
+    workload: tuple[str, ...] = option(tuple(GOALS), "(default: both)", Choice(*GOALS), nargs="+")
+    data_dir: Path | None = option(None, "folder of the full Fashion-MNIST (default: the usual places)", Path)
+    dataset: str = option("fashion-mnist", "that is trained on", Choice("fashion-mnist", "fashion-mnist-10k"))
+    pairs: int = option(3, "trainings of each side; pair i has the seed i - 1", rules.whole)
+    goal: float | None = option(None, "another one (default: " + ", ".join(
+        f"{goal.value:g} for {name}" for name, goal in GOALS.items()) + ")", rules.positive)
+    epochs: int | None = option(None, "at most (default: " + ", ".join(
+        f"{goal.epochs} for {name}" for name, goal in GOALS.items()) + ")", rules.whole)
+    plan: str | None = option(None, "of ours (default: " + ", ".join(
+        f"{goal.plan} for {name}" for name, goal in GOALS.items()) + ")", Choice("graph", "halves", "xla"))
+    average: float = option(0.0, "ours: decay of averaged weights to evaluate with, which Keras is not given, 0 for "
+                            "none", rules.fraction)
+    keras_jit: str | None = option(None, "(default: the better of auto and no)", Choice("auto", "yes", "no"))
+    keras_steps: int | None = option(None, "steps_per_execution (default: the better of 1 and 32)", rules.whole)
 
 
 def one(point: program.Result) -> program.Result:
@@ -84,7 +86,7 @@ def judged(epochs: list[dict[str, float]], goal: Goal, value: float) -> program.
             "epochs_to_goal": good[0] + 1 if good else None, "final": epochs[-1]["metric"]}
 
 
-def trial(chosen: argparse.Namespace, point: program.Result) -> program.Result:
+def trial(chosen: Options, point: program.Result) -> program.Result:
     """Keras's settings with the shortest second epoch, on a part of the data; given ones are kept."""
     jits = (chosen.keras_jit,) if chosen.keras_jit else JITS
     counts = (chosen.keras_steps,) if chosen.keras_steps else STEPS
@@ -101,7 +103,7 @@ def trial(chosen: argparse.Namespace, point: program.Result) -> program.Result:
     return best
 
 
-def compare(chosen: argparse.Namespace, workload: str) -> program.Result:
+def compare(chosen: Options, workload: str) -> program.Result:
     """The row of one workload."""
     goal = GOALS[workload]
     point = {"workload": workload, "goal": chosen.goal or goal.value, "epochs": chosen.epochs or goal.epochs,
@@ -144,7 +146,7 @@ def table(rows: list[program.Result]) -> str:
                             "Keras : ours (min..max)", "final metric"], lines)
 
 
-def work(chosen: argparse.Namespace) -> tuple[program.Result, str]:
+def work(chosen: Options) -> tuple[program.Result, str]:
     rows = [compare(chosen, workload) for workload in chosen.workload]
     return {"rows": rows}, table(rows)
 
@@ -157,4 +159,4 @@ def measured(point: program.Result) -> program.Result:
 
 
 if __name__ == "__main__":
-    raise SystemExit(program.main(options().parse_args(), work, measured))
+    raise SystemExit(program.main(cli.Command(Options(), __doc__).parse(), work, measured))

@@ -29,7 +29,7 @@ def measured(point: dict[str, Any]) -> dict[str, Any]:
 def _data(point: dict[str, Any]) -> Any:
     from engine.data.catalog import load
 
-    dataset = load(point["dataset"], point["data_dir"])
+    dataset: Any = load(point["dataset"], point["data_dir"])
     if not point["examples"]:
         return dataset
     parts = {part: {name: array[:point["examples"]] for name, array in getattr(dataset, part).items()}

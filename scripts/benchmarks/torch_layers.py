@@ -93,7 +93,8 @@ def load_weights(nets: Mapping[str, nn.Module], weights: Mapping[str, np.ndarray
         arrays = [weights[key] for key in sorted(weights) if key.startswith(f"net.{name}.")]
         with torch.no_grad():
             for (target, turn), array in zip(targets, arrays, strict=True):
-                assert target is not None and target.shape == turn(array).shape, (name, target.shape, array.shape)
+                assert target is not None
+                assert target.shape == turn(array).shape, (name, target.shape, array.shape)
                 target.copy_(torch.from_numpy(turn(array)))
 
 

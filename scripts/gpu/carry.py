@@ -117,7 +117,7 @@ def pack(wheels: Path, output: Path, architecture: int, most: int) -> None:
             emptied = sum(pool.map(lambda file: empty_others(file, architecture), libraries))
             print(f"emptied {emptied / 2**20:.0f} MiB of code for other GPUs", file=sys.stderr)
             large = {path for path in site.rglob("*") if path.is_file() and path.stat().st_size > CHUNK}
-            made = list(pool.map(lambda piece: _compressed(*piece, site, pieces), [
+            made = list(pool.map(lambda piece: _compressed(piece[0], piece[1], site, pieces), [
                 (path, offset) for path in sorted(large) for offset in range(0, path.stat().st_size, CHUNK)]))
         with lzma.open(pieces / REST, "wb", preset=6) as file, tarfile.open(fileobj=file, mode="w|") as tar:
             for path in sorted(site.rglob("*")):
@@ -127,8 +127,8 @@ def pack(wheels: Path, output: Path, architecture: int, most: int) -> None:
         output.mkdir(parents=True)
         for number, part in enumerate(parts, 1):
             (output / str(number)).mkdir()
-            for file in part:
-                shutil.move(file, output / str(number) / file.name)
+            for piece in part:
+                shutil.move(piece, output / str(number) / piece.name)
     for number, _ in enumerate(parts, 1):
         folder = output / str(number)
         print(f"{folder}: {sum(file.stat().st_size for file in folder.iterdir()) / 2**20:.0f} MiB")
@@ -231,7 +231,10 @@ def _unpacked(file: Path, site: Path) -> None:
 def _decompressed(file: Path, site: Path) -> None:
     if file.name == REST:
         with tarfile.open(file, "r:xz") as tar:
-            tar.extractall(site, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
+            if hasattr(tarfile, "data_filter"):
+                tar.extractall(site, filter="data")
+            else:
+                tar.extractall(site)
         return
     name, offset = file.name.removesuffix(".piece").rsplit("@", 1)
     target = site / name.replace("@", "/")

@@ -48,8 +48,11 @@ def main(point: Point) -> int:
 
 def _stop(point: Point, folder: Path, workloads: Any) -> None:
     """The first part of a run, to a SIGTERM."""
-    stop = workloads.each_cycle(
-        lambda trainer: trainer.counters.cycles == STOP and os.kill(os.getpid(), signal.SIGTERM))
+    def end(trainer: Any) -> None:
+        if trainer.counters.cycles == STOP:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    stop = workloads.each_cycle(end)
     trainer = workloads.make(point["workload"], point["plan"], folder / "parts", stop)
     assert not workloads.train(trainer)
 

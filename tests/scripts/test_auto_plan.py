@@ -1,5 +1,6 @@
 """How far auto is slower than the better of graph and xla, from numbers made up."""
 
+import cli
 import pytest
 from benchmarks import auto_plan
 
@@ -26,7 +27,7 @@ def test_the_table_has_a_line_for_each_workload(monkeypatch, capsys):
         return row("xla", graph=[4.0], xla=[8.0])
 
     monkeypatch.setattr(auto_plan.program, "run", run)
-    chosen = auto_plan.options().parse_args(["--workload", "vae", "--planned", "600"])
+    chosen = cli.Command(auto_plan.Options(), None).parse(["--workload", "vae", "--planned", "600"])
     _, text = auto_plan.work(chosen)
     assert asked == [("auto_plan", "vae", 600.0)]
     assert text.splitlines()[-1].split() == ["vae", "xla", "2.5", "4", "8", "8", "0.0"]

@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 
+import cli
 import evaluate
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from tests.scripts.running import run, run_process
 
 def said(capsys, *options):
     """Exit code, standard output and standard error of the script, in this process."""
-    chosen = evaluate.options().parse_args(list(map(str, options)))
+    chosen = cli.Command(evaluate.Options(), None).parse(list(map(str, options)))
     code = reopen.answer(lambda: evaluate.main(chosen))
     return code, *capsys.readouterr()
 

@@ -1,5 +1,6 @@
 """What a phase that seldom runs costs, from numbers made up."""
 
+import cli
 import pytest
 from benchmarks import every
 
@@ -18,7 +19,7 @@ def test_a_line_per_plan_of_what_the_processes_found(monkeypatch):
         return {"plan": point["plan"], "rounds": [{"without": 4.0, "every=1": 2.0, "every=16": 4.0}] * 2}
 
     monkeypatch.setattr(every.program, "run", run)
-    _, text = every.work(every.options().parse_args(["--rounds", "3"]))
+    _, text = every.work(cli.Command(every.Options(), None).parse(["--rounds", "3"]))
     assert asked == [("every", "graph", 3), ("every", "xla", 3)]
     assert text.splitlines()[0].split() == ["plan", "without", "every=1", "every=16", "fraction"]
     assert text.splitlines()[2].split()[:3] == ["graph", "4.00", "(4.00..4.00)"]

@@ -1,5 +1,6 @@
 """What features cost over the bare loop, from numbers made up."""
 
+import cli
 import pytest
 from benchmarks import features
 
@@ -26,6 +27,7 @@ def test_small_updates_are_compiled_by_xla_and_others_as_a_graph(monkeypatch):
         return row(ours=[10.0], bare=[10.2])
 
     monkeypatch.setattr(features.program, "run", run)
-    _, text = features.work(features.options().parse_args(["--workload", "vae", "convnet", "--rounds", "3"]))
+    chosen = cli.Command(features.Options(), None).parse(["--workload", "vae", "convnet", "--rounds", "3"])
+    _, text = features.work(chosen)
     assert asked == [("features", "vae", "xla", 3), ("features", "convnet", "graph", 3)]
     assert text.splitlines()[-1].split() == ["vae", "xla", "10", "10.2", "2.0", "2.0", "to", "2.0"]

@@ -1,6 +1,5 @@
 """The check of a machine with a GPU: its processes, limits, judgements, files and tables, without a GPU."""
 
-import argparse
 import json
 import math
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import cli
 import gpu_check
 import pytest
 from benchmarks import serve, trace
@@ -694,8 +694,8 @@ def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ran
 
 
-def chosen(*arguments: Any) -> argparse.Namespace:
-    return gpu_check.options().parse_args([str(each) for each in arguments])
+def chosen(*arguments: Any) -> gpu_check.Options:
+    return cli.Command(gpu_check.Options(), None).parse([str(each) for each in arguments])
 
 
 def test_a_part_that_fails_ends_alone(tmp_path: Path, parts: list[str], monkeypatch: pytest.MonkeyPatch,
@@ -771,7 +771,7 @@ def test_bad_options_are_one_line(tmp_path: Path, parts: list[str], capsys: pyte
     assert parts == [] and file.read_text() == "mine" and not (tmp_path / "new").exists()
     for arguments, words in ((["--width", "0"], "must be an integer of at least 1"),
                              (["--parts", "slow"], "`--parts` (slow) must be one of"),
-                             (["--precisions", "float16"], "must be one of 'float32', 'bfloat16'")):
+                             (["--precisions", "float16"], "must be one of float32, bfloat16")):
         with pytest.raises(SystemExit) as ended:
             chosen(*arguments)
         error = capsys.readouterr().err
@@ -806,7 +806,8 @@ def run(kit):
 
 works.run = run
 gpu_check.facts = lambda chosen: {"gpu": "H100", "torch": ""}
-raise SystemExit(gpu_check.main(gpu_check.options().parse_args(sys.argv[1:])))
+import cli
+raise SystemExit(gpu_check.main(cli.Command(gpu_check.Options(), None).parse(sys.argv[1:])))
 """
 
 

@@ -2,6 +2,7 @@
 
 import json
 
+import cli
 import numpy as np
 import pytest
 from benchmarks import growth, growth_points, program
@@ -71,7 +72,7 @@ def test_each_point_is_a_process_and_all_of_them_make_a_table(monkeypatch):
         return {"seconds_per_update": 1e-4, "startup_seconds": 2.0, "variables": 4, "own_bytes": 2**20}
 
     monkeypatch.setattr(program, "run", run)
-    chosen = growth.options().parse_args(["--part", "updates", "--axis", "depth", "--plan", "xla"])
+    chosen = cli.Command(growth.Options(), None).parse(["--part", "updates", "--axis", "depth", "--plan", "xla"])
     result, text = growth.work(chosen)
     assert [each["update"]["depth"] for each in asked] == list(growth.AXES["depth"])
     assert {(each["update"]["batch"], each["update"]["plan"]) for each in asked} == {(128, "xla")}
@@ -82,7 +83,8 @@ def test_the_data_part_measures_every_size_and_writes_what_it_found(tmp_path, mo
     """With its points in this process; tests/faults/test_growth.py types it."""
     monkeypatch.setattr(program, "run", lambda name, point: growth_points.measured(point))
     path = tmp_path / "new" / "growth.json"
-    chosen = growth.options().parse_args(["--quick", "--part", "data", "--source", "array", "--json", str(path)])
+    chosen = cli.Command(growth.Options(), None).parse(["--quick", "--part", "data", "--source", "array", "--json",
+                                                        str(path)])
     assert program.main(chosen, growth.work, growth.measured) == 0
     written = json.loads(path.read_text())["data"]
     assert [each["examples"] for each in written] == [1_000, 100_000]

@@ -2,6 +2,7 @@
 
 import sys
 
+import cli
 import numpy as np
 import pytest
 from benchmarks import image_folder, pictures
@@ -77,7 +78,7 @@ def test_pairs_alternate_torch_may_be_missing_and_the_faster_calls_are_taken(mon
         return run(name, point, python)
 
     monkeypatch.setattr(image_folder.program, "run", fake)
-    chosen = image_folder.options().parse_args(["--pairs", "2", "--seconds", "1"])
+    chosen = cli.Command(image_folder.Options(), None).parse(["--pairs", "2", "--seconds", "1"])
     rows, notes = image_folder.compare(chosen, "photos")
     assert asked[4:8] == [("ours-files", 2), ("tf.data", 2), ("tf.data", 2), ("ours-files", 2)]
     assert [row["ratio"]["median"] for row in rows] == [2.0, 2.0, 2.0, 20.0]
@@ -88,5 +89,5 @@ def test_pairs_alternate_torch_may_be_missing_and_the_faster_calls_are_taken(mon
 
 def test_an_option_out_of_range_is_one_line(capsys):
     with pytest.raises(SystemExit) as ended:
-        image_folder.options().parse_args(["--pairs", "0"])
+        cli.Command(image_folder.Options(), None).parse(["--pairs", "0"])
     assert ended.value.code == 2 and capsys.readouterr().err.count("\n") == 1

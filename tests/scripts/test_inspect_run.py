@@ -3,6 +3,7 @@
 import json
 import os
 
+import cli
 import inspect_run
 import numpy as np
 import pytest
@@ -37,7 +38,7 @@ def folder(tmp_path):
 
 
 def said(capsys, *options):
-    chosen = inspect_run.options().parse_args(list(map(str, options)))
+    chosen = cli.Command(inspect_run.Options(), None).parse(list(map(str, options)))
     code = reopen.answer(lambda: inspect_run.main(chosen))
     return code, *capsys.readouterr()
 

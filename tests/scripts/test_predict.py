@@ -5,6 +5,7 @@ import gzip
 import io
 import os
 
+import cli
 import numpy as np
 import predict
 import pytest
@@ -18,7 +19,7 @@ RNG = np.random.default_rng(2)
 
 
 def said(capsys, *options):
-    chosen = predict.options().parse_args(list(map(str, options)))
+    chosen = cli.Command(predict.Options(), None).parse(list(map(str, options)))
     code = reopen.answer(lambda: predict.main(chosen))
     return code, *capsys.readouterr()
 
@@ -121,8 +122,8 @@ def test_an_autoencoder_writes_reconstructions_of_the_training_size(autoencoder_
     assert (code, printed, err) == (0, f"3 reconstructions in {out}\n", "")
     assert sorted(path.name for path in out.iterdir()) == [
         "a-reconstruction-2.png", "a-reconstruction.png", "b-reconstruction.png"]
-    chosen = predict.options().parse_args([str(autoencoder_run)])
-    opened = reopen.reopen(chosen)
+    chosen = cli.Command(predict.Options(), None).parse([str(autoencoder_run)])
+    opened = reopen.reopen(chosen.which)
     for name, place in (("a-reconstruction.png", "in/a.png"), ("a-reconstruction-2.png", "in/deep/a.png")):
         source = catalog.Dataset("one", {}, {"image": images[[len(place)]]}).source(
             "test", 1, transform=opened.job.held_out.transform)
@@ -139,7 +140,7 @@ def test_an_autoencoder_writes_reconstructions_of_the_training_size(autoencoder_
 def test_options_may_stand_before_files_and_a_packed_table_is_a_table(text_run, tmp_path, capsys):
     table_file = tmp_path / "more.csv.gz"
     table_file.write_bytes(gzip.compress(b"text\nfilm 8 was dull\nfilm 9 was great\n"))
-    chosen = predict.options().parse_intermixed_args([str(text_run), "--top", "1", str(table_file)])
+    chosen = cli.Command(predict.Options(), None).parse([str(text_run), "--top", "1", str(table_file)], intermixed=True)
     assert reopen.answer(lambda: predict.main(chosen)) == 0
     assert [row[:2] for row in table(capsys.readouterr().out)] == [
         [f"{table_file}:2", "bad"], [f"{table_file}:3", "good"]]
@@ -148,8 +149,9 @@ def test_options_may_stand_before_files_and_a_packed_table_is_a_table(text_run, 
 def test_names_that_are_no_utf_8_are_kept_byte_for_byte(classifier_run, tmp_path):
     name = os.fsdecode(b"sh\xffade.png")
     shade(tmp_path / name, 30)
-    assert predict.main(predict.options().parse_args([str(classifier_run), str(tmp_path / name), "--output",
-                                                      str(tmp_path / "out.csv")])) == 0
+    chosen = cli.Command(predict.Options(), None).parse(list(map(str, [classifier_run, tmp_path / name, "--output",
+                                                                       tmp_path / "out.csv"])))
+    assert predict.main(chosen) == 0
     assert b"sh\xffade.png," in (tmp_path / "out.csv").read_bytes()
 
 
@@ -158,6 +160,6 @@ def test_what_a_stream_cannot_print_is_escaped(monkeypatch):
         buffer = io.BytesIO()
         stream = io.TextIOWrapper(buffer, encoding, "strict")
         monkeypatch.setattr("sys.stdout", stream)
-        predict.options().parse_args(["run"])
+        cli.Command(predict.Options(), None).parse(["run"])
         print("ét\udcff中", end="", flush=True)
         assert buffer.getvalue() == expected

@@ -3,6 +3,7 @@
 import itertools
 import time
 
+import cli
 import pytest
 from benchmarks import quality, quality_sides
 
@@ -50,7 +51,7 @@ def asked(monkeypatch):
 
 
 def test_keras_gets_its_best_settings_and_pairs_have_a_seed_of_their_own(asked):
-    chosen = quality.options().parse_args(["--workload", "vae", "--pairs", "2"])
+    chosen = cli.Command(quality.Options(), None).parse(["--workload", "vae", "--pairs", "2"])
     row = quality.compare(chosen, "vae")
     trials, timed = asked[:4], asked[4:]
     assert all(each["epochs"] == 2 and each["goal"] is None and each["examples"] == 12_800 for each in trials)
@@ -61,7 +62,7 @@ def test_keras_gets_its_best_settings_and_pairs_have_a_seed_of_their_own(asked):
 
 
 def test_given_settings_are_not_tried(asked):
-    chosen = quality.options().parse_args(["--keras-jit", "yes", "--keras-steps", "8", "--pairs", "1"])
+    chosen = cli.Command(quality.Options(), None).parse(["--keras-jit", "yes", "--keras-steps", "8", "--pairs", "1"])
     assert quality.compare(chosen, "convnet")["keras"] == {"jit": "yes", "steps": 8}
     assert len(asked) == 2
 

@@ -1,5 +1,6 @@
 """sample.py: its pictures, number by number."""
 
+import cli
 import numpy as np
 import pytest
 import reopen
@@ -13,7 +14,7 @@ from tests.scripts.running import run, run_process
 
 
 def said(capsys, *options):
-    chosen = sample.options().parse_args(list(map(str, options)))
+    chosen = cli.Command(sample.Options(), None).parse(list(map(str, options)))
     code = reopen.answer(lambda: sample.main(chosen))
     return code, *capsys.readouterr()
 
@@ -50,7 +51,7 @@ def test_a_way_begins_and_ends_at_samples(of, request, unchanged, tmp_path, caps
 
 
 def test_samples_are_of_the_averaged_weights_and_do_not_hang_on_the_batch(vae_run, monkeypatch):
-    opened = reopen.reopen(sample.options().parse_args([str(vae_run)]))
+    opened = reopen.reopen(reopen.Which(vae_run))
     drawn = sample.latents(opened, 6, 0)
     assert {name: each.shape for name, each in drawn.items()} == {"prior": (6, 3)}
     found = sample.decoded(opened, drawn)

@@ -104,7 +104,7 @@ def test_check_of_a_run_that_cannot_train_exits_with_2(tmp_path):
 @pytest.mark.parametrize("options, line", [
     (["--latent-dim", "0"], r"`--latent-dim` \(0\) must be an integer of at least 1"),
     (["--epochs", "-1"], r"`--epochs` \(-1\) must be a number above 0"),
-    (["--epochs", "1", "--cycles", "2"], r"--cycles: not allowed with argument --epochs"),
+    (["--epochs", "1", "--cycles", "2"], r"`--cycles` must be left out beside --epochs"),
     (["--learning-rate", "nan"], r"`--learning-rate` \(nan\) must be a number above 0"),
     (["--plan", "fast"], r"`--plan` \(fast\) must be one of"),
     (["--lantent-dim", "3"], r"`--lantent-dim` must be an option of this script; nearest: --latent-dim"),
@@ -118,6 +118,7 @@ def test_check_of_a_run_that_cannot_train_exits_with_2(tmp_path):
     (["--dataset", "fashion-mnist", "--data-dir", "missing"], r"`--data-dir` \(missing\) must be a folder"),
     (["--batch-size", "9001"], r"`--batch-size` \(9001\) must be at most the number of examples, 9000"),
     (["--run-dir", "taken"], r"`--run-dir` \(taken\) must be new, empty, or the folder of a run"),
+    (["--epochs"], r"`--epochs` must have one value"),
 ])
 def test_bad_input_is_one_line_and_exit_code_2_and_nothing_is_written(options, line, tmp_path):
     (tmp_path / "empty").mkdir()
