@@ -16,6 +16,7 @@ from engine.data.source import Source
 from engine.errors import require
 from engine.reporting.recorder import Recorder
 from engine.reporting.recording import Recording
+from engine.reporting.rich import named
 from engine.reporting.writer import History, Writer
 from engine.run import environment, preflight
 from engine.run.agenda import Agenda
@@ -33,6 +34,7 @@ from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
 from engine.run.reestimate import reestimate
 from engine.run.session import Session
+from engine.run.signals import deferred
 from engine.run.state import variables_of
 from engine.run.trial import speed_of
 from engine.run.view import View
@@ -141,6 +143,17 @@ class Trainer(View):
         for controller in self._controllers:
             controller.attach(self)
 
+    def __repr__(self) -> str:
+        counters = self.counters
+        nets = ", ".join(f"{name} ({type(net).__name__})" for name, net in self.nets.items())
+        where = f", in {str(self.folder.path)!r}" if self.folder else ""
+        return (f"Trainer({type(self.strategy).__name__} of {nets}: at cycle {counters.cycles}, epoch "
+                f"{counters.epoch:.2f}{where})")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return named(repr(self), self._recorder.history() if self._recorder else None)
+
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
         return self._figures.of(self.strategy.metrics, source).names
@@ -167,7 +180,7 @@ class Trainer(View):
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
             self._agenda.events[:0] = self._recorder.events()
-        with self._keeper.held(), self._recorder.recording(target):
+        with deferred(), self._keeper.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()
 

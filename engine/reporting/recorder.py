@@ -10,7 +10,9 @@ from PIL import Image
 from engine.cycle.health import BadUpdate
 from engine.data.source import Source
 from engine.errors import require
+from engine.notebook import in_notebook
 from engine.reporting import pictures
+from engine.reporting.notebook import Notebook
 from engine.reporting.picture_files import PictureFiles
 from engine.reporting.progress import Progress, describe
 from engine.reporting.recording import Recording
@@ -31,7 +33,8 @@ SHOWN = 32  # examples in a grid of pictures
 
 def usual_writers(has_folder: bool) -> list[Writer]:
     """What records a run where nobody says otherwise."""
-    return [Progress(), CSV(), TensorBoard(), PictureFiles(), ReportFile()] if has_folder else [Progress(), Rows()]
+    progress = Notebook() if in_notebook() else Progress()
+    return [progress, CSV(), TensorBoard(), PictureFiles(), ReportFile()] if has_folder else [progress, Rows()]
 
 
 class Recorder:

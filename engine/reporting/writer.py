@@ -111,3 +111,9 @@ class History(Mapping[str, np.ndarray]):
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         rows = len(next(iter(self.columns.values()), ()))
         return f"History({rows} rows of {', '.join(self.columns)}{f'; at the end {shown}' if shown else ''})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from engine.reporting.rich import of_history
+
+        return of_history(self)
