@@ -28,6 +28,7 @@ from engine.run.facts import RunFacts
 from engine.run.figures import Figures
 from engine.run.folder import RunFolder
 from engine.run.goal import Goal
+from engine.run.gradients import Gradients
 from engine.run.identity import identity_of
 from engine.run.keeper import Keeper
 from engine.run.parts import parts_of
@@ -128,6 +129,7 @@ class Trainer(View):
         check_separable(self.engine, plan)
         self._unchanged = Unchanged(strategy, self.engine)
         self._figures = Figures(strategy, self.nets, self.engine, seed)
+        self._gradients = Gradients(self.engine)
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
@@ -179,7 +181,7 @@ class Trainer(View):
             return History({}, {})
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
-            self._agenda.events[:0] = self._recorder.events()
+            self._agenda.events = [*self._recorder.events(), *self._agenda.events, *self._recorder.last_events()]
         with deferred(), self._keeper.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()

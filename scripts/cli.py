@@ -26,7 +26,7 @@ KEYWORDS = {"image_size": "size", "channels": "channels", "fit": "fit", "strict"
             "training_examples": "examples", "noise": "noise"}
 # Options that say how long, how often or where, and not what is trained: a run may be continued with others.
 FREE = {"run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
-        "smoke", "keep", "goal", "better", "patience", "measure", "autopsy"}
+        "smoke", "keep", "goal", "better", "patience", "measure", "autopsy", "profile", "histograms"}
 
 
 def _as_stored(error: UnicodeError) -> tuple[bytes | str, int]:
@@ -162,6 +162,11 @@ def parser(description: str, *, run_dir: str, epochs: float, batch_size: int, le
                        "(default: %(default)s)")
     often.add_argument("--checkpoint-every", type=positive, default=checkpoint_every, help="seconds between "
                        "checkpoints (default: %(default)s)")
+    often.add_argument("--profile", type=whole, default=0, metavar="CYCLES", help="cycles that TensorFlow's profiler "
+                       "traces, after the first 10: a table of where their time went, and files for Perfetto and "
+                       "TensorBoard in the folder profile/ of the run")
+    often.add_argument("--histograms", action="store_true", help="weights and gradients as histograms into "
+                       "TensorBoard, at each evaluation")
     often.add_argument("--check", nargs="?", const=True, default=False, type=Path, metavar="PICTURE", help="try "
                        "every update without applying it, and report on nets, losses, data, memory, time and problems; "
                        "nothing is written but PICTURE, a PNG file of the first batch, if it is named")

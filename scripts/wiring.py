@@ -165,7 +165,7 @@ def _recording(options: argparse.Namespace, job: Job) -> Any:
 
     log = Every(cycles=options.log_every) if options.log_every else None
     return Recording(log, Every(epochs=options.evaluate_every), Every(seconds=options.checkpoint_every), job.draw,
-                     job.at_end)
+                     job.at_end, options.histograms, options.profile)
 
 
 def _watches(options: argparse.Namespace) -> dict[str, Any]:

@@ -34,8 +34,8 @@ RULES = [
                          "engine.cycle", "engine.data", "engine.run"), {"tensorflow", "keras", "numpy"}),
     ("engine/reporting/trackers.py", ("engine.errors", "engine.reporting"), PACKAGES),  # the trackers by name
     ("engine/reporting/*.py", ("engine.errors", "engine.notebook", "engine.run", "engine.cycle.health",
-                               "engine.data.source", "engine.reporting", "engine.trainer"),  # the last as a type
-     PACKAGES),
+                               "engine.cycle.names", "engine.data.source", "engine.reporting",
+                               "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),
     ("scripts/gpu/*.py", ("engine", "losses", *BESIDE, "tests.faults"), PACKAGES),
     ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch"}),

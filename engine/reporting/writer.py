@@ -55,6 +55,9 @@ class Writer:
     def images(self, moment: Moment, images: Mapping[str, np.ndarray]) -> None:
         """Take pictures by name, uint8 [h, w, 3]."""
 
+    def histograms(self, moment: Moment, values: Mapping[str, np.ndarray]) -> None:
+        """Take weights and gradients by name, arrays of any shape; only of a ``Recording(histograms=True)``."""
+
     def progress(self, moment: Moment, means: Mapping[str, float]) -> None:
         """See how far it is, some times a second; ``means`` since the last time."""
 
