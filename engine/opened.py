@@ -14,6 +14,7 @@ from engine.data.source import ArraySource, Source, Transform
 from engine.data.unlabelled import pictures as read_pictures
 from engine.errors import Invalid, require
 from engine.reporting.record import Record
+from engine.reporting.rich import named
 from engine.reporting.writer import History
 from engine.run import checkpoint
 from engine.run.described import NotDescribed
@@ -100,6 +101,10 @@ class Run:
     def __repr__(self) -> str:
         nets = ", ".join(f"{name} ({type(net).__name__})" for name, net in self.nets.items())
         return f"Run({str(self.folder)!r} at cycle {self.cycle}: {type(self.strategy).__name__} of {nets})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return named(repr(self), self.history)
 
     @property
     def history(self) -> History:

@@ -16,6 +16,7 @@ from engine.data.source import Source
 from engine.errors import require
 from engine.reporting.recorder import Recorder
 from engine.reporting.recording import Recording
+from engine.reporting.rich import named
 from engine.reporting.writer import History, Writer
 from engine.run import environment, preflight
 from engine.run.agenda import Agenda
@@ -28,11 +29,13 @@ from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.folder import RunFolder
 from engine.run.goal import Goal
+from engine.run.gradients import Gradients
 from engine.run.identity import identity_of
 from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
 from engine.run.reestimate import reestimate
 from engine.run.session import Session
+from engine.run.signals import deferred
 from engine.run.state import variables_of
 from engine.run.trial import speed_of
 from engine.run.view import View
@@ -127,6 +130,7 @@ class Trainer(View):
         check_separable(self.engine, plan)
         self._unchanged = Unchanged(strategy, self.engine)
         self._evaluator = Evaluator(strategy, self.nets, self.engine, seed)
+        self._gradients = Gradients(self.engine)
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
@@ -141,6 +145,17 @@ class Trainer(View):
         self._controllers = list(controllers)
         for controller in self._controllers:
             controller.attach(self)
+
+    def __repr__(self) -> str:
+        counters = self.counters
+        nets = ", ".join(f"{name} ({type(net).__name__})" for name, net in self.nets.items())
+        where = f", in {str(self.folder.path)!r}" if self.folder else ""
+        return (f"Trainer({type(self.strategy).__name__} of {nets}: at cycle {counters.cycles}, epoch "
+                f"{counters.epoch:.2f}{where})")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return named(repr(self), self._recorder.history() if self._recorder else None)
 
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
@@ -167,8 +182,8 @@ class Trainer(View):
             return History({}, {})
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
-            self._agenda.events[:0] = self._recorder.events()
-        with self._checkpoints.held(), self._recorder.recording(target):
+            self._agenda.events = [*self._recorder.events(), *self._agenda.events, *self._recorder.last_events()]
+        with deferred(), self._checkpoints.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()
 

@@ -34,11 +34,11 @@ def recording(options: groups.TrainOptions, job: Any) -> Any:
     often = options.often
     log = Every(cycles=often.log_every) if often.log_every else None
     return Recording(log, Every(epochs=often.evaluate_every), Every(seconds=often.checkpoint_every), job.draw,
-                     job.at_end)
+                     job.at_end, often.histograms, often.profile)
 
 
 def length(options: groups.TrainOptions) -> dict[str, Any]:
-    """Of the training."""
+    """How long is trained."""
     return {"cycles": options.run.cycles} if options.run.cycles else {"epochs": options.run.epochs}
 
 

@@ -83,6 +83,11 @@ class HowOften:
                                    "shorter)", whole, identity=False)
     evaluate_every: float = option(1.0, "epochs between evaluations with pictures", positive, identity=False)
     checkpoint_every: float = option(60.0, "seconds between checkpoints", positive, identity=False)
+    profile: int = option(0, "cycles that TensorFlow's profiler traces, after the first 10: a table of where their "
+                          "time went, and files for Perfetto and TensorBoard in the folder profile/ of the run",
+                          natural, metavar="CYCLES", identity=False)
+    histograms: bool = option(False, "weights and gradients as histograms into TensorBoard, at each evaluation", bool,
+                              identity=False)
     check: Any = option(False, "try every update without applying it, and report on nets, losses, data, memory, time "
                         "and problems; nothing is written but PICTURE, a PNG file of the first batch, if it is named",
                         Path, nargs="?", metavar="PICTURE", identity=False)

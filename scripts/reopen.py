@@ -98,7 +98,7 @@ def reopen(chosen: Which, part: str | None = None, data: bool = True, place: Pla
     """The run that ``chosen`` names. Nothing in its folder is changed.
 
     Args:
-      chosen: Run to open. A net of the user's own must be named again: no code is run that only a file names.
+      chosen: The run to open. A net of the user's own must be named again: no code is run that only a file names.
       part: "train" or "test": hold out this part of the data, and not what the run evaluates on, which under
         --validation or --fold is a fraction of the part to train on.
       data: Whether its data are needed: else zeros of their form stand for them.

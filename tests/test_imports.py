@@ -22,6 +22,7 @@ RULES = [
     ("nets/*.py", ("nets",), {"tensorflow", "keras"}),
     ("engine/errors.py", (), set()),
     ("engine/device.py", (), {"tensorflow"}),
+    ("engine/notebook.py", (), set()),
     ("engine/philox.py", (), {"tensorflow"}),
     ("engine/noise.py", ("engine.errors", "engine.philox"), {"tensorflow"}),
     ("engine/strategy.py", ("engine.errors", "engine.noise"), {"tensorflow"}),
@@ -30,11 +31,12 @@ RULES = [
     ("engine/cycle/*.py", ("engine.errors", "engine.device", "engine.philox", "engine.noise", "engine.strategy",
                           "engine.cycle", "engine.data.source"),
      {"tensorflow", "keras", "numpy"}),
-    ("engine/run/*.py", ("engine.errors", "engine.device", "engine.noise", "engine.strategy", "engine.cycle",
-                         "engine.data", "engine.run"), {"tensorflow", "keras", "numpy"}),
+    ("engine/run/*.py", ("engine.errors", "engine.device", "engine.notebook", "engine.noise", "engine.strategy",
+                         "engine.cycle", "engine.data", "engine.run"), {"tensorflow", "keras", "numpy"}),
     ("engine/reporting/trackers.py", ("engine.errors", "engine.reporting"), PACKAGES),  # the trackers by name
-    ("engine/reporting/*.py", ("engine.errors", "engine.run", "engine.cycle.health", "engine.data.source",
-                               "engine.reporting", "engine.trainer"), PACKAGES),  # the last as a type
+    ("engine/reporting/*.py", ("engine.errors", "engine.notebook", "engine.run", "engine.cycle.health",
+                               "engine.cycle.names", "engine.data.source", "engine.reporting",
+                               "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),
     ("scripts/gpu/*.py", ("engine", "losses", *BESIDE, "tests.faults"), PACKAGES),
     ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch",

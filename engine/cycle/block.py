@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from engine.cycle.inputs import Context, Inputs
 from engine.cycle.loops import Loop, Read, ReadAt, Turns, timed
+from engine.cycle.names import named
 from engine.cycle.state import LoopState, Place
 from engine.cycle.variables import once
 
@@ -44,7 +45,8 @@ def by_block(turns: Turns, compiled: Any) -> Loop:
             return place.completed[phase], schedule.first_batches(phase, place)
 
         wanted = tf.cast(schedule.between(phase, start.slot, end), tf.int32)
-        return steps[phase].inputs.ahead(schedule.at_most(phase, cycles), wanted, numbers, context)
+        with named(steps[phase].phase.name, "inputs"):
+            return steps[phase].inputs.ahead(schedule.at_most(phase, cycles), wanted, numbers, context)
 
     def made(start: Place, inputs: list[Inputs]) -> ReadAt:
         def read(phase: int, place: Place) -> Read:

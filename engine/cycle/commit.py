@@ -11,6 +11,7 @@ from engine.cycle.converted import converted
 from engine.cycle.health import Spike, SpikeWatch
 from engine.cycle.loss_scale import LossScale
 from engine.cycle.measured import Measured
+from engine.cycle.names import named
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
 from engine.cycle.update import Group, Update
@@ -35,7 +36,7 @@ class Commit:
     def __init__(self, phase: Phase, update: Update, nets: Nets, groups: Sequence[Group], variables: Sequence[Any],
                  assigned: Sequence[Any], averages: Sequence[WeightAverage], state: Mapping[str, tf.Variable],
                  after_reads: bool, replicas: Replicas, loss_scaling: bool, spike: Spike | None) -> None:
-        self.update, self.groups, self.averages, self.state = update, groups, averages, state
+        self.update, self.groups, self.averages, self.state, self._phase = update, groups, averages, state, phase
         self._variables, self._assigned, self._nets, self._replicas = list(variables), assigned, nets, replicas
         self._after = converted(phase.after, nets.values()) if phase.after else None
         self._after_reads = after_reads
@@ -78,6 +79,10 @@ class Commit:
 
     def apply(self, measured: Measured, norm: tf.Tensor, seen: Seen, proposed: Mapping[str, tf.Tensor]) -> None:
         """Apply one update. ``norm`` is the global norm of the gradients; all is finite."""
+        with named(self._phase.name, "apply"):
+            self._apply(measured, norm, seen, proposed)
+
+    def _apply(self, measured: Measured, norm: tf.Tensor, seen: Seen, proposed: Mapping[str, tf.Tensor]) -> None:
         for variable, value in zip(self._assigned, measured.assigned, strict=True):
             variable.value.assign(value)
         gradients = measured.gradients[0]

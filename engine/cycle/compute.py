@@ -10,6 +10,7 @@ from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
+from engine.cycle.names import named
 from engine.cycle.reads import Reads
 from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
@@ -70,7 +71,8 @@ class Compute:
             return found
         values = self._values(given, inputs)
         weights = [value for _, value in values[:len(self.variables)]]
-        with tf.GradientTape(persistent=len(objectives) > 1, watch_accessed_variables=False) as tape:
+        with (named(self.phase.name, "loss"),
+              tf.GradientTape(persistent=len(objectives) > 1, watch_accessed_variables=False) as tape):
             tape.watch(weights)
             with Scope(values, tape, self.variables) as scope:
                 results = self._results(given, inputs)

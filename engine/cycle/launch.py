@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from engine.cycle.inputs import Context
 from engine.cycle.loops import Loop, Read, Turns
+from engine.cycle.names import named
 from engine.cycle.state import LoopState, Place
 
 
@@ -27,8 +28,9 @@ def by_launch(turns: Turns, compiled: Any) -> Loop:
         on = turns.going(target, *state) & tf.equal(state.place.slot, slot)
 
         def read(phase: int, place: Place) -> Read:
-            return (inside[phase].of(place.completed[phase], schedule.first_batches(phase, place), context),
-                    tf.zeros([], tf.float64))
+            with named(turns.steps[phase].phase.name, "inputs"):
+                return (inside[phase].of(place.completed[phase], schedule.first_batches(phase, place), context),
+                        tf.zeros([], tf.float64))
 
         return turns.turn(phase, state, state.place, read, runners, on)
 

@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle.inputs import Context, Inputs
+from engine.cycle.names import named
 from engine.cycle.schedule import Schedule
 from engine.cycle.state import LoopState, Outcome, Place
 from engine.cycle.step import Step
@@ -74,8 +75,9 @@ class Turns:
     def read(self, context: Context, phase: int, place: Place) -> Read:
         """The inputs of the phase's update at ``place``."""
         inputs = self.steps[phase].inputs
-        return timed(inputs.in_sequence, lambda: inputs.of(
-            place.completed[phase], self.schedule.first_batches(phase, place), context))
+        with named(self.steps[phase].phase.name, "inputs"):
+            return timed(inputs.in_sequence, lambda: inputs.of(
+                place.completed[phase], self.schedule.first_batches(phase, place), context))
 
 
 def by_update(turns: Turns) -> Loop:

@@ -107,6 +107,14 @@ def beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.stack([left, right], axis=1).reshape(-1, *left.shape[1:])
 
 
+def titled(image: Image.Image, text: str) -> Image.Image:
+    """``image`` with a line of text above it."""
+    page = Image.new("RGB", (image.width, image.height + CAPTION), WHITE)
+    page.paste(image, (0, CAPTION))
+    _caption(page, text, (0, 0), image.width)
+    return page
+
+
 def mistakes(images: np.ndarray, labels: np.ndarray, logits: np.ndarray, classes: Sequence[str],
              count: int = 32) -> Image.Image | None:
     """The examples that a classifier takes for another class, the most surely mistaken first.

@@ -8,21 +8,23 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from engine.notebook import in_notebook
 from engine.reporting.writer import Start, Timestamp, Writer
 
 BAR = "{desc} {percentage:3.0f}%|{bar:10}| [{elapsed}<{remaining}, {rate_noinv_fmt}]{postfix}"
 
 
-class _Bar(tqdm):
-    """A bar followed by words, as many as fit on the terminal each time that it is drawn."""
+class Worded:
+    """A part of a bar of tqdm's: it is followed by words, as many as fit beside it each time that it is drawn."""
 
-    monitor_interval = 0  # no thread beside the training
     words: Sequence[str] = ()
 
     @property
     def format_dict(self) -> dict[str, Any]:
-        state = dict(super().format_dict)
-        room = (state["ncols"] or 80) - len(self.format_meter(**{**state, "ncols": None}))
+        state: dict[str, Any] = dict(super().format_dict)  # type: ignore[misc]
+        meter = self.format_meter(**{**state, "ncols": None})  # type: ignore[attr-defined]
+        room = (state["ncols"] if isinstance(state["ncols"], int) else 0) or 80
+        room -= len(meter)
         shown = ""
         for word in self.words:
             longer = f"{shown}, {word}" if shown else word
@@ -30,6 +32,12 @@ class _Bar(tqdm):
                 break
             shown = longer
         return {**state, "postfix": shown}
+
+
+class TextBar(Worded, tqdm):
+    """A bar of letters."""
+
+    monitor_interval = 0  # no thread beside the training
 
 
 def digits(value: float) -> str:
@@ -58,7 +66,8 @@ class Progress(Writer):
     @property
     def stream(self) -> TextIO:
         """Where it is drawn."""
-        return sys.stderr if self._stream is None else self._stream
+        usual = sys.stdout if in_notebook() else sys.stderr  # a notebook shows the latter in red
+        return usual if self._stream is None else self._stream
 
     @property
     def on_terminal(self) -> bool:
@@ -67,11 +76,12 @@ class Progress(Writer):
 
     def open(self, start: Start) -> None:
         """Draw the bar. What was done before, in a continued run, does not count in the rate."""
-        if not self.stream.isatty():
+        if not self._draws:
             return
         self._epochs = max(1, math.ceil(start.target / start.cycles_per_epoch - 1e-6))
-        self._bar = _Bar(total=start.target, initial=start.cycle, unit=" cycles", file=self.stream, dynamic_ncols=True,
-                         miniters=1, bar_format=BAR, desc=self._epoch(start.cycle / start.cycles_per_epoch))
+        self._bar = self._made({
+            "total": start.target, "initial": start.cycle, "unit": " cycles", "miniters": 1, "bar_format": BAR,
+            "desc": self._epoch(start.cycle / start.cycles_per_epoch)})
         self._bar.words = ["compiling"]
         self._bar.refresh()
         self._beating.clear()
@@ -90,7 +100,7 @@ class Progress(Writer):
         if self._bar is None:
             print(text, file=self.stream, flush=True)
         else:
-            tqdm.write(text, file=self.stream)
+            self._write(text)
 
     def close(self, finished: bool = True) -> None:
         """Leave the bar as it stands, and end its line."""
@@ -99,10 +109,22 @@ class Progress(Writer):
             self._bar.close()
             self._bar = None
 
+    @property
+    def _draws(self) -> bool:
+        return self.stream.isatty()
+
+    def _made(self, options: Mapping[str, Any]) -> Any:
+        """The bar."""
+        return TextBar(**options, file=self.stream, dynamic_ncols=True)
+
+    def _write(self, text: str) -> None:
+        """A line beside the bar."""
+        tqdm.write(text, file=self.stream)
+
     def _epoch(self, epoch: float) -> str:
         return f"epoch {min(self._epochs, int(epoch + 1e-6) + 1)}/{self._epochs}"
 
-    def _beat(self, bar: _Bar) -> None:
+    def _beat(self, bar: Any) -> None:
         """The clock goes on while TensorFlow compiles, until the first progress."""
         while not self._beating.wait(1.0):
             bar.refresh()

@@ -10,8 +10,11 @@ from PIL import Image
 from engine.cycle.health import BadUpdate
 from engine.data.source import Source
 from engine.errors import require
+from engine.notebook import in_notebook
 from engine.reporting import pictures
+from engine.reporting.notebook import Notebook
 from engine.reporting.picture_files import PictureFiles
+from engine.reporting.profile import Profile
 from engine.reporting.progress import Progress, describe
 from engine.reporting.recording import Recording
 from engine.reporting.report_file import ReportFile
@@ -31,7 +34,8 @@ SHOWN = 32  # examples in a grid of pictures
 
 def usual_writers(has_folder: bool) -> list[Writer]:
     """What records a run where nobody says otherwise."""
-    return [Progress(), CSV(), TensorBoard(), PictureFiles(), ReportFile()] if has_folder else [Progress(), Rows()]
+    progress = Notebook() if in_notebook() else Progress()
+    return [progress, CSV(), TensorBoard(), PictureFiles(), ReportFile()] if has_folder else [progress, Rows()]
 
 
 class Recorder:
@@ -61,6 +65,7 @@ class Recorder:
                     f"one of {', '.join([*evaluated, *terms])}")
         self._names = (*terms, *trainer.learning_rates, *evaluated)
         self._say = trainer.say
+        self._profile = Profile(trainer, self._recording.profile) if self._recording.profile else None
         self._opened: list[Writer] = []
         self.metrics: dict[str, float] = {}
         self.impossible: dict[str, str] = {}
@@ -69,14 +74,21 @@ class Recorder:
         """The events, in the order in which they must run: the checkpoint sees complete rows."""
         when = self._recording
         log = when.log_of(self._trainer.cycles_per_epoch)
-        return [Event(Every(seconds=0.2), self._progress), Event(log, self._log), Event(when.evaluate, self._evaluate),
-                Event(when.checkpoint, self._checkpoint)]
+        usual = [Event(Every(seconds=0.2), self._progress), Event(log, self._log), Event(when.evaluate, self._evaluate),
+                 Event(when.checkpoint, self._checkpoint)]
+        return [self._profile.first, *usual] if self._profile else usual
+
+    def last_events(self) -> list[Event]:
+        """Those that act after all others."""
+        return [self._profile.last] if self._profile else []
 
     @contextlib.contextmanager
     def recording(self, target: int) -> Iterator[None]:
         """Open the writers for a training to cycle ``target``; at its end write the last files, and close."""
         finished, stopped = False, ""
         self._opened = []
+        if self._profile:
+            self._profile.open(target)
 
         def close(writer: Writer) -> None:
             if writer in self._opened:
@@ -86,6 +98,8 @@ class Recorder:
             for writer in reversed(self._writers):  # each is closed, in their order, whatever happens
                 stack.callback(close, writer)
             self.open(target)
+            if self._profile:
+                stack.callback(self._profile.close)
             try:
                 yield
                 finished = True
@@ -190,8 +204,15 @@ class Recorder:
         images = self._images()
         if images:
             self._tell("images", self._timestamp(), {name: np.asarray(image) for name, image in images.items()})
+        if self._recording.histograms:
+            self._tell("histograms", self._timestamp(), self._weights_and_gradients())
         self._tell("flush")
         return "save" if trainer.note(values) else None
+
+    def _weights_and_gradients(self) -> dict[str, np.ndarray]:
+        weights = {f"weights/{name}/{v.path}": np.asarray(v) for name, net in self._trainer.nets.items()
+                   for v in net.trainable_variables}
+        return weights | {f"gradients/{name}": value for name, value in self._trainer.gradients().items()}
 
     def _images(self) -> Mapping[str, Image.Image]:
         if self._recording.draw is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from engine.data.source import Source
+from engine.errors import require
 from engine.run.events import Every
 
 LOG = 100  # cycles between rows, where an epoch has as many
@@ -22,6 +23,8 @@ class Recording:
       checkpoint: Interval between checkpoints.
       draw: ``draw(trainer) -> {name: picture}``; None for a grid of what the strategy's ``pictures`` gives.
       at_end: {part: source}, evaluated once, when the training is finished, as "part/metric".
+      histograms: Whether TensorBoard gets histograms of weights and gradients at each evaluation.
+      profile: Cycles that TensorFlow's profiler traces, after the first 10 of a training; 0 for none.
     """
 
     log: Every | None = None
@@ -29,6 +32,12 @@ class Recording:
     checkpoint: Every = field(default_factory=lambda: Every(seconds=60))
     draw: Callable[[Any], Mapping[str, Image.Image]] | None = None
     at_end: Mapping[str, Source] = field(default_factory=dict)
+    histograms: bool = False
+    profile: int = 0
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.profile, int) and self.profile >= 0, "profile", self.profile,
+                "a whole number of cycles, or 0")
 
     def log_of(self, cycles_per_epoch: float) -> Every:
         """When a row is due."""

@@ -16,7 +16,7 @@ from engine.reporting.record import Record, flat, shown
 TIMINGS = ("seconds", "cycles_per_second", "process_seconds", "plan", "trial", "peak_memory_bytes")
 TOLD = ("metrics", "versions", "better", *TIMINGS)  # of summary.json, said elsewhere than among the rest
 
-__all__ = ["write_index", "write_report"]
+__all__ = ["metrics_of", "write_index", "write_report"]
 
 
 def write_report(run_folder: Path) -> Path:
@@ -35,7 +35,7 @@ def write_report(run_folder: Path) -> Path:
     """
     run = Record.load(run_folder)
     body = [heading(1, run.name), paragraph(state(run), "quiet"), *_notices(run)]
-    body += [heading(2, "Metrics"), _metrics(run)] if run.final() else []
+    body += [heading(2, "Metrics"), metrics_of(run)] if run.final() else []
     charts = charts_of(run)
     body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(charts))] if charts else []
     pictures = gallery(run)
@@ -82,7 +82,7 @@ def _run(folder: Path, run: Record, texts: Mapping[str, str]) -> str:
     report = run.folder / "report.html"
     name = f"<h2>{way(folder, report, run.name)}</h2>" if report.exists() else heading(2, run.name)
     parts = [name, paragraph(texts.get(run.name, "")), paragraph(state(run), "quiet"),
-             _metrics(run) if run.final() else "",
+             metrics_of(run) if run.final() else "",
              box("charts", rendered([chart for chart in charts_of(run) if chart[0] != "gradient norm"])),
              gallery(run, evaluations=1)]
     return f'<section class="run">{"".join(parts)}</section>'
@@ -94,7 +94,7 @@ def _notices(run: Record) -> list[str]:
     return [paragraph(text, "notice") for text in found if isinstance(text, str) and text]
 
 
-def _metrics(run: Record) -> str:
+def metrics_of(run: Record) -> str:
     """A row per metric: its last value in training, in validation and in other parts, and the best one."""
     final = run.final()
     phases = {name.partition("/")[0] for name in run.columns if "/" in name} - {"eval"}

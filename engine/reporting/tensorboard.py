@@ -16,6 +16,8 @@ from engine.errors import Invalid, require
 from engine.reporting.record import flat
 from engine.reporting.writer import Start, Timestamp, Writer
 
+BUCKETS = 30  # of a histogram, as TensorBoard's own
+
 
 class TensorBoard(Writer):
     """Event files of two runs that TensorBoard shows in one card: what training and evaluation say of one term.
@@ -59,6 +61,11 @@ class TensorBoard(Writer):
         self._root.mkdir(exist_ok=True)
         self._evaluation.images(timestamp.cycle, images)
 
+    def histograms(self, timestamp: Timestamp, values: Mapping[str, np.ndarray]) -> None:
+        """Write weights and gradients as histograms."""
+        self._root.mkdir(exist_ok=True)
+        self._training.histograms(timestamp.cycle, values)
+
     def rewind(self, cycle: int) -> None:
         """What came after ``cycle`` no longer holds."""
         self._training.rewind(cycle)
@@ -98,6 +105,15 @@ class EventFile:
         if images:
             self._write(cycle, [_value(name, "images", tf.make_tensor_proto(_encoded(grid), tf.string))
                                 for name, grid in images.items()])
+
+    def histograms(self, cycle: int, values: Mapping[str, np.ndarray]) -> None:
+        """Write how often numbers lie where; those that are not finite are left out, and an array without any."""
+        finite = {name: array[np.isfinite(array)] for name, array in values.items()}
+        rows = {name: np.histogram(array.astype(np.float64), BUCKETS) for name, array in finite.items() if array.size}
+        if rows:
+            self._write(cycle, [
+                _value(name, "histograms", tf.make_tensor_proto(np.stack([edges[:-1], edges[1:], counts], axis=1)))
+                for name, (counts, edges) in rows.items()])
 
     def rewind(self, cycle: int) -> None:
         """Tell TensorBoard that what was written for the cycles after ``cycle`` no longer holds."""

@@ -55,6 +55,9 @@ class Writer:
     def images(self, timestamp: Timestamp, images: Mapping[str, np.ndarray]) -> None:
         """Take pictures by name, uint8 [h, w, 3]."""
 
+    def histograms(self, timestamp: Timestamp, values: Mapping[str, np.ndarray]) -> None:
+        """Take weights and gradients by name, arrays of any shape; only of a ``Recording(histograms=True)``."""
+
     def progress(self, timestamp: Timestamp, means: Mapping[str, float]) -> None:
         """See how far it is, some times a second; ``means`` since the last time."""
 
@@ -111,3 +114,9 @@ class History(Mapping[str, np.ndarray]):
         shown = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
         rows = len(next(iter(self.columns.values()), ()))
         return f"History({rows} rows of {', '.join(self.columns)}{f'; at the end {shown}' if shown else ''})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        from engine.reporting.rich import of_history
+
+        return of_history(self)

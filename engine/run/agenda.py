@@ -36,7 +36,7 @@ class Agenda:
         """Set each event's next time; those of a continued run go on where they were."""
         for event in self.events:
             event.start(*self._now())
-        for event, facts in zip(self.events, saved, strict=False):
+        for event, facts in zip(self._remembered(), saved, strict=False):
             event.interval.restore(facts["totals"])
             if facts["pending"]:
                 self._pending.append(event)
@@ -87,4 +87,8 @@ class Agenda:
         if again and self._acting:
             pending[id(self._acting[0])] = self._acting[1]
         return [{"totals": pending.get(id(event), event.interval.saved()), "pending": id(event) in pending}
-                for event in self.events]
+                for event in self._remembered()]
+
+    def _remembered(self) -> list[Event]:
+        """Those of which a checkpoint holds something; it tells them by their order."""
+        return [event for event in self.events if event.remembered]

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from engine import notebook
 from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
@@ -130,9 +131,9 @@ def age() -> float:
 
 def described() -> dict[str, str]:
     """What a process computes with, for people: its command, processor, and the commit of the program's folder."""
-    found = {"command": shlex.join([Path(sys.executable).name, *sys.argv]), "processor": _model(),
-             "cpus": str(os.cpu_count())}
-    where = str(Path(sys.argv[0] or ".").resolve().parent)
+    command = notebook.name() if notebook.in_notebook() else shlex.join([Path(sys.executable).name, *sys.argv])
+    found = {"command": command, "processor": _model(), "cpus": str(os.cpu_count())}
+    where = str(Path.cwd() if notebook.in_notebook() else Path(sys.argv[0] or ".").resolve().parent)
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         git = ["git", "-C", where, "describe", "--always", "--dirty", "--abbrev=40"]
         done = subprocess.run(git, capture_output=True, text=True, timeout=5, check=True, stdin=subprocess.DEVNULL)

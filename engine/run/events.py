@@ -79,12 +79,14 @@ class Event:
     """``what(trainer, means)`` whenever ``when`` says so, and once at the end if ``at_end``.
 
     ``means`` holds the exact means of all terms since this event's last time. What it wants done it returns: "save" for
-    a checkpoint when all events that are due have acted, or ``Stop(why)``.
+    a checkpoint when all events that are due have acted, or ``Stop(why)``. With ``remembered`` a checkpoint holds the
+    means of the interval that has begun.
     """
 
     when: Every
     what: Callable[[Any, dict[str, float]], Any]
     at_end: bool = True
+    remembered: bool = True
     interval: Means = field(default_factory=Means)
     due_cycle: float = 0.0
     last_seconds: float = 0.0

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from engine.cycle.keras_internals import layers_of
 from engine.cycle.step_engine import StepEngine
 from engine.data.source import Source
 from engine.errors import require
@@ -14,6 +15,7 @@ from engine.run.counters import Counters, cycles_of
 from engine.run.events import Event
 from engine.run.facts import RunFacts
 from engine.run.goal import Best
+from engine.run.gradients import Gradients
 
 
 class View:
@@ -28,6 +30,7 @@ class View:
     data: Source
     _facts: RunFacts
     _agenda: Agenda
+    _gradients: Gradients
 
     @property
     def continued(self) -> bool:
@@ -72,6 +75,19 @@ class View:
     def term_names(self) -> dict[str, list[str]]:
         """{phase: names of its terms}, as the logs show them."""
         return {name: step.names for name, step in self.engine.steps.items()}
+
+    @property
+    def layer_names(self) -> set[str]:
+        """Names of all layers of all nets, and of the nets."""
+        return {layer.name for net in self.engine.nets.values() for layer in layers_of(net)}
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """{"<phase>/<net>/<variable>": gradient}, by the weights of now, of the batch that the phase will read next.
+
+        As the optimizer would be handed it, before clipping. Nothing is changed. Without phases whose data can only be
+        read in sequence, as a ``tf.data.Dataset``; and empty on several replicas.
+        """
+        return self._gradients.now()
 
     @property
     def learning_rates(self) -> dict[str, float]:

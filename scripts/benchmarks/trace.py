@@ -34,18 +34,9 @@ def profile(run: Callable[[int], int], cycles: int) -> dict[str, Any]:
 
 def events(data: bytes) -> Iterable[tuple[str, int, int]]:
     """(name, begin, end), in picoseconds, of everything on a GPU's streams in a serialized XSpace."""
-    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+    from engine.reporting import xspace
 
-    space = xplane_pb2.XSpace.FromString(data)
-    for plane in space.planes:
-        if not plane.name.startswith("/device:GPU"):
-            continue
-        for line in plane.lines:
-            if not line.name.startswith("Stream"):  # others repeat the same time in other words
-                continue
-            for event in line.events:
-                begin = line.timestamp_ns * 1000 + event.offset_ps
-                yield plane.event_metadata[event.metadata_id].name, begin, begin + event.duration_ps
+    return ((each.kernel, each.begin, each.end) for each in xspace.operations(xspace.read(data)) if each.kernel)
 
 
 def summary(found: Iterable[tuple[str, int, int]], cycles: int) -> dict[str, Any]:
