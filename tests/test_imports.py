@@ -11,7 +11,8 @@ OURS = ("engine", "losses", "nets", "scripts", "tests")
 PACKAGES = {"tensorflow", "keras", "numpy", "tqdm", "PIL"}
 # Modules of scripts/ that other scripts import.
 BESIDE = ("auto", "wiring", "cli", "early", "found", "installed", "remembered", "reopen", "several", "train_classifier",
-          "train_regression", "compare_runs", "benchmarks", "gpu")
+          "train_regression", "compare_runs", "brackets", "search_space", "sweep_checks", "sweep_page", "sweep_plan",
+          "sweep_run", "trials", "benchmarks", "gpu")
 
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [
