@@ -100,8 +100,8 @@ class Command(Generic[T]):
         self.defaults, self.files = defaults, files
         self.parser = parser or Parser()
         self.parser.description = fitted(description)
-        self.parser.usage = f"{self.parser.prog} [OPTIONS]" if files else None
         if files:
+            self.parser.usage = f"{self.parser.prog} [OPTIONS]"
             self.parser.add_argument("--config", type=Path, metavar="FILE", help="a TOML file of options, as "
                                      "--print-config prints one; what is given here as well wins")
             self.parser.add_argument("--print-config", action="store_true", help="print the options as such a file, "

@@ -13,8 +13,8 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 COMMANDS = ("demo", "train-classifier", "train-text", "train-regression", "train-autoencoder", "train-vae", "train-gan",
-            "train-wgan-gp", "kfold", "compare-nets", "evaluate", "predict", "sample", "export", "compare-runs",
-            "inspect-run")
+            "train-wgan-gp", "sweep", "kfold", "compare-nets", "evaluate", "predict", "sample", "export",
+            "compare-runs", "inspect-run")
 
 
 def script_of(command: str) -> Path:

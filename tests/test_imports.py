@@ -12,7 +12,8 @@ PACKAGES = {"tensorflow", "keras", "numpy", "tqdm", "PIL"}
 # Modules of scripts/ that other scripts import.
 BESIDE = ("arguments", "auto", "cli", "config_file", "data_options", "early", "fields", "found", "groups", "installed",
           "remembered", "reopen", "rules", "several", "wiring", "train_classifier", "train_regression", "compare_runs",
-          "benchmarks", "gpu")
+          "brackets", "search_space", "sweep_checks", "sweep_options", "sweep_page", "sweep_plan", "sweep_run",
+          "trials", "benchmarks", "gpu")
 
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [

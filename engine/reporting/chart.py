@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from html import escape
 
 import numpy as np
@@ -12,6 +12,7 @@ from engine.errors import require
 from engine.reporting.progress import digits
 
 POINTS = 500  # the most per line; more cannot be seen
+FAINT_POINTS = 60  # of a line that is one of many
 LIMIT = 1e300  # larger numbers would overflow in the arithmetic of the axes
 FLAT, WIDE = 50.0, 100.0  # largest over middle value, and spread of 90 %, from which on a line is read on a log axis
 UNITS = {"epochs": "epoch", "cycles": "cycle", "seconds": "seconds"}  # what x may count, and its column
@@ -29,20 +30,42 @@ class Line:
       x: {a unit of ``UNITS``: a number per point, ascending}; units that are not known are left out.
       y: A number per point; infinities and NaN leave a gap.
       look: Number of its look, of ``look``; None for its place in the chart.
+      faint: Whether it is one of many: grey, below the others, and named where the pointer is at it.
     """
 
     name: str
     x: Mapping[str, Sequence[float]]
     y: Sequence[float]
     look: int | None = None
+    faint: bool = False
 
 
-def chart(title: str, lines: Sequence[Line]) -> str:
+@dataclass(frozen=True)
+class Across:
+    """What a chart of points has along x, in the place of the page's epochs, cycles or seconds.
+
+    Attributes:
+      label: What it is.
+      log: Whether the axis is logarithmic.
+      names: Names of the values 0, 1, ... along it, where they are no numbers.
+    """
+
+    label: str
+    log: bool = False
+    names: Sequence[str] = ()
+
+
+VALUE = "value"  # in the place of a unit, in the lines of a chart with an ``Across``
+
+
+def chart(title: str, lines: Sequence[Line], across: Across | None = None) -> str:
     """A line chart, with a switch between a linear and a log axis.
 
     Args:
       title: Heading.
       lines: One line or more; a value is shown while the pointer, or an arrow key, is at it.
+      across: What is across in a chart of points: each line is one, {``VALUE``: [x]} and [y]; a y that is not finite
+        is a cross.
 
     Returns:
       A ``<figure>`` element, for a page of ``page.page``.
@@ -56,8 +79,11 @@ def chart(title: str, lines: Sequence[Line]) -> str:
                     f"{len(places)} {unit}")
     values = [number for line in lines for number in line.y if math.isfinite(number)]
     log = _reads_better_on_log(np.asarray(values))
-    described = {"log": log, "lines": [_described(line, i) for i, line in enumerate(lines)]}
-    told = "; ".join(map(_told, lines))
+    order = sorted(enumerate(lines), key=lambda each: not each[1].faint)  # the faint ones first, under the others
+    described = {"log": log, "lines": [_described(line, i) for i, line in order],
+                 **({"across": asdict(across)} if across else {})}
+    told = "; ".join(_told(line) for line in lines if not line.faint)
+    told += f"; and {count} more" if (count := sum(line.faint for line in lines)) else ""
     switch = (f'<button type="button" class="log" aria-pressed="{str(log).lower()}" title="logarithmic axis">log'
               "</button>" if values and max(values) > 0 else "")
     return (f'<figure class="chart"><figcaption><b>{escape(title)}</b>{switch}</figcaption>'
@@ -76,15 +102,15 @@ def look(i: int) -> tuple[str, str]:
     return COLOURS[i % len(COLOURS)], DASHES[i // len(COLOURS) % len(DASHES)] or "none"
 
 
-def thin(values: np.ndarray) -> np.ndarray:
-    """Indices of at most 500 of the values: the first, the last, and the least and largest of equal parts between.
+def thin(values: np.ndarray, most: int = POINTS) -> np.ndarray:
+    """Indices of at most ``most`` of the values: the first, the last, and the least and largest of equal parts between.
 
     A part without a finite value keeps one that is not, so that the gap stays.
     """
     count = len(values)
-    if count <= POINTS:
+    if count <= most:
         return np.arange(count)
-    parts = POINTS // 2 - 1
+    parts = most // 2 - 1
     size = math.ceil((count - 2) / parts)
     padded = np.full(parts * size, np.nan)
     padded[:count - 2] = values[1:-1]
@@ -108,9 +134,10 @@ def _reads_better_on_log(values: np.ndarray) -> bool:
 def _described(line: Line, i: int) -> dict[str, object]:
     """What page.js needs of a line."""
     y = np.asarray(line.y, np.float64)
-    kept = thin(y)
-    colour, dash = look(i if line.look is None else line.look)
-    return {"name": line.name, "colour": colour, "dash": dash, "y": [_short(y[at]) for at in kept],
+    kept = thin(y, FAINT_POINTS if line.faint else POINTS)
+    colour, dash = ("var(--quiet)", "none") if line.faint else look(i if line.look is None else line.look)
+    return {"name": line.name, **({"faint": True} if line.faint else {}), "colour": colour, "dash": dash,
+            "y": [_short(y[at]) for at in kept],
             "x": {unit: [_short(float(places[at])) for at in kept] for unit, places in line.x.items()}}
 
 
@@ -137,6 +164,8 @@ def _legend(lines: Sequence[Line]) -> str:
     """Each line's look, name and last number."""
     items = []
     for i, line in enumerate(lines):
+        if line.faint:
+            continue
         colour, dash = look(i if line.look is None else line.look)
         last = next((digits(value) for value in reversed(line.y) if math.isfinite(value)), "")
         swatch = f'<path d="M0 4h22" stroke="{colour}" stroke-width="2.5" stroke-dasharray="{dash}"/>'

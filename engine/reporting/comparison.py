@@ -29,50 +29,56 @@ class Comparison:
       rows: The table; its first row is the head.
       best: (row, column) of the cells that are the best of their column.
       sums: Number of rows, the last ones, that sum the others up: mean and standard deviation, or none.
+      leading: Number of runs, the first ones, whose curves stand out, where there are many; None for all.
     """
 
     records: Mapping[str, Record]
     rows: list[list[str]]
     best: list[tuple[int, int]]
     sums: int
+    leading: int | None = None
 
     @classmethod
-    def of(cls, runs: Mapping[str, Path], extra: Mapping[str, Mapping[str, float]] | None = None,
-           summed: bool = False) -> "Comparison":
+    def of(cls, runs: Mapping[str, Path], extra: Mapping[str, Mapping[str, float | str]] | None = None,
+           summed: bool = False, leading: int | None = None) -> "Comparison":
         """Read the runs.
 
         Args:
           runs: {name: the run's folder}.
-          extra: {name of a run: {column: number}}, further columns of the table, before the metrics.
+          extra: {name of a run: {column: number or text}}, further columns of the table, before the metrics.
           summed: Whether mean and standard deviation over the runs are told, as of folds, of which none is the best.
+          leading: Number of runs that lead, as the attribute.
 
         Raises:
           Invalid: If a folder is none, or a file in it cannot be read as what it is.
         """
         records = {name: Record.load(folder) for name, folder in runs.items()}
-        values = {name: {**(extra or {}).get(name, {}), **_final(record)} for name, record in records.items()}
+        metrics = {name: _final(record) for name, record in records.items()}
+        values = {name: {**(extra or {}).get(name, {}), **metrics[name]} for name in records}
         names = list(dict.fromkeys(column for found in values.values() for column in found))
         names.sort(key=lambda name: name in SPEEDS)
         rows = [["", *(name.removeprefix("eval/").replace("_", " ") for name in names)]]
         rows += [[run, *(_number(found.get(name)) for name in names)] for run, found in values.items()]
         best = [cell for column, name in enumerate(names, start=1)
-                for cell in _best(records, name, column, [found.get(name, math.nan) for found in values.values()])]
-        sums = _sums(values, names) if summed else []
-        return cls(records, rows + sums, [] if summed else best, len(sums))
+                for cell in _best(records, name, column, [found.get(name, math.nan) for found in metrics.values()])]
+        sums = _sums(metrics, names) if summed else []
+        return cls(records, rows + sums, [] if summed else best, len(sums), leading)
 
     def write(self, path: Path, title: str) -> Path:
         """Write the page, whose links are relative to its folder. Returns ``path``."""
         body = [heading(1, title), paragraph(f"{len(self.records)} runs", "quiet"), *_notices(self.records),
-                heading(2, "Final metrics"), columns(self.rows, best=self.best, sums=self.sums)]
-        evaluated, trained = self.charts()
-        if evaluated or trained:
-            first, rest = (evaluated, trained) if evaluated else (trained, [])
-            body += [heading(2, "Curves"), axis_switch(), box("charts", rendered(first)),
-                     folded("Curves of training", [box("charts", rendered(rest))] if rest else [])]
+                heading(2, "Final metrics"), columns(self.rows, best=self.best, sums=self.sums), *self.curves()]
         body += [heading(2, "What differs in configuration"), *_configuration(self.records), heading(2, "Runs")]
         body += [f"<p>{_place(path.parent, name, record)}</p>" for name, record in self.records.items()]
         write_whole(path, page(title, body))
         return path
+
+    def curves(self) -> list[str]:
+        """The charts as pieces of a page."""
+        evaluated, trained = self.charts()
+        first, rest = (evaluated, trained) if evaluated else (trained, [])
+        return [heading(2, "Curves"), axis_switch(), box("charts", rendered(first)),
+                folded("Curves of training", [box("charts", rendered(rest))] if rest else [])] if first else []
 
     def charts(self) -> tuple[list[Chart], list[Chart]]:
         """Those of the evaluation and those of training: of each column of two runs or more, with a line per run."""
@@ -80,8 +86,10 @@ class Comparison:
         for name, record in self.records.items():
             for column in written(record):
                 found.setdefault(column, []).append(name)
-        charts = [(column, [line(record, column, name) if name in names else Line(name, {}, [])  # keeps its colour
-                            for name, record in self.records.items()])
+        leading = len(self.records) if self.leading is None else self.leading
+        charts = [(column, [line(record, column, name, faint=i >= leading) if name in names else
+                            Line(name, {}, [], faint=i >= leading)  # the others keep their colours
+                            for i, (name, record) in enumerate(self.records.items())])
                   for column, names in found.items() if len(names) >= min(2, len(self.records))]
         evaluated = [(title.removeprefix("eval/"), lines) for title, lines in charts if title.startswith("eval/")]
         return evaluated, [(title, lines) for title, lines in charts if not title.startswith("eval/")]
@@ -146,9 +154,11 @@ def _notices(records: Mapping[str, Record]) -> list[str]:
     return [paragraph(f"{name}: {text}", "notice") for name, text in found.items() if text]
 
 
-def _number(value: float | None) -> str:
-    """A number of the table; whole ones, as of parameters, in full."""
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else digits(value)
+def _number(value: float | str | None) -> str:
+    """A number of the table; whole ones, as of parameters, in full. Texts as they are."""
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:,}" if isinstance(value, int) else digits(value)
 
 
 def _place(folder: Path, name: str, record: Record) -> str:

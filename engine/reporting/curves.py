@@ -10,12 +10,12 @@ OF_UPDATES = {"learning_rate": "learning rate", "gradient_norm": "gradient norm"
 Chart = tuple[str, list[Line]]
 
 
-def line(record: Record, column: str, name: str, look: int | None = None) -> Line:
+def line(record: Record, column: str, name: str, look: int | None = None, faint: bool = False) -> Line:
     """A column's numbers, over the rows that have one."""
     values = record.columns[column]
     rows = [i for i, value in enumerate(values) if not math.isnan(value)]
     return Line(name, {unit: [record.columns[place][i] for i in rows] for unit, place in UNITS.items()
-                       if place in record.columns}, [values[i] for i in rows], look)
+                       if place in record.columns}, [values[i] for i in rows], look, faint)
 
 
 def charts_of(record: Record) -> list[Chart]:

@@ -18,6 +18,7 @@
       return tick.toExponential(Math.min(6, Math.max(0, Math.ceil(Math.log10(Math.abs(tick) / step) - 1e-9))));
     return tick.toLocaleString("en", {minimumFractionDigits: places, maximumFractionDigits: places});
   };
+  const escaped = (text) => text.replace(/[&<]/g, (each) => ({"&": "&amp;", "<": "&lt;"})[each]);
   const place = (value) => unit === "cycles" ? value.toLocaleString("en") : String(Math.round(value * 1000) / 1000);
 
   // An axis: {at(value) -> pixel, ticks: [[value, text]]}.
@@ -53,14 +54,46 @@
     return {at: (value) => begin + (Math.log10(value) - from) / (to - from) * (end - begin), ticks};
   };
 
+  // What a chart has along x: its own values, or what the switch of the page says.
+  const known = (line) => line.x.value || line.x[unit] || line.x.cycles;
+  const label = (chart) => chart.spec.across ? chart.spec.across.label : X[unit];
+  const placeText = (chart, value) => {
+    const across = chart.spec.across;
+    return !across ? place(value) : across.names.length ? across.names[value] : String(Number(value.toPrecision(4)));
+  };
+  const named = (names, begin, end) => {
+    const at = (value) => begin + (value + 0.5) / names.length * (end - begin);
+    return {at, ticks: names.map((name, i) => [i, name])};
+  };
+  const apartFrom = (axis) => {  // leaves out ticks whose texts would run into each other, powers of ten last
+    const fits = (ticks) => ticks.reduce(([kept, end], [value, text]) => {
+      const half = CHARACTER * text.length / 2 + 4, x = axis.at(value);
+      return x - half >= end ? [[...kept, [value, text]], x + half] : [kept, end];
+    }, [[], -Infinity])[0];
+    const powers = axis.ticks.filter(([value]) => Math.abs(Math.log10(value) % 1) < 1e-9);
+    const all = fits(axis.ticks);
+    return {at: axis.at, ticks: all.length === axis.ticks.length || powers.length < 2 ? all : fits(powers)};
+  };
+  function axisAcross(chart, first, last, begin, end) {
+    const across = chart.spec.across;
+    if (!across) {
+      const apart = Math.max(48, 20 + CHARACTER * place(Math.round(last)).length);
+      return linear(Math.min(0, first), last, begin, end, apart, false, unit === "cycles" ? 1 : 0);
+    }
+    if (across.names.length) return apartFrom(named(across.names, begin, end));
+    return apartFrom(across.log ? logarithmic(first, last, begin, end) : linear(first, last, begin, end, 60, true));
+  }
+
   function draw(chart) {
     const {plot, spec} = chart, width = plot.clientWidth;
     if (!width) return;  // folded away: drawn when it is opened
-    const known = (line) => line.x[unit] || line.x.cycles;
     const shows = (y) => y !== null && (y > 0 || !chart.log);
     const places = [], values = [];
     for (const line of spec.lines)
-      line.y.forEach((y, i) => { if (shows(y)) { places.push(known(line)[i]); values.push(y); } });
+      line.y.forEach((y, i) => {
+        if (shows(y)) values.push(y);
+        if (shows(y) || spec.across) places.push(known(line)[i]);
+      });
     chart.cursor = null;
     chart.drawn = [];
     if (!values.length) {
@@ -72,9 +105,7 @@
     const [low, high] = range(values), bottom = HEIGHT - FOOT;
     const down = chart.log ? logarithmic(low, high, bottom, TOP) : linear(low, high, bottom, TOP, 32, true);
     const left = 10 + CHARACTER * Math.max(...down.ticks.map(([, text]) => text.length));
-    const [first, last] = range(places);  // from 0 on, so that all charts of a run are alike
-    const apart = Math.max(48, 20 + CHARACTER * place(Math.round(last)).length);
-    const across = linear(Math.min(0, first), last, left, width - RIGHT, apart, false, unit === "cycles" ? 1 : 0);
+    const across = axisAcross(chart, ...range(places), left, width - RIGHT);  // from 0 on: charts of a run are alike
     const parts = down.ticks.map(([value, text]) => {
       const y = down.at(value).toFixed(1);
       return `<path class="grid" d="M${left} ${y}H${width - RIGHT}"/>` +
@@ -83,48 +114,69 @@
     for (const [value, text] of across.ticks) {
       const x = across.at(value), at = Math.min(x, width - CHARACTER * text.length / 2);
       parts.push(`<path class="axis" d="M${x.toFixed(1)} ${bottom}v4"/>` +
-        `<text x="${at.toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${text}</text>`);
+        `<text x="${at.toFixed(1)}" y="${bottom + 16}" text-anchor="middle">${escaped(text)}</text>`);
     }
     parts.push(`<path class="axis" d="M${left} ${bottom}H${width - RIGHT}"/>` +
-      `<text x="${(left + width - RIGHT) / 2}" y="${HEIGHT - 5}" text-anchor="middle">${X[unit]}</text>`);
+      `<text x="${(left + width - RIGHT) / 2}" y="${HEIGHT - 5}" text-anchor="middle">${escaped(label(chart))}</text>`);
     for (const line of spec.lines) {
       const points = [];
       let path = "", open = false, dots = "";
       line.y.forEach((y, i) => {
-        if (!shows(y)) { open = false; return; }
-        const point = [across.at(known(line)[i]), down.at(y), known(line)[i], y];
+        const x = known(line)[i];
+        if (!shows(y)) {
+          open = false;
+          if (spec.across) {  // it failed
+            const at = [across.at(x), TOP + 4, x, null];
+            dots += `<path d="M${at[0] - 3.5} ${TOP + 0.5}l7 7m0 -7l-7 7" stroke="${line.colour}" stroke-width="1.8"/>`;
+            points.push(at);
+          }
+          return;
+        }
+        const point = [across.at(x), down.at(y), x, y];
         const alone = !open && !(i + 1 < line.y.length && shows(line.y[i + 1]));
         path += `${open ? "L" : "M"}${point[0].toFixed(1)} ${point[1].toFixed(1)}`;
-        if (alone || line.y.length <= DOTS)
-          dots += `<circle cx="${point[0].toFixed(1)}" cy="${point[1].toFixed(1)}" r="2.4"/>`;
+        if (alone || (line.y.length <= DOTS && !line.faint))
+          dots += `<circle cx="${point[0].toFixed(1)}" cy="${point[1].toFixed(1)}" r="${spec.across ? 4 : 2.4}"/>`;
         open = true;
         points.push(point);
       });
-      parts.push(`<path d="${path}" fill="none" stroke="${line.colour}" stroke-width="1.7" ` +
-        `stroke-dasharray="${line.dash}" stroke-linejoin="round"/><g fill="${line.colour}">${dots}</g>`);
+      parts.push(`<g${line.faint ? ' class="faint"' : ""}>` +
+        `<path d="${path}" fill="none" stroke="${line.colour}" stroke-width="${line.faint ? 1.2 : 1.7}" ` +
+        `stroke-dasharray="${line.dash}" stroke-linejoin="round"/>` +
+        `<g fill="${line.colour}">${dots}</g></g>`);
       chart.drawn.push({line, points});
     }
     plot.innerHTML = `<svg width="${width}" height="${HEIGHT}">${parts.join("")}<g class="over"></g></svg>`;
   }
 
-  // Shows the values at a pixel of x: of each line, the nearest point.
+  // Shows the values at a pixel of x: of each line, the nearest point; of points, and of faint lines, the one nearest
+  // to the pointer alone.
   const nearest = (points, x) => points.reduce((a, b) => Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a);
-  function point(chart, x) {
-    const found = chart.drawn.filter(({points}) => points.length)
+  function closest(found, x, y) {
+    const far = ({at}) => Math.hypot(at[0] - x, y === undefined ? 0 : at[1] - y);
+    return found.length ? [found.reduce((a, b) => far(b) <= far(a) ? b : a)] : [];
+  }
+  function point(chart, x, y) {
+    const all = chart.drawn.filter(({points}) => points.length)
       .map(({line, points}) => ({line, at: nearest(points, x)}));
+    const single = ({line}) => Boolean(chart.spec.across || line.faint);
+    const found = [...all.filter((each) => !single(each)), ...closest(all.filter(single), x, y)];
     if (!found.length) return;
     const [px, , where] = nearest(found.map(({at}) => at), x);
     chart.cursor = px;
     chart.plot.querySelector(".over").innerHTML = `<path class="cursor" d="M${px} ${TOP}V${HEIGHT - FOOT}"/>` +
-      found.map(({line, at}) => `<circle cx="${at[0]}" cy="${at[1]}" r="3.5" fill="${line.colour}"/>`).join("");
+      found.filter(({line}) => line.faint && !chart.spec.across).map(({line}) => `<path fill="none" ` +
+        `stroke="var(--ink)" stroke-width="1.7" d="${pathOf(chart, line)}"/>`).join("") +
+      found.map(({line, at}) => `<circle cx="${at[0]}" cy="${at[1]}" r="${chart.spec.across ? 5.5 : 3.5}" ` +
+        `fill="${line.faint ? "var(--ink)" : line.colour}"/>`).join("");
     const tip = chart.tip;
-    tip.replaceChildren(Object.assign(document.createElement("b"), {textContent: `${X[unit]} ${place(where)}`}));
+    tip.replaceChildren(Object.assign(document.createElement("b"), {textContent: `${label(chart)} ${placeText(chart, where)}`}));
     for (const {line, at} of found) {
       const row = document.createElement("div"), name = document.createElement("span");
-      name.textContent = line.name + (Math.abs(at[0] - px) > 2 ? ` (at ${place(at[2])})` : "");
+      name.textContent = line.name + (Math.abs(at[0] - px) > 2 ? ` (at ${placeText(chart, at[2])})` : "");
       name.style.borderLeft = `4px solid ${line.colour}`;
       name.style.paddingLeft = "5px";
-      row.append(name, digits(at[3]));
+      row.append(name, at[3] === null ? "failed" : digits(at[3]));
       tip.append(row);
     }
     tip.hidden = false;
@@ -133,6 +185,8 @@
     tip.style.left = px < chart.plot.clientWidth / 2 ? `${right}px`
       : `${Math.max(0, right - 24 - tip.offsetWidth)}px`;
   }
+  const pathOf = (chart, line) => chart.drawn.find((each) => each.line === line).points
+    .map(([x, y], i) => `${i ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
   function leave(chart) {
     chart.tip.hidden = true;
     chart.cursor = null;
@@ -157,7 +211,10 @@
       leave(chart);
       draw(chart);
     });
-    const move = (event) => point(chart, event.clientX - chart.plot.getBoundingClientRect().left);
+    const move = (event) => {
+      const box = chart.plot.getBoundingClientRect();
+      point(chart, event.clientX - box.left, event.clientY - box.top);
+    };
     chart.plot.addEventListener("pointermove", move);
     chart.plot.addEventListener("pointerdown", move);
     chart.plot.addEventListener("pointerleave", () => leave(chart));

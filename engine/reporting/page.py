@@ -1,7 +1,7 @@
 """The pieces of a page: HTML in one file, nothing from the network. All text is escaped here."""
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
@@ -36,7 +36,7 @@ def pairs(rows: Iterable[tuple[str, str]]) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], texts: Collection[int] = (0,), best: Collection[tuple[int, int]] = (),
-            sums: int = 0) -> str:
+            sums: int = 0, ways: Mapping[int, str] | None = None) -> str:
     """A table of many columns.
 
     Args:
@@ -44,6 +44,7 @@ def columns(rows: Sequence[Sequence[str]], texts: Collection[int] = (0,), best: 
       texts: Columns that hold texts; the others hold numbers.
       best: (row, column) of cells that are marked as the best of their column; row 1 is the first after the head.
       sums: Number of rows, the last ones, that sum the others up.
+      ways: {row: where its first cell leads to}, relative to the page.
     """
     lines = []
     for i, row in enumerate(rows):
@@ -52,7 +53,9 @@ def columns(rows: Sequence[Sequence[str]], texts: Collection[int] = (0,), best: 
             styles = [*["number"] * (j not in texts), *["best"] * ((i, j) in best)]
             tag, title = "th" if i == 0 else "td", ' title="best"' if (i, j) in best else ""
             style = f' class="{" ".join(styles)}"' if styles else ""
-            cells.append(f"<{tag}{style}{title}>{escape(text)}</{tag}>")
+            leads = (ways or {}).get(i) if j == 0 else None
+            shown = f'<a href="{quote(leads)}">{escape(text)}</a>' if leads else escape(text)
+            cells.append(f"<{tag}{style}{title}>{shown}</{tag}>")
         lines.append(f"<tr{' class=sum' if i >= len(rows) - sums else ''}>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table class="columns">{"".join(lines)}</table></div>'
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine.errors import Invalid
-from engine.reporting.chart import Line, chart, thin
+from engine.reporting.chart import COLOURS, FAINT_POINTS, VALUE, Across, Line, chart, thin
 
 NAN = math.nan
 
@@ -121,3 +121,24 @@ def test_thin_keeps_gaps() -> None:
     assert len(points) <= 500
     assert any(math.isnan(y) for x, y in points if 500 <= x < 1000)
     assert not any(math.isnan(y) for x, y in points if not 490 <= x < 1010)
+
+
+def test_one_of_many_lines_lies_grey_behind_the_others_and_is_not_in_the_legend() -> None:
+    x = {"cycles": [float(i) for i in range(1000)]}
+    lines = [Line("first", x, [1.0] * 1000), *(Line(f"trial {i}", x, [2.0] * 1000, faint=True) for i in range(3)),
+             Line("last", x, [3.0] * 1000)]
+    html = chart("t", lines)
+    drawn = spec(html)["lines"]
+    assert [(line["name"], line.get("faint", False)) for line in drawn] == [
+        ("trial 0", True), ("trial 1", True), ("trial 2", True), ("first", False), ("last", False)]
+    assert [line["colour"] for line in drawn[3:]] == [COLOURS[0], COLOURS[4]]  # those of their places
+    assert len(drawn[0]["y"]) <= FAINT_POINTS < len(drawn[3]["y"])
+    assert legend(html) == ["first 1.000", "last 3.000"]
+    assert label(html).endswith("last from 3.000 to 3.000, lowest 3.000, highest 3.000; and 3 more")
+
+
+def test_points_have_an_axis_of_their_own() -> None:
+    lines = [Line("a", {VALUE: [0.1]}, [1.0]), Line("b", {VALUE: [10.0]}, [NAN])]
+    found = spec(chart("rate", lines, Across("rate", log=True)))
+    assert found["across"] == {"label": "rate", "log": True, "names": []}
+    assert [(line["x"], line["y"]) for line in found["lines"]] == [({"value": [0.1]}, [1]), ({"value": [10]}, [None])]

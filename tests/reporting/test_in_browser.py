@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.reporting.chart import Line, chart
+from engine.reporting.chart import VALUE, Across, Line, chart
 from engine.reporting.page import axis_switch, box, folded, page
 from engine.reporting.report import write_report
 from tests.reporting.browser import PATH, Browser, browser
@@ -67,6 +67,29 @@ def test_charts_are_drawn_and_answer(window: Browser, tmp_path: Path) -> None:
     assert shown.run("plots[0].querySelectorAll('.over circle').length") == 2
     shown.run("document.querySelector('details').open = true, frame()")
     assert str(shown.run("ticks(3)")).startswith("-2 0 2 4 6")
+
+
+def test_points_and_faint_lines_answer_one_at_a_time(window: Browser, tmp_path: Path) -> None:
+    points = [Line(f"trial-{i}", {VALUE: [10.0 ** -i]}, [float(i) if i < 3 else math.nan], faint=i > 0)
+              for i in range(4)]
+    x = {"epochs": [1.0, 2.0]}
+    lines = [Line("best", x, [1.0, 0.5]), Line("low", x, [2.0] * 2, faint=True), Line("high", x, [9.0] * 2, faint=True)]
+    names = [Line("a", {VALUE: [0.0]}, [1.0]), Line("b", {VALUE: [1.0]}, [2.0])]
+    charts = [chart("rate", points, Across("rate", log=True)), chart("curves", lines),
+              chart("net", names, Across("net", names=["<mlp>", "convnet"]))]
+    shown = opened(window, tmp_path / "page.html", page("t", [axis_switch(), box("charts", charts)]))
+    assert shown.run("ticks(0)") == "0 0.5 1.0 1.5 2.0 0.001 0.01 0.1 1 rate"
+    assert shown.run("plots[0].querySelectorAll('svg > g:not(.over) circle').length") == 3  # and a cross
+    assert shown.run("plots[0].querySelectorAll('path[d*=\"m0 -7\"]').length") == 1
+    assert str(shown.run("ticks(2)")).endswith("<mlp> convnet net")
+    assert shown.run("key('ArrowRight'), tipText()") == "rate 0.001 trial-3 failed"
+    assert shown.run("key('ArrowRight'), tipText()") == "rate 0.01 trial-2 2.000"
+    near = """(part) => { const box = plots[1].getBoundingClientRect(), tip = document.querySelectorAll(".tip")[1];
+      plots[1].dispatchEvent(new PointerEvent("pointermove",
+        {clientX: box.left + 0.9 * box.width, clientY: box.top + part * box.height}));
+      return tip.innerText.replace(/\\s+/g, " "); }"""
+    assert shown.run(f"({near})(0.02)") == "epoch 2 best 0.5000 high 9.000"
+    assert shown.run(f"({near})(0.7)") == "epoch 2 best 0.5000 low 2.000"
 
 
 def test_the_slider_shows_each_evaluation(window: Browser, tmp_path: Path) -> None:
