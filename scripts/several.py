@@ -87,7 +87,6 @@ def write_summary(folder: Path, values: dict[str, Any]) -> None:
 
 def table(rows: list[list[str]]) -> str:
     """Rows of texts in columns: the first to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join([row[0].ljust(widths[0]), *(text.rjust(width) for text, width in
-                                                   zip(row[1:], widths[1:], strict=True))]) for row in rows)
-    return "\n".join(lines)
+    from engine.run import check_text
+
+    return "\n".join(check_text.table(rows, indent=""))

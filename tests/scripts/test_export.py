@@ -64,7 +64,7 @@ def test_outputs_are_those_of_predict(trained, kind, tmp_path):
 @pytest.mark.parametrize("options, text", [
     (["--format", "keras", "--net", "critic"], "error: `--net` (critic) must be one of classifier"),
     (["--format", "keras", "--output", "x.h5"], "error: `--output` (x.h5) must be a path that ends in .keras"),
-    (["--format", "pickle"], "`--format` (pickle) must be one of 'keras', "),
+    (["--format", "pickle"], "`--format` (pickle) must be one of keras, weights, "),
     (["--format", "keras", "--checkpoint", "5"], 'error: `checkpoint` (5) must be "newest", "best", or one of')])
 def test_bad_options_are_one_line(trained, options, text, tmp_path):
     done = run("export.py", trained, *options, cwd=tmp_path)
