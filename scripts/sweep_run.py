@@ -71,8 +71,9 @@ def _search(sweep: Sweep, results: trials.Results) -> int:
 def _train(sweep: Sweep, results: trials.Results, trial: int, length: float) -> tuple[int, str, int]:
     """Train one trial to a length, and keep what came of it. Returns its exit code, its last word, a signal or 0."""
     name, began = sweep.run_dir(trial).name, time.monotonic()
-    width = shutil.get_terminal_size().columns - 1
-    show = _silent if not sys.stderr.isatty() else lambda line: _overwrite(f"{name}  {line}"[:width])
+    done, left = _counts(sweep, results)
+    show = _silent if not sys.stderr.isatty() else lambda line: _overwrite(line and f"{done + 1} of {done + left}: "
+                                                                           f"{name}  {line}")
     show(f"{typed(sweep, trial)}, to {sweep.unit[:-1]} {shown(length)}")
     code, word, signum = trials.train(sweep.command(trial, length), sweep.folder / f"{name}.log", show)
     show("")
@@ -88,8 +89,9 @@ def _silent(line: str) -> None:
 
 
 def _overwrite(text: str) -> None:
-    """A line that stands until the next one: what the trial says."""
-    sys.stderr.write(f"\r\x1b[K{cli.printable(text)}")
+    """A line that stands until the next one, as wide as the terminal at most: what the trial says."""
+    width = shutil.get_terminal_size().columns - 1
+    sys.stderr.write(f"\r\x1b[K{cli.printable(text)[:width]}")
     sys.stderr.flush()
 
 
@@ -104,12 +106,16 @@ def _line(sweep: Sweep, results: trials.Results, trial: int, length: float) -> s
 
     result = results.at(trial, length)
     assert result
-    left = sum(count for count, _ in sweep.planned(results))
-    done = sum(1 for _ in results.every())
+    done, left = _counts(sweep, results)
     value = "failed" if result.value is None else digits(result.value)
     time_left = f", {lasting(seconds_left(sweep, results))} left" if left else ""
     return (f"{done} of {done + left}: {sweep.run_dir(trial).name}  {sweep.unit[:-1]} {shown(length)}  "
             f"{sweep.chosen.what.goal} {value}  {typed(sweep, trial)}{time_left}")
+
+
+def _counts(sweep: Sweep, results: trials.Results) -> tuple[int, int]:
+    """Trainings that are done, and those that are left."""
+    return sum(1 for _ in results.every()), sum(count for count, _ in sweep.planned(results))
 
 
 def lasting(seconds: float) -> str:
