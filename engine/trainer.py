@@ -134,7 +134,7 @@ class Trainer(View):
         self.warnings = preflight.check_traces(self.engine)
         for warning in self.warnings:
             say(f"warning: {warning}")
-        self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised))
+        self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised, self.columns))
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
         self._checkpoints = CheckpointManager(self.folder, variables_of(self.engine), keep, say)
         self._session = Session(
@@ -160,6 +160,11 @@ class Trainer(View):
     def metric_names(self, source: Source) -> list[str]:
         """What ``evaluate(source)`` gives."""
         return self._evaluator.of(self.strategy.metrics, source).names
+
+    def columns(self) -> list[str]:
+        """What metrics.csv has of means: of ``held_out`` and of the phases' terms."""
+        evaluated = [] if self._held_out is None else [f"eval/{name}" for name in self.metric_names(self._held_out)]
+        return [*evaluated, *(f"{phase}/{name}" for phase, names in self.term_names.items() for name in names)]
 
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> History:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.

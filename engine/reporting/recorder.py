@@ -58,12 +58,12 @@ class Recorder:
         self._writers = usual_writers(trainer.folder is not None) if writers is None else list(writers)
         if not any(isinstance(writer, Rows) for writer in self._writers):
             self._writers.append(Rows())  # for the history
-        terms = [f"{phase}/{name}" for phase, names in trainer.term_names.items() for name in names]
-        evaluated = [] if held_out is None else [f"eval/{name}" for name in trainer.metric_names(held_out)]
+        columns = trainer.columns()
         if trainer.best:
-            require(trainer.best.goal.metric in (*terms, *evaluated), "goal", trainer.best.goal.metric,
-                    f"one of {', '.join([*evaluated, *terms])}")
-        self._names = (*terms, *trainer.learning_rates, *evaluated)
+            require(trainer.best.goal.metric in columns, "goal", trainer.best.goal.metric,
+                    f"one of {', '.join(columns)}")
+        evaluated = columns[:-sum(map(len, trainer.term_names.values()))]
+        self._names = (*columns[len(evaluated):], *trainer.learning_rates, *evaluated)
         self._say = trainer.say
         self._profile = Profile(trainer, self._recording.profile) if self._recording.profile else None
         self._opened: list[Writer] = []

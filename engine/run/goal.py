@@ -1,6 +1,6 @@
 """What a run is to reach: the best checkpoint is kept, and training ends when nothing gets better."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,8 +31,13 @@ class Goal:
         require(self.better in ("lower", "higher", None), "better", self.better, "lower or higher")
         require(self.least >= 0, "least", self.least, "at least 0")
 
-    def directed(self, strategy: LossStrategy, minimised: Collection[str]) -> "Goal":
-        """The same with ``better`` given. Args: ``minimised``: names of the terms that are.
+    def directed(self, strategy: LossStrategy, minimised: Collection[str],
+                 columns: Callable[[], Collection[str]]) -> "Goal":
+        """The same with ``better`` given.
+
+        Args:
+          minimised: Names of the terms that are minimised.
+          columns: Function that names the columns of metrics.csv.
 
         Raises:
           Invalid: If nothing says it.
@@ -41,6 +46,9 @@ class Goal:
             return self
         name = self.metric.rpartition("/")[2]
         better = strategy.better.get(name, "lower" if name in minimised else "")
+        if not better:
+            known = columns()
+            require(self.metric in known, "goal", self.metric, f"one of {', '.join(known)}")
         require(better, "better", None, f"lower or higher: nothing says which of them {self.metric} is to be")
         return replace(self, better=better)
 

@@ -68,6 +68,11 @@ def trainer(folder, patience, goal=None, said=None):
                    goal=goal or Goal("eval/x", "lower", patience), say=[].append if said is None else said.append)
 
 
+def test_a_goal_without_a_direction_that_is_no_column_names_the_columns(tmp_path):
+    with pytest.raises(Invalid, match=r"`goal` \(eval/nothing\) must be one of fit/objective, "):
+        trainer(tmp_path, None, Goal("eval/nothing"))
+
+
 def test_the_best_checkpoint_is_kept_beside_the_newest_and_the_run_ends_early(tmp_path):
     made = trainer(tmp_path, Every(cycles=8))
     made.train(cycles=10)
@@ -90,10 +95,10 @@ def test_the_metric_says_which_way_is_better():
     strategy = Supervised()
     for metric, better in (("eval/accuracy", "higher"), ("classifier/accuracy", "higher"),
                            ("eval/cross_entropy", "lower"), ("classifier/objective", "lower")):
-        assert Goal(metric).directed(strategy, {"objective", "cross_entropy"}).better == better
-    assert Goal("eval/accuracy", "lower").directed(strategy, set()).better == "lower"
+        assert Goal(metric).directed(strategy, {"objective", "cross_entropy"}, list).better == better
+    assert Goal("eval/accuracy", "lower").directed(strategy, set(), list).better == "lower"
     with pytest.raises(Invalid, match=r"`better` \(None\) must be lower or higher: nothing says which .* eval/margin"):
-        Goal("eval/margin").directed(strategy, {"objective"})
+        Goal("eval/margin").directed(strategy, {"objective"}, lambda: ["eval/margin"])
 
 
 def test_the_best_of_another_goal_is_not_this_ones_best(tmp_path):
