@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 
@@ -77,6 +80,47 @@ def test_the_tutorials_own_method_trains_and_continues(venv, tmp_path):
         assert done.returncode == 0, done.stderr
         assert done.stdout.startswith(f"{cycles} {{'reconstruction'"), done.stdout
     assert (tmp_path / "runs" / "conditional" / "samples.png").exists()
+
+
+def test_a_run_that_was_killed_is_continued_to_its_end(venv, tmp_path):
+    command = [venv / "phaseloop", "train-vae", "--run-dir", "run", "--plan", "graph", "--checkpoint-every", "0.1"]
+    with subprocess.Popen([*map(str, command), "--epochs", "500"], cwd=tmp_path, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        until = time.monotonic() + 300
+        while not list(tmp_path.glob("run/checkpoints/[1-9]*/manifest.json")):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        process.kill()
+    cycle = max(int(path.name) for path in tmp_path.glob("run/checkpoints/[0-9]*"))
+    done = ran(*command, "--cycles", cycle + 20, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"continues run at cycle \d+ of {cycle + 20}\n", done.stdout + done.stderr), done.stdout
+    assert (tmp_path / "run" / "checkpoints" / str(cycle + 20)).is_dir()
+
+
+def test_own_pictures_are_learned_predicted_without_them_and_exported(venv, tmp_path):
+    draw = np.random.default_rng(0)
+    for kind, level in (("day", 200), ("night", 30)):
+        (tmp_path / "photos" / kind).mkdir(parents=True)
+        for number in range(40):
+            pixels = draw.integers(level - 30, level + 30, (20, 20, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / kind / f"{number}.png")
+    done = ran(venv / "phaseloop", "train-classifier", "--net", "mlp", "--dataset", "image-folder", "--data-dir",
+               "photos", "--image-size", "20", "--batch-size", "16", "--epochs", "40", "--plan", "graph", "--run-dir",
+               "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    shutil.copy(tmp_path / "photos" / "night" / "0.png", tmp_path / "dark.png")
+    shutil.rmtree(tmp_path / "photos")
+    done = ran(venv / "phaseloop", "predict", "run", "dark.png", cwd=tmp_path)
+    assert done.stdout.startswith("file,label,probability\ndark.png,night,"), done.stderr
+    for kind in ("keras", "weights", "savedmodel", "litert"):
+        done = ran(venv / "phaseloop", "export", "run", "--format", kind, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    picture = "x = np.asarray(Image.open('dark.png'))[None]"
+    without = ran(sys.executable, "-P", "-c", "import sys, numpy as np, tensorflow as tf; from PIL import Image\n"
+                  f"{picture}; m = tf.saved_model.load('classifier_savedmodel')\n"
+                  "print(int(np.argmax(m.serve(tf.constant(x)))), 'engine' in sys.modules)", cwd=tmp_path)
+    assert without.stdout == "1 False\n", without.stderr
 
 
 def test_a_net_of_ones_own_trains_by_the_command(venv, tmp_path):
