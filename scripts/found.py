@@ -4,24 +4,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-MOST = 6  # names of classes or features that are told
+MOST, WIDTH = 6, 80  # names of classes or features that are told, and columns that their line may have
+TITLE = 10  # columns
 
 
-def block(dataset: Any, job: Any, trainer: Any, run_dir: Path) -> str:
-    """For people, before the training begins."""
+def block(dataset: Any, job: Any, trainer: Any, run_dir: Path, bold: bool = False) -> str:
+    """For people, before the training begins; ``bold``: titles in the letters of a terminal."""
     from engine.run.cost import parameters
 
     nets = ", ".join(f"{name} ({type(net).__name__}), {parameters(net):,} parameters" for name, net in job.nets.items())
     lines = {"data": _data(dataset), "split": _split(job), "left out": _left_out(dataset),
              "words": _unknown(dataset), "nets": nets, "phases": _phases(trainer),
              "run": f"{run_dir}; Ctrl-C saves, and the same command continues"}
-    return "\n".join(f"{title:9} {text}" for title, text in lines.items() if text)
+    begin, end = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
+    return "\n".join(f"{begin}{title.ljust(TITLE)}{end}{text}" for title, text in lines.items() if text)
 
 
 def _data(dataset: Any) -> str:
     place = f" ({dataset.place})" if dataset.place else ""
     features = dataset.columns.names if hasattr(dataset, "columns") else ()
-    return f"{dataset.name}{place}{_listed('class', dataset.classes)}{_listed('feature', features)}"
+    text = f"{dataset.name}{place}"
+    return f"{text}{_listed('class', dataset.classes, len(text))}{_listed('feature', features, len(text))}"
 
 
 def _split(job: Any) -> str:
@@ -30,10 +33,16 @@ def _split(job: Any) -> str:
     return f"{job.train.size:,} examples to train on, {', '.join(held)}"
 
 
-def _listed(what: str, names: Sequence[str]) -> str:
-    more = ", …" if len(names) > MOST else ""
-    plural = ("es" if what.endswith("s") else "s") * (len(names) > 1)
-    return f": {len(names)} {what}{plural} ({', '.join(names[:MOST])}{more})" if names else ""
+def _listed(what: str, names: Sequence[str], before: int) -> str:
+    """How many, and the first names: as many as fit after ``before`` letters, in a line that is not too long anyway."""
+    if not names:
+        return ""
+    text = f": {len(names)} {what}{('es' if what.endswith('s') else 's') * (len(names) > 1)}"
+    for count in range(min(MOST, len(names)), 0, -1):
+        listed = f" ({', '.join(names[:count])}{', …' if len(names) > count else ''})"
+        if TITLE + before + len(text + listed) <= WIDTH or TITLE + before + len(text) > WIDTH:
+            return text + listed
+    return text
 
 
 def _phases(trainer: Any) -> str:

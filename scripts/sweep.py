@@ -45,9 +45,10 @@ class Parser(cli.Parser):
         super().error(message)
 
 
-def parse(words: Sequence[str]) -> Sweep:
+def parse(words: Sequence[str] | None = None) -> Sweep:
     """The sweep that a command line says; what follows -- are options of the train script."""
-    at = list(words).index("--") if "--" in words else len(words)
+    words = list(sys.argv[1:] if words is None else words)
+    at = words.index("--") if "--" in words else len(words)
     parser = Parser(usage="sweep.py SCRIPT --vary NAME=VALUES --goal METRIC --max-epochs N [OPTIONS] [-- OPTIONS of "
                           "SCRIPT]")
     chosen = cli.Command(Options(), __doc__, parser=parser).parse(words[:at])
@@ -59,7 +60,7 @@ def parse(words: Sequence[str]) -> Sweep:
 
 def main() -> int:
     early.install()
-    sweep = parse(sys.argv[1:])
+    sweep = parse()
     return _check(sweep) if sweep.chosen.run.check else reopen.answer(lambda: sweep_run.run(sweep))
 
 

@@ -140,13 +140,14 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
 def _act(options: groups.TrainOptions, dataset: Any, job: Job, trainer: Any, say: Callable[[str], None]) -> int:
     """What is asked for: a check, the speed, or a training."""
     from engine import warm_start
+    from engine.reporting.progress import coloured
 
     if options.often.check:
         return _check(options, trainer)
     if options.run.measure:
         print(trainer.measure(**arguments.length(options)))
         return 0
-    say(found.block(dataset, job, trainer, options.run.run_dir))
+    say(found.block(dataset, job, trainer, options.run.run_dir, coloured(sys.stderr)))
     if options.net and options.net.init and not trainer.continued:
         say(f"init      {options.net.init}: {warm_start(trainer, options.net.init)}")
     return _train(options, job, trainer)

@@ -1,6 +1,7 @@
 """Progress: a bar on a terminal, plain lines elsewhere."""
 
 import math
+import os
 import sys
 import threading
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ class Worded:
     @property
     def format_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().format_dict)  # type: ignore[misc]
-        meter = self.format_meter(**{**state, "ncols": None})  # type: ignore[attr-defined]
+        meter = self.format_meter(**{**state, "ncols": None, "colour": None})  # type: ignore[attr-defined]
         room = (state["ncols"] if isinstance(state["ncols"], int) else 0) or 80
         room -= len(meter)
         shown = ""
@@ -40,15 +41,24 @@ class TextBar(Worded, tqdm):
     monitor_interval = 0  # no thread beside the training
 
 
+def coloured(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows colours, and nobody wants none (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM", "dumb") != "dumb"
+
+
 def digits(value: float) -> str:
     """A number in 4 significant digits, for people."""
     return f"{value:#.4g}".rstrip(".")
 
 
 def describe(cycles: int, epoch: float, terms: Mapping[str, float]) -> str:
-    """One line of text: ``cycle 1200  epoch 2.56  elbo/objective 251.3  elbo/kl 16.52``."""
-    return "  ".join([f"cycle {cycles}", f"epoch {epoch:.2f}",
-                      *(f"{name} {digits(value)}" for name, value in terms.items())])
+    """One line of text: ``cycle 1200  epoch 2.56  elbo: objective 251.3  kl 16.52``; each phase is named once."""
+    words, before = [f"cycle {cycles}", f"epoch {epoch:.2f}"], ""
+    for name, value in terms.items():
+        group, slash, term = name.rpartition("/")
+        words.append(f"{f'{group}: ' if slash and group != before else ''}{term} {digits(value)}")
+        before = group
+    return "  ".join(words)
 
 
 class Progress(Writer):
@@ -81,7 +91,8 @@ class Progress(Writer):
         self._epochs = max(1, math.ceil(start.target / start.cycles_per_epoch - 1e-6))
         self._bar = self._made({
             "total": start.target, "initial": start.cycle, "unit": " cycles", "miniters": 1, "bar_format": BAR,
-            "desc": self._epoch(start.cycle / start.cycles_per_epoch)})
+            "desc": self._epoch(start.cycle / start.cycles_per_epoch),
+            **({"colour": "green"} if coloured(self.stream) else {})})
         self._bar.words = ["compiling"]
         self._bar.refresh()
         self._beating.clear()

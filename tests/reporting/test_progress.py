@@ -51,8 +51,8 @@ def draw(columns: int, initial: int = 0) -> list[str]:
 
 
 def test_describe() -> None:
-    text = describe(1200, 2.5641, {"elbo/objective": 251.26, "elbo/kl": 16.5201})
-    assert text == "cycle 1200  epoch 2.56  elbo/objective 251.3  elbo/kl 16.52"
+    text = describe(1200, 2.5641, {"elbo/objective": 251.26, "elbo/kl": 16.5201, "eval/kl": 17.0})
+    assert text == "cycle 1200  epoch 2.56  elbo: objective 251.3  kl 16.52  eval: kl 17.00"
 
 
 @pytest.mark.parametrize(("value", "text"), [
@@ -111,3 +111,12 @@ def test_the_bar_says_that_it_compiles_and_its_clock_goes_on() -> None:
     lines = b"".join(seen).decode().replace("\r", "\n").splitlines()
     assert any("[00:00<" in line and "compiling" in line for line in lines)
     assert any("[00:02<" in line and "compiling" in line for line in lines)
+
+
+@pytest.mark.parametrize("term, plain, colour", [("xterm", "", True), ("xterm", "1", False), ("dumb", "", False)])
+def test_a_colour_takes_no_room(term: str, plain: str, colour: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setenv("NO_COLOR", plain)
+    lines = draw(80)
+    assert any("\x1b[32m" in line for line in lines) == colour
+    assert any("elbo 251.3" in line for line in lines)
