@@ -13,6 +13,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+import cli
 import reopen
 import wiring
 
@@ -78,7 +79,7 @@ def _called(script: str, options: list[str]) -> _Said:
     sys.argv = [f"{script}.py", *options]
     keras.backend.clear_session()
     with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-        chosen = module.options().parse_args(options)
+        chosen = cli.Command(module.Options(), None).parse(options)
         code = wiring.run(chosen, module.job) if hasattr(module, "job") else reopen.answer(lambda: module.main(chosen))
     sys.stderr.write(text.getvalue())
     return _Said(code, text.getvalue())
