@@ -188,6 +188,7 @@ class Trainer(View):
         if self._recorder is None:
             self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
             self._agenda.events = [*self._recorder.events(), *self._agenda.events, *self._recorder.last_events()]
+        self._recorder.check(target)
         with deferred(), self._checkpoints.held(), self._recorder.recording(target):
             self._session.train(target)
         return self._recorder.history()

@@ -82,7 +82,7 @@ def fitted(description: str | None) -> str:
 
 def refuse(message: str) -> NoReturn:
     """End with exit code 2 and one line."""
-    print(f"error: {message}", file=sys.stderr)
+    print("error: " + message.replace("\n", "\\n"), file=sys.stderr)
     raise SystemExit(2)
 
 

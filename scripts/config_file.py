@@ -48,7 +48,7 @@ def read(path: Path, options: Any, given: Collection[str] = ()) -> dict[str, Any
         values = tomllib.loads(path.read_bytes().decode())
     except OSError as error:
         raise Bad(f"`--config` ({path}) must be a file that can be read: {error.strerror}") from None
-    except ValueError as error:  # TOML's errors and those of UTF-8
+    except (ValueError, RecursionError) as error:  # TOML's errors and those of UTF-8
         raise Bad(f"`--config` ({path}) must be TOML: {error}") from None
     known: dict[str, Leaf] = _keys(options)
     found: dict[str, Any] = {}
@@ -100,6 +100,8 @@ def _one(leaf: Leaf, value: Any) -> Any:
     """One value. A number in quotation marks is a text, and is not taken for a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise argparse.ArgumentTypeError(f"({_toml(value)}) must be a number or a text")
+    if "\0" in str(value):
+        raise argparse.ArgumentTypeError("must be a text without the character U+0000")
     made: Any = leaf.option.rule(str(value))
     if isinstance(value, str) != isinstance(made, str | Path | tuple):
         kind = "a number, without quotation marks" if isinstance(value, str) else "a text, in quotation marks"

@@ -17,7 +17,8 @@ TRIALS = 20  # of a random search, if nothing else is said
 MOST = 10_000  # trials, whose draws and options are made before the first begins
 # Options of the train scripts that the sweep gives to each trial -> its own option, which says what they are.
 GIVEN = {"run-dir": "--run-dir", "goal": "--goal", "better": "--better", "epochs": "--max-epochs",
-         "cycles": "--max-cycles", "check": "--check", "smoke": "", "measure": "", "print-config": ""}
+         "cycles": "--max-cycles", "check": "--check", "smoke": "", "measure": "", "print-config": "", "help": "",
+         "config": "what follows --"}
 
 
 def sweep_of(chosen: Options, rest: Sequence[str]) -> Sweep:
@@ -39,6 +40,10 @@ def sweep_of(chosen: Options, rest: Sequence[str]) -> Sweep:
     sweep = Sweep(script, chosen.what.search, space, _brackets(chosen, space), "cycles" if chosen.length.max_cycles else
                   "epochs", words, chosen)
     command = cli.Command(importlib.import_module(script).Options(), None, files=True)
+    flags = {leaf.flag.removeprefix("--") for leaf in fields.leaves(command.defaults) if leaf.option.rule is bool}
+    for name, values in space.items():
+        if isinstance(values, search_space.Listed) and (name in flags) != bool({"on", "off"} & {*values.texts}):
+            refuse(f"`--vary` ({name}={values}) must be {'on,off' if name in flags else 'values, not on or off'}")
     for bracket in sweep.brackets:
         for trial in bracket:
             options = command.parse(sweep.command(trial, bracket.rungs[0][1])[1:])

@@ -69,7 +69,7 @@ class Results:
         self._found.setdefault(trial, {})[length] = result
         self.better = self.better or better
         write_json(self._path, {"better": self.better, "trials": {
-            str(trial): {f"{length:g}": dataclasses.asdict(result) for length, result in sorted(lengths.items())}
+            str(trial): {f"{length:.17g}": dataclasses.asdict(result) for length, result in sorted(lengths.items())}
             for trial, lengths in sorted(self._found.items())}})
 
     def at(self, trial: int, length: float) -> Result | None:

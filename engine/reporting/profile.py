@@ -45,15 +45,21 @@ class Profile:
         self.first = Event(self._to, self._stop, at_end=True, remembered=False)  # type: ignore[arg-type]
         self.last = Event(self._from, self._start, at_end=False, remembered=False)  # type: ignore[arg-type]
 
-    def open(self, target: int) -> None:
-        """Note when, in a training to cycle ``target``. Raises ``Invalid`` if that is too short, or not compiled."""
+    def check(self, target: int) -> None:
+        """Raise ``Invalid`` if a training to cycle ``target`` is too short, or not compiled."""
         if self._done:
             return
-        at, plan = self._trainer.counters.cycles, self._trainer.engine.plan.name
+        left, plan = max(0, target - self._trainer.counters.cycles), self._trainer.engine.plan.name
         require(plan != "eager", "profile", self._cycles, "left out under the plan eager, which tells no phases")
-        most = target - at - WARM_UP
-        require(self._cycles <= most, "profile", self._cycles, f"at most {max(0, most)}: {max(0, target - at)} cycles "
-                f"are left to train, and the first {WARM_UP} warm up")
+        most = f"at most {left - WARM_UP}" if left > WARM_UP else "left out"
+        require(self._cycles <= left - WARM_UP, "profile", self._cycles,
+                f"{most}: {left} cycles are left to train, and the first {WARM_UP} warm up")
+
+    def open(self) -> None:
+        """Note when it begins and ends."""
+        if self._done:
+            return
+        at = self._trainer.counters.cycles
         self._from.cycle, self._to.cycle = at + WARM_UP, at + WARM_UP + self._cycles
 
     def close(self) -> None:

@@ -82,13 +82,18 @@ class Recorder:
         """Those that act after all others."""
         return [self._profile.last] if self._profile else []
 
+    def check(self, target: int) -> None:
+        """Raise ``Invalid`` for what cannot be recorded of a training to cycle ``target``; nothing is written yet."""
+        if self._profile:
+            self._profile.check(target)
+
     @contextlib.contextmanager
     def recording(self, target: int) -> Iterator[None]:
         """Open the writers for a training to cycle ``target``; at its end write the last files, and close."""
         finished, stopped = False, ""
         self._opened = []
         if self._profile:
-            self._profile.open(target)
+            self._profile.open()
 
         def close(writer: Writer) -> None:
             if writer in self._opened:

@@ -55,14 +55,14 @@ def prepare(seed: int = 0, precision: str = "float32", deterministically: bool =
     """Set the process up for a run: determinism, GPU memory growth, Keras's dtype policy, initial weights' seed.
 
     Args:
-      seed: Seed of the nets' initial weights; at least 0.
+      seed: Seed of the nets' initial weights; at least 0 and below 2**32.
       precision: "float32", or "bfloat16" or "float16" for compute in half precision on float32 variables.
       deterministically: Whether a repeat must give the same bits.
 
     Raises:
       Invalid: A seed or precision out of range.
     """
-    require(seed >= 0, "seed", seed, "at least 0")
+    require(0 <= seed < 2**32, "seed", seed, "at least 0 and below 2**32")
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:

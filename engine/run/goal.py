@@ -49,7 +49,7 @@ class Goal:
         if not better:
             known = columns()
             require(self.metric in known, "goal", self.metric, f"one of {', '.join(known)}")
-        require(better, "better", None, f"lower or higher: nothing says which of them {self.metric} is to be")
+        require(better, "goal", self.metric, "given with better, lower or higher: nothing says which it is to be")
         return replace(self, better=better)
 
 

@@ -97,7 +97,7 @@ def test_the_metric_says_which_way_is_better():
                            ("eval/cross_entropy", "lower"), ("classifier/objective", "lower")):
         assert Goal(metric).directed(strategy, {"objective", "cross_entropy"}, list).better == better
     assert Goal("eval/accuracy", "lower").directed(strategy, set(), list).better == "lower"
-    with pytest.raises(Invalid, match=r"`better` \(None\) must be lower or higher: nothing says which .* eval/margin"):
+    with pytest.raises(Invalid, match=r"`goal` \(eval/margin\) must be given with better, lower or higher: nothing"):
         Goal("eval/margin").directed(strategy, {"objective"}, lambda: ["eval/margin"])
 
 

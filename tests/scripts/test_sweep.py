@@ -425,3 +425,23 @@ def test_a_trial_that_went_on_has_the_bits_of_one_run(tmp_path):
     assert state(tmp_path / "s" / f"trial-{int(trial):03}") == state(tmp_path / "once")
     rows = (tmp_path / "s" / f"trial-{int(trial):03}" / "metrics.csv").read_text().splitlines()
     assert len(rows) == len((tmp_path / "once" / "metrics.csv").read_text().splitlines())
+
+
+@pytest.mark.parametrize("options, text", [
+    ("--vary rate=0.1,1 -- --config f.toml", "`--config` must be left to the sweep: what follows -- says it"),
+    ("--vary rate=0.1,off", "`--vary` (rate=0.1,off) must be values, not on or off"),
+    ("--vary flip=0,1", "`--vary` (flip=0,1) must be on,off")])
+def test_what_would_be_another_trial_than_is_told_is_refused(stub, options, text):
+    (stub.folder / "f.toml").write_text("flip = true\n")
+    before, sign, after = options.partition(" -- ")
+    done = stub.sweep(f"--search grid --max-epochs 1 {before}{sign}{after}")
+    assert done.returncode == 2 and text in done.stderr and done.stderr.count("\n") == 1
+    assert not (stub.folder / "s").exists()
+
+
+def test_a_length_that_is_no_short_decimal_is_done_once(stub):
+    options = "--search halving --trials 3 --vary rate=0.1,0.2,0.3 --max-epochs 10 --min-epochs 3.3333333333333335"
+    assert stub.sweep(options).returncode == 0
+    calls = stub.calls
+    again = stub.sweep(options)
+    assert again.returncode == 0 and stub.calls == calls and len(calls) == 4, again.stderr
