@@ -158,7 +158,8 @@ def result_of(folder: Path, code: int, why: str, wall: float, before: float) -> 
         summary = read_json(folder / "summary.json")
     except (OSError, ValueError):
         summary = {}
+    ended = str(summary.get("stopped") or "") if summary else "it wrote no summary.json"
     best, seconds = summary.get("best") or {}, float(summary.get("seconds") or before)
-    result = Result(best.get("value") if code == 0 else None, code, why if code else str(summary.get("stopped") or ""),
+    result = Result(best.get("value") if code == 0 else None, code, why if code else ended,
                     int(summary.get("cycles") or 0), wall, max(0.0, seconds - before), seconds)
     return result, str(best.get("better") or "")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import search_space
 import sweep_options
+import trials
 from brackets import Bracket, climb, halving, hyperband
 from search_space import Listed, Range, cell, drawn, vary
 
@@ -437,6 +438,11 @@ def test_what_would_be_another_trial_than_is_told_is_refused(stub, options, text
     done = stub.sweep(f"--search grid --max-epochs 1 {before}{sign}{after}")
     assert done.returncode == 2 and text in done.stderr and done.stderr.count("\n") == 1
     assert not (stub.folder / "s").exists()
+
+
+def test_a_trial_without_a_summary_says_so(tmp_path):
+    result, better = trials.result_of(tmp_path, 0, "the last line", 1.0, 0.0)
+    assert (result.value, result.why, better) == (None, "it wrote no summary.json", "")
 
 
 def test_a_length_that_is_no_short_decimal_is_done_once(stub):
