@@ -59,7 +59,7 @@ def test_the_bar_is_the_notebooks_widget_and_pictures_are_below_it(begun):
     assert not trained.error, trained.text
     assert "application/vnd.jupyter.widget-view+json" in trained.kinds
     assert trained.kinds.count("image/png") == 1 and trained.updates.count("image/png") > 1  # one, renewed
-    assert "eval/score" in trained.text and "points, epoch" in trained.text
+    assert "eval: score" in trained.text and "points, epoch" in trained.text
     assert trained.stderr == ""
 
 
