@@ -42,11 +42,11 @@ KINDS = ("kill", "ENOSPC", "EIO", "EROFS", "damage")
 def end_of(folder):
     """What a run's end is told by: {what: its bytes' digest or values}."""
     found = {"names": sorted({name for path in folder.rglob("*") for name in [str(path.relative_to(folder))]
-                              if not re.search(r"(^|/)(checkpoints|tensorboard|pictures)/|metrics.csv$", name)}),
+                              if not re.search(r"(^|/)(checkpoints|tensorboard|pictures)(/|$)|metrics.csv$", name)}),
              "left over": [str(path) for path in folder.rglob("*") if re.match(r"\..*(partial|removed)", path.name)]}
     for table in sorted(folder.rglob("metrics.csv")):
         rows = [line.split(",") for line in table.read_text().splitlines()]
-        clock = rows[0].index("seconds")
+        clock = rows[0].index("seconds") if rows else 0
         found[str(table.relative_to(folder))] = [row[:clock] + row[clock + 1:] for row in rows]
     for path in sorted(path for path in folder.rglob("*.png") if path.is_file()):
         found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
