@@ -26,6 +26,7 @@ from engine.run.signals import Interrupted
 from engine.strategy import Counts, LossStrategy, Phase, Ratio
 from engine.trainer import Trainer
 from engine.warm_start import freeze, warm_start
+from engine.workers.links import WorkerLost
 
 __all__ = [
     "ArraySource",
@@ -56,6 +57,7 @@ __all__ = [
     "Timestamp",
     "Trainer",
     "Update",
+    "WorkerLost",
     "Writer",
     "at",
     "average_of",

@@ -1,10 +1,11 @@
 """Random draws as pure functions of (run seed, phase, update, name, example).
 
-No generator has a state, so nothing random needs saving: a continued run, a run on several replicas
+No generator has a state, so nothing random needs saving: a continued run, a run on several workers
 and a run with another number of cycles per call see the same numbers.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ import tensorflow as tf
 
 from engine import philox
 from engine.errors import require
+from engine.workers.part import WHOLE, Part
+
+PHILOX = 1  # TensorFlow's number of it
 
 
 def fingerprint(*parts: object) -> int:
@@ -42,6 +46,32 @@ class Request(NamedTuple):
             return {"normal": philox.normal, "uniform": philox.uniform}[self.kind]([examples, *self.shape], seed_pair)
         function = {"normal": tf.random.stateless_normal, "uniform": tf.random.stateless_uniform}[self.kind]
         return function([examples, *self.shape], seed_pair, alg="philox")
+
+
+def some_of(kind: str, seed_pair: tf.Tensor, shape: Sequence[int], examples: slice) -> tf.Tensor:
+    """Of a draw [N, *shape] those of ``examples``, the same bits, without making the others.
+
+    Philox is a function of a counter, and each number of it makes four: so one begins at a later counter.
+    """
+    each = math.prod(shape)
+    first, count = examples.start * each, (examples.stop - examples.start) * each
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed_pair)
+    function = {"normal": tf.raw_ops.StatelessRandomNormalV2, "uniform": tf.raw_ops.StatelessRandomUniformV2}[kind]
+    drawn = function(shape=[first % 4 + count], key=key, counter=counter + tf.constant([first // 4, 0], tf.uint64),
+                     alg=PHILOX)
+    return tf.reshape(drawn[first % 4:], [examples.stop - examples.start, *shape])
+
+
+def rows_of(request: Request, seed_pair: tf.Tensor, size: int, batches: int, part: Part = WHOLE, inside: bool = False
+            ) -> tf.Tensor:
+    """[batches, b, *shape]: of a draw for batches of ``size`` in a row, of each the rows that are of ``part``."""
+    if part.of == 1:
+        drawn = request.draw(seed_pair, batches * size, inside)
+    else:
+        mine = part.rows(size)
+        drawn = tf.stack([some_of(request.kind, seed_pair, request.shape,
+                                  slice(i * size + mine.start, i * size + mine.stop)) for i in range(batches)])
+    return tf.reshape(drawn, [batches, size // part.of, *request.shape])
 
 
 class Noise:

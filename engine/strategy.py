@@ -28,7 +28,7 @@ RESERVED_TERMS = ("objective", "regularization", "gradient_norm", "learning_rate
 class Ratio(NamedTuple):
     """A term that is the sum of ``values`` over the sum of ``weights``, as a mean over tokens or selected examples.
 
-    Both sums go over the whole global batch, all micro-batches and replicas. 0/0 is 0.
+    Both sums go over the whole global batch, all micro-batches and workers. 0/0 is 0.
 
     Attributes:
       values: [B, ...], or a scalar: already a sum over the batch.
@@ -77,7 +77,7 @@ class Phase:
         the optimizer. ``seen`` holds the means of the update's terms and what ``passes`` names, of the global batch.
       separable: True if no example's terms depend on the other examples of its batch (as they do in a contrastive
         loss). The engine may then hand the loss parts of a batch: side by side, which is faster on CPUs; one after
-        the other (``Update(accumulate=...)``); or on several replicas. A net with batch statistics is never given
+        the other (``Update(accumulate=...)``); or on several workers. A net with batch statistics is never given
         shards.
 
     Raises:

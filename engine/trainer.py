@@ -37,14 +37,21 @@ from engine.run.reestimate import reestimate
 from engine.run.session import Session
 from engine.run.signals import deferred
 from engine.run.state import variables_of
+from engine.run.summary import summary
+from engine.run.together import require_same_run, require_same_threads
 from engine.run.trial import speed_of
 from engine.run.view import View
 from engine.strategy import Loss, LossStrategy
+from engine.workers.workers import workers
 
 
 def to_standard_error(line: str) -> None:
     """Where lines for people go, if nobody else takes them."""
     print(line, file=sys.stderr)
+
+
+def unheard(line: str) -> None:
+    """Where lines of a worker go that is not the chief: the chief says them."""
 
 
 class Trainer(View):
@@ -80,13 +87,19 @@ class Trainer(View):
       goal: The metric whose best checkpoint is kept, and that may end the training early.
       keep: Newest checkpoints to keep, at least 2.
       deterministic: Whether a repeat must give the same bits.
+      reproducible: Number of fixed shards of each batch, a power of two, so that the bits are the same on 1, 2, ... as
+        many workers; None: the trajectory of one worker within rounding. Batch statistics are then each shard's own.
       events: What happens along the way.
       controllers: What is moved by the metrics that ``note`` is handed.
       clock: Seconds, rising; a test's own.
       say: Function that takes lines for people.
 
+    On several workers (TF_CONFIG, or scripts/launch.py) each process makes the same trainer of the same arguments. The
+    first one, the chief, alone reads and writes the folder, and speaks to people.
+
     Raises:
       Invalid: Every fault that preflight finds.
+      WorkerLost: A worker that is not there, or has ended.
     """
 
     def __init__(self, strategy: LossStrategy, nets: Mapping[str, Any], updates: Any,
@@ -95,7 +108,8 @@ class Trainer(View):
                  writers: Sequence[Writer] | None = None, config: Mapping[str, Any] | None = None,
                  plan: str = "auto", precision: str = "float32", cycles_per_call: int | str = "auto",
                  on_bad_update: str = "stop", spike: Spike | None = None, goal: Goal | None = None, keep: int = 3,
-                 deterministic: bool = True, events: Sequence[Event] = (), resume: str = "same",
+                 deterministic: bool = True, reproducible: int | None = None, events: Sequence[Event] = (),
+                 resume: str = "same",
                  controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
                  say: Callable[[str], None] = to_standard_error) -> None:
         environment.deterministic(deterministic)
@@ -105,8 +119,11 @@ class Trainer(View):
         sources = preflight.named_sources(data)
         self.strategy, self.nets, self.seed = strategy, preflight.named_nets(nets), seed
         self.data = next(iter(sources.values()))
+        self.workers = workers()
+        if not self.workers.is_chief:
+            say = unheard
         self.say = say
-        self._plan, self._clock = plan, clock
+        self._plan, self._clock = plan, self.workers.clock(clock)
         self._held_out = None if held_out is None else source_of(held_out, "held_out", all_examples=True)
         self._writers = writers
         self._recorder: Recorder | None = None
@@ -119,12 +136,19 @@ class Trainer(View):
         preflight.check_precision(precision, self.nets)
         state = preflight.check_state(strategy)
         identity = identity_of(strategy, phases, chosen, sources, seed=seed, plan=plan, precision=precision)
-        self.folder = None if run_dir is None else RunFolder(run_dir, {**(config or {}), **identity}, resume)
+        identity |= {} if reproducible is None else {"reproducible": reproducible}
+        kept = run_dir is not None
+        self.folder = RunFolder(run_dir, {**(config or {}), **identity}, resume) if run_dir is not None and \
+            self.workers.is_chief else None
         if self.folder:
             self.folder.parts = parts_of(strategy, self.nets, sources, self._held_out)
         self.engine = StepEngine(phases, self.nets, chosen, sources, state=state, seed=seed,
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
-                                 loss_scaling=precision == "float16", spike=spike)
+                                 loss_scaling=precision == "float16", spike=spike, workers=self.workers,
+                                 reproducible=reproducible)
+        if reproducible is not None:
+            require_same_threads(self.workers)
+        require_same_run(self.workers, {**(config or {}), **identity}, sources, variables_of(self.engine))
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)
@@ -136,10 +160,10 @@ class Trainer(View):
             say(f"warning: {warning}")
         self._facts = RunFacts(self.engine, goal and goal.directed(strategy, self.minimised, self.columns))
         self._agenda = Agenda(events, lambda: (self.counters.cycles, self.cycles_per_epoch, self.seconds))
-        self._checkpoints = CheckpointManager(self.folder, variables_of(self.engine), keep, say)
+        self._checkpoints = CheckpointManager(self.folder, variables_of(self.engine), keep, say, self.workers, kept)
         self._session = Session(
             self.engine, self._facts, self._agenda, self._checkpoints, self._evaluator, plan=plan,
-            cycles_per_call=cycles_per_call, rolls_back=on_bad_update == "rollback", clock=clock,
+            cycles_per_call=cycles_per_call, rolls_back=on_bad_update == "rollback", clock=self._clock,
             act=lambda event, means: event.what(self, dict(means)), say=lambda line: self.say(line))
         self._facts.put_back(self._checkpoints.restore() or {}, say)
         self._controllers = list(controllers)
@@ -180,13 +204,15 @@ class Trainer(View):
         target = self.cycles_of(cycles=cycles, epochs=epochs)
         self._unchanged.check()
         check_weights(self.nets)
+        self._checkpoints.require_same_state(self.counters.cycles)
         if not self.engine.place.slot:
             self.engine.restart_averages()  # weights may have been set since the trainer was made
         if self._recording is None:
             self._session.train(target)
             return History({}, {})
         if self._recorder is None:
-            self._recorder = Recorder(self, self._held_out, self._recording, self._writers)
+            writers = self._writers if self.workers.is_chief else []
+            self._recorder = Recorder(self, self._held_out, self._recording, writers)
             self._agenda.events = [*self._recorder.events(), *self._agenda.events, *self._recorder.last_events()]
         self._recorder.check(target)
         with deferred(), self._checkpoints.held(), self._recorder.recording(target):
@@ -265,7 +291,8 @@ class Trainer(View):
 
     def summary(self) -> dict[str, Any]:
         """Counters, speed, plan, determinism and versions of the run, as JSON values."""
-        return self._session.summary([*environment.doubts(self.data), *self._facts.elsewhere])
+        doubts = [*environment.doubts(self.data), *self._facts.elsewhere]
+        return summary(self.engine, self._facts, self._session.pace, self._session.started, doubts)
 
     def check(self, *, cycles: int | None = None, epochs: float | None = None) -> Check:
         """What the run would do and cost, and what is wrong with it: every phase is tried, and nothing changed.

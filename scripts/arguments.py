@@ -24,6 +24,7 @@ def of_trainer(options: groups.TrainOptions) -> dict[str, Any]:
     goal = Goal(watch.goal, watch.better, patience) if watch.goal else None
     return {"seed": run.seed, "run_dir": None if run.measure else run.run_dir, "plan": run.plan,
             "precision": run.precision, "deterministic": not run.not_deterministic,
+            "reproducible": run.reproducible,
             "on_bad_update": watch.on_bad_update, "spike": spike, "goal": goal, "keep": watch.keep}
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cli
 import fields
 import groups
 
@@ -33,6 +34,8 @@ def settle(options: Chosen, measure: Measure | None = None,
     """
     chosen = options.run
     open_names = [name for name in ("threads", "precision") if getattr(chosen, name) == "auto"]
+    if open_names and os.environ.get("TF_CONFIG"):
+        cli.refuse(f"`--{open_names[0]}` (auto) must be named on several workers: each would measure its own")
     if open_names:
         found = _recorded(chosen.run_dir, open_names) or _kept_or_measured(options, measure or _measured(), say)
         chosen = dataclasses.replace(chosen, **{name: found[name] for name in open_names})

@@ -7,7 +7,20 @@ from typing import Any, ClassVar, TypeVar
 
 from data_options import Data
 from fields import option
-from rules import Choice, fraction, natural, net_option, one_of, plan, positive, threads, two_or_more, weight, whole
+from rules import (
+    Choice,
+    fraction,
+    natural,
+    net_option,
+    one_of,
+    plan,
+    positive,
+    power_of_two,
+    threads,
+    two_or_more,
+    weight,
+    whole,
+)
 
 S = TypeVar("S", bound="TrainOptions")
 
@@ -71,6 +84,9 @@ class Run:
                           "the faster of that and 1, which is measured once per machine, net and batch size", threads)
     not_deterministic: bool = option(False, "let TensorFlow add in whatever order is ready first: the same run then "
                                      "gives other bits each time", bool)
+    reproducible: int | None = option(None, "number of fixed shards of each batch, a power of two: the bits are then "
+                                      "the same on 1, 2 and up to as many workers; each shard has batch statistics of "
+                                      "its own", power_of_two, metavar="SHARDS", identity=False)
     measure: bool = option(False, "print the speed alone, for auto.py", bool, hidden=True, identity=False)
 
 

@@ -90,6 +90,11 @@ def plan(text: str) -> str:
     return text
 
 
+def power_of_two(text: str) -> int:
+    """1, 2, 4, ..."""
+    return int(Number(int, "a power of two", lambda value: value >= 1 and value & (value - 1) == 0)(text))
+
+
 def threads(text: str) -> Any:
     """A number of threads, or who is to choose it."""
     return text if text in ("auto", "default") else Number(

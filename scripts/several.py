@@ -32,6 +32,7 @@ def train(run_dir: Path, config: dict[str, Any], runs: Mapping[str, Chosen],
 
     def read() -> None:
         nonlocal folder
+        require_alone()
         folder = RunFolder(run_dir, config)
 
     if guarded(read):
@@ -53,6 +54,16 @@ def _under(folder: Any, options: groups.TrainOptions, job: wiring.Job) -> wiring
             folder.create()
         job.begin(trainer)
     return dataclasses.replace(job, begin=begin)
+
+
+def require_alone() -> None:
+    """Raises ``Invalid`` on several workers, which train one run together."""
+    from engine.errors import require
+    from engine.workers.cluster import cluster
+
+    members = cluster()
+    require(members is None, "TF_CONFIG", f"{len(members.addresses) if members else 1} workers",
+            "left out: this script trains several runs, one after another; give each worker a run of its own")
 
 
 def guarded(act: Callable[[], None]) -> int:

@@ -23,6 +23,7 @@ def run(sweep: Sweep) -> int:
     from engine.run.folder import RunFolder
     from engine.run.lock import Lock
 
+    several.require_alone()
     folder, is_new = RunFolder(sweep.folder, sweep.config()), not sweep.folder.exists()
     folder.create()
     lock = Lock(sweep.folder)

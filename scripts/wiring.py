@@ -21,6 +21,7 @@ import installed
 import remembered
 
 Chosen = TypeVar("Chosen", bound=groups.TrainOptions)
+LOST = 75  # exit code of a worker that is well, and whose partner is lost: EX_TEMPFAIL of sysexits.h
 
 
 @dataclass
@@ -93,14 +94,20 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
-    from engine import BadUpdate, Interrupted, Invalid, Trainer, prepare
+    from engine import BadUpdate, Interrupted, Invalid, Trainer, WorkerLost, prepare
     from engine.run.failure import FAILURES, is_of_memory, one_line, rule_of
+    from engine.workers.cluster import cluster
 
     def say(text: str) -> None:
-        if not (options.often.check and text.startswith("warning: ")):  # its report has them all
+        if speaks and not (options.often.check and text.startswith("warning: ")):  # its report has them all
             print(text, file=sys.stderr)
 
+    speaks = True
     try:
+        members = cluster()
+        speaks = members is None or members.rank == 0
+        if not speaks:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the chief prints
         prepare(options.run.seed, options.run.precision, not options.run.not_deterministic)
         with arguments.of_smoke(options) as chosen:
             dataset = data_options.load_data(chosen.data, chosen.run.seed)
@@ -131,6 +138,9 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
         print(trainer.autopsy() if options.watch.autopsy else "the same command with --autopsy names the operation, "
               "the layer and the examples that went wrong first", file=sys.stderr)
         return 3
+    except WorkerLost as error:
+        print(f"error: {error}; the same command on all workers continues from the last checkpoint", file=sys.stderr)
+        return LOST
     except Interrupted as stop:
         with contextlib.suppress(OSError):  # the terminal may be closed
             print(stop, file=sys.stderr)
@@ -161,7 +171,8 @@ def _freeze(options: groups.TrainOptions, job: Job, say: Callable[[str], None]) 
 
 
 def _train(options: groups.TrainOptions, job: Job, trainer: Any) -> int:
-    job.begin(trainer)  # before the run's own folder: kfold and compare_nets make the one around it
+    if trainer.workers.is_chief:
+        job.begin(trainer)  # before the run's own folder: kfold and compare_nets make the one around it
     metrics = trainer.train(**arguments.length(options)).metrics
     for line in job.tell(trainer, metrics):
         print(line)

@@ -1,4 +1,4 @@
-"""Two logical CPU devices, so that runs on several replicas can be compared with runs on one; what is slow."""
+"""The same start for every test; what is slow."""
 
 import os
 from pathlib import Path
@@ -9,13 +9,8 @@ os.environ["NO_COLOR"] = "1"  # whatever the terminal is that tests are run on
 
 import keras
 import pytest
-import tensorflow as tf
 
 from engine import prepare
-
-tf.config.set_logical_device_configuration(
-    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
-)
 
 TIERS = {name: set(Path(__file__).with_name(f"{name}.txt").read_text().splitlines()) for name in ("slow", "long")}
 
@@ -30,12 +25,6 @@ def pytest_collection_modifyitems(config, items):
         for name, tests in TIERS.items():
             if item.nodeid in tests:
                 item.add_marker(name)
-
-
-@pytest.fixture(scope="session")
-def two_replicas():
-    """One strategy for all tests: TensorFlow's collectives on CPUs confuse two of them in one process."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from engine import Invalid, Noise
-from engine.noise import fingerprint
+from engine.noise import Request, fingerprint, key, some_of
 
 
 def test_the_same_key_gives_the_same_draw_and_any_other_part_another():
@@ -57,3 +57,12 @@ def test_fingerprints_are_the_same_in_every_process_and_fit_int64():
     assert fingerprint(1, "ab", "c") != fingerprint(1, "a", "bc")
     assert all(0 <= fingerprint(i) < 2**63 for i in range(1000))
     assert fingerprint("phaseloop") == 4590538923444259406  # recorded: a change breaks every resume
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+@pytest.mark.parametrize("shape", [(), (3,), (5, 7, 1)])
+def test_some_of_a_draw_are_the_bits_of_the_whole(kind, shape):
+    pair = key(3, "phase", 17, "z")
+    whole = Request(kind, shape).draw(pair, 40)
+    for rows in (slice(0, 40), slice(0, 10), slice(13, 14), slice(7, 40)):
+        np.testing.assert_array_equal(some_of(kind, pair, shape, rows), whole[rows])

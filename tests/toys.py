@@ -87,9 +87,9 @@ def adam(rate=1e-2):
 def engine(strategy, nets, updates, source, **options):
     """A StepEngine on freshly built nets."""
     nets, phases = named_nets(nets), strategy.phases()
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    divided = options.get("workers") or options.get("reproducible")
     updates = {name: update if isinstance(update, Update) else Update(update) for name, update in updates.items()}
-    if replicas > 1 or any(update.accumulate > 1 for update in updates.values()):
+    if divided or any(update.accumulate > 1 for update in updates.values()):
         phases = [replace(phase, separable=True) for phase in phases]  # without it a batch is not taken apart
     return StepEngine(phases, nets, updates, source, state=strategy.state(), **options)
 

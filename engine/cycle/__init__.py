@@ -17,5 +17,5 @@ Twelve nouns, in the order in which an update meets them:
 
 Six calls from ``StepEngine.run`` to the tape: the loop, ``Turns.next``, ``Turns.turn``, ``Step.advance``,
 ``Candidates.of``, ``Compute.gradients``. Between the last two stands what takes a batch apart, if there is need:
-``GlobalBatch`` (micro-batches and replicas: batch.py) and ``Shards`` (shards.py).
+``Across`` (workers, and shards of all: across.py), ``GlobalBatch`` (micro-batches: batch.py), ``Shards`` (shards.py).
 """

@@ -1,6 +1,6 @@
 """Batches of several lengths: each is stored and handed on at the longest, and computed at that of its bucket.
 
-So a loop, a block or a replica knows one form, and a short batch costs what a short batch costs.
+So a loop, a block or a worker knows one form, and a short batch costs what a short batch costs.
 """
 
 from collections.abc import Callable, Mapping, Sequence

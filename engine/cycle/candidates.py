@@ -6,15 +6,16 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from engine.cycle.across import Across
 from engine.cycle.batch import GlobalBatch
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
 from engine.cycle.converted import converted
+from engine.cycle.division import Division
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.plan import Plan
 from engine.cycle.pull import Pull, chosen
-from engine.cycle.replicas import Replicas
 from engine.cycle.shards import Shards, can_be_sharded
 from engine.cycle.sums import squared_sum, witness
 
@@ -64,14 +65,19 @@ class Candidates:
       names: Names of the means of an update, the gradients' norm last. checks: Names of what is looked at beside them.
     """
 
-    def __init__(self, compute: Compute, commit: Commit, plan: Plan, replicas: Replicas, whole: bool) -> None:
+    def __init__(self, compute: Compute, commit: Commit, plan: Plan, division: Division, whole: bool) -> None:
         self._compute, self._commit, accumulate = compute, commit, commit.update.accumulate
         self._compile: Callable[[Function], Function] = (
             (lambda function: function) if whole else partial(plan.part, apart=compute.traced.pools))
-        sharded = plan.shards and can_be_sharded(compute, replicas, loops=plan.name != "xla")
+        if division.synchronises and compute.traced.assigned:  # it calls its partners: no unit of XLA
+            self._compile = partial(Plan("eager" if plan.name == "eager" else "graph").part, apart=compute.traced.pools)
+        sharded = plan.shards and can_be_sharded(compute, division, loops=plan.name != "xla")
         self._part = Shards(compute) if sharded else compute
-        self._batch = (GlobalBatch(compute, self._part, replicas, accumulate, self._compile)
-                       if accumulate * replicas.count > 1 else None)
+        self._batch: Across | GlobalBatch | None = None
+        if not division.whole:
+            self._batch = Across(compute, self._part, division, accumulate, self._compile)
+        elif accumulate > 1:
+            self._batch = GlobalBatch(compute, self._part, accumulate, self._compile)
         self._gradients = self._batch.gradients if self._batch else self._compile(self._part.gradients)
         choose = commit.update.gradient
         self._choose = None if choose is None else converted(choose)

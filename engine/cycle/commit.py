@@ -12,7 +12,6 @@ from engine.cycle.health import Spike, SpikeWatch
 from engine.cycle.loss_scale import LossScale
 from engine.cycle.measured import Measured
 from engine.cycle.names import named
-from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
 from engine.cycle.update import Group, Update
 from engine.cycle.variables import once
@@ -35,9 +34,9 @@ class Commit:
 
     def __init__(self, phase: Phase, update: Update, nets: Nets, groups: Sequence[Group], variables: Sequence[Any],
                  assigned: Sequence[Any], averages: Sequence[WeightAverage], state: Mapping[str, tf.Variable],
-                 after_reads: bool, replicas: Replicas, loss_scaling: bool, spike: Spike | None) -> None:
+                 after_reads: bool, loss_scaling: bool, spike: Spike | None) -> None:
         self.update, self.groups, self.averages, self.state, self._phase = update, groups, averages, state, phase
-        self._variables, self._assigned, self._nets, self._replicas = list(variables), assigned, nets, replicas
+        self._variables, self._assigned, self._nets = list(variables), assigned, nets
         self._after = converted(phase.after, nets.values()) if phase.after else None
         self._after_reads = after_reads
         self.loss_scale = LossScale() if loss_scaling else None
@@ -89,7 +88,7 @@ class Commit:
         if self.update.clip_norm is not None:
             factor = tf.minimum(1.0, self.update.clip_norm / tf.maximum(norm, 1e-30))
             gradients = [gradient * factor for gradient in gradients]
-        self._replicas.run(self._move, gradients)
+        self._move(gradients)
         if (bound := self.update.clip_weights) is not None:
             for v in self._variables:
                 v.value.assign(tf.clip_by_value(tf.convert_to_tensor(v.value), -bound, bound))
@@ -127,14 +126,10 @@ class Commit:
         """What all of the variables hold now."""
         return [variable.read_value() for variable in self.variables]
 
-    def _move(self, gradients: Sequence[tf.Tensor]) -> tf.Tensor:
-        # Keras sums over replicas inside apply: each hands in an equal part of what is reduced already.
-        count = self._replicas.count
-        parts = gradients if count == 1 else [gradient / count for gradient in gradients]
-        by_variable = {id(v): part for v, part in zip(self._variables, parts, strict=True)}
+    def _move(self, gradients: Sequence[tf.Tensor]) -> None:
+        by_variable = {id(v): gradient for v, gradient in zip(self._variables, gradients, strict=True)}
         for optimizer, variables in self.groups:
-            optimizers.apply((optimizer, variables), [by_variable[id(v)] for v in variables], count == 1)
-        return tf.zeros([])
+            optimizers.apply((optimizer, variables), [by_variable[id(v)] for v in variables])
 
     def _new_state(self, measured: Measured, seen: Seen) -> dict[str, tf.Tensor]:
         assert self._after is not None

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from engine.cycle.buckets import Buckets
 from engine.cycle.converted import as_loss, converted
+from engine.cycle.division import Division
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.names import named
 from engine.cycle.reads import Reads
-from engine.cycle.replicas import Replicas
 from engine.cycle.scope import Scope
+from engine.cycle.synchronised import of_one_batch
 from engine.cycle.terms import Form, mean_of, regularization, sums_of
 from engine.cycle.trace import Traced
 from engine.cycle.variables import seed_states, trainable
@@ -22,14 +23,14 @@ from engine.strategy import Nets, Phase
 
 
 class Compute:
-    """One phase's loss and its gradients, of one part of a batch. ``variables``: those that the phase moves."""
+    """One phase's loss and its gradients, of one of ``parts`` of a batch. ``variables``: those that the phase moves."""
 
-    count = 1  # of the parts that it computes at once
+    count = 1  # that it computes at once
 
-    def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, replicas: Replicas,
+    def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, division: Division,
                  variables: Sequence[Any] | None = None) -> None:
         self.phase, self.traced, self.reads, self.nets = phase, traced, reads, nets
-        self._replicas, self._parts = replicas, replicas.count  # of a batch
+        self._division, self.parts = division, division.count  # of a batch
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
@@ -44,7 +45,7 @@ class Compute:
     def of_part(self, count: int) -> "Compute":
         """The same of one of ``count`` equal parts."""
         other = copy.copy(self)
-        other._parts *= count
+        other.parts *= count
         return other
 
     def weights(self) -> list[tf.Tensor]:
@@ -81,7 +82,7 @@ class Compute:
             true = tf.add_n([factors[name] * means[name] for name in self.counted])
             scaled = [true if each is None else tf.add_n([factor * means[name] for name, factor in each.items()])
                       for each in objectives]
-            scaled = [each * given.scale / self._replicas.count for each in scaled]
+            scaled = [each * given.scale for each in scaled]
         leaves = [scope.leaves[id(v)] for v in self.variables]
         gradients = [_summed(tape.gradient(each, leaves, unconnected_gradients="zero")) for each in scaled]
         totals = [tf.stack(sums_of(results[name])) for name in self.traced.ratios]
@@ -127,12 +128,12 @@ class Compute:
                 *zip(self._seeds, tf.unstack(inputs.seeds, len(self._seeds)), strict=True)]
 
     def _results(self, given: Given, inputs: Inputs) -> Mapping[str, Any]:
-        sizes = {name: size // self._parts for name, size in self.reads.sizes.items()}
+        sizes = {name: size // self.parts for name, size in self.reads.sizes.items()}
         batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
                    for name, raw in inputs.raw.items()}
-        noise = Noise(update=given.update, examples=self.reads.examples // self._parts, drawn=inputs.loss, sizes=sizes)
-        results: Mapping[str, Any] = self._loss(self.nets, self.reads.batch_of(batches), noise, given.state)
-        return results
+        noise = Noise(update=given.update, examples=self.reads.examples // self.parts, drawn=inputs.loss, sizes=sizes)
+        with of_one_batch(self._division, self.reads.examples // self.parts):
+            return dict(self._loss(self.nets, self.reads.batch_of(batches), noise, given.state))
 
     def _means(self, results: Mapping[str, Any], given: Given) -> dict[str, tf.Tensor]:
         ratios = dict(zip(self.traced.ratios, [None] * len(self.traced.ratios) if given.ratios is None

@@ -15,8 +15,9 @@ from engine import philox
 from engine.cycle.reads import Reads
 from engine.cycle.stacked import each_of, stack
 from engine.cycle.trace import Traced
-from engine.noise import Request, key
+from engine.noise import Request, key, rows_of
 from engine.strategy import Phase
+from engine.workers.part import WHOLE, Part
 
 Numbers = Callable[[tf.Tensor], tuple[tf.Tensor, Sequence[tf.Tensor]]]
 
@@ -55,14 +56,15 @@ class PhaseInputs:
       seed_states: Number of Keras seed generators in the nets.
       seed: The run's seed.
       accumulate: Micro-batches per update, each a batch of the source.
+      part: Part of every batch that this worker is given.
     """
 
     def __init__(self, phase: Phase, traced: Traced, reads: Reads, sources: Sequence[str], seed_states: int, seed: int,
-                 accumulate: int) -> None:
+                 accumulate: int, part: Part = WHOLE) -> None:
         self._phase, self._traced, self.reads = phase, traced, reads
         self._places = {name: place for place, name in enumerate(sources) if name in reads.sources}
         self._seed_states, self._seed, self._parts = seed_states, seed, accumulate
-        self._inside = False
+        self._inside, self._part = False, part
 
     @property
     def in_sequence(self) -> bool:
@@ -82,8 +84,8 @@ class PhaseInputs:
         return Inputs(raw, *self._noise(update, batches, context))
 
     def _batch(self, name: str, number: tf.Tensor, context: Context) -> Any:
-        source = self.reads.sources[name]
-        return source.batch_inside(number) if self._inside else source.batch(number, context.readers.get(name, ()))
+        source, reader = self.reads.sources[name], context.readers.get(name, ())
+        return source.batch_inside(number) if self._inside else source.part(number, reader, self._part)
 
     def ahead(self, count: int, wanted: tf.Tensor, numbers: Numbers, context: Context) -> Inputs:
         """For ``count`` updates, each tensor [count, accumulate, ...].
@@ -114,13 +116,11 @@ class PhaseInputs:
             requests, size = self._traced.data_requests[name], {"": self.reads.sources[name].batch_size}
             # As ever for the first source; each other one by its name.
             at = f"{DATA}/{name}" if place else DATA
-            data[name] = stack([self._draw(at, context.fold_in(batches[place] + i), requests, size)
-                                 for i in range(self._parts)])
+            each = [self._draw(at, context.fold_in(batches[place] + i), requests, size, 1) for i in range(self._parts)]
+            data[name] = {key: tensor[:, 0] for key, tensor in stack(each).items()}
         # One draw for all micro-batches: an example's draw depends on its place in the whole batch.
-        sizes = {name: size * self._parts for name, size in {"": self.reads.examples, **self.reads.sizes}.items()}
-        drawn = self._draw(self._phase.name, context.fold_in(update), self._traced.requests, sizes)
-        loss = {name: tf.reshape(tensor, [self._parts, tensor.shape[0] // self._parts, *tensor.shape[1:]])
-                for name, tensor in drawn.items()}
+        sizes = {"": self.reads.examples, **self.reads.sizes}
+        loss = self._draw(self._phase.name, context.fold_in(update), self._traced.requests, sizes, self._parts)
         return data, loss, tf.stack([self._seeds(context.fold_in(update * self._parts + i))
                                      for i in range(self._parts)])
 
@@ -144,7 +144,7 @@ class PhaseInputs:
             return philox.integers([self._seed_states, 2], pair)
         return tf.random.stateless_uniform([self._seed_states, 2], pair, None, None, tf.int64, alg="philox")
 
-    def _draw(self, place: str, number: tf.Tensor, requests: Mapping[str, Request], sizes: Mapping[str, int]
-              ) -> dict[str, tf.Tensor]:
-        return {name: request.draw(key(self._seed, place, number, name), sizes[request.of], self._inside)
-                for name, request in requests.items()}
+    def _draw(self, place: str, number: tf.Tensor, requests: Mapping[str, Request], sizes: Mapping[str, int],
+              batches: int) -> dict[str, tf.Tensor]:
+        return {name: rows_of(request, key(self._seed, place, number, name), sizes[request.of], batches, self._part,
+                              self._inside) for name, request in requests.items()}

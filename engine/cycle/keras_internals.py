@@ -1,4 +1,4 @@
-"""Every private API of TensorFlow and Keras that the inner loop uses. Seen in TensorFlow 2.21 and Keras 3.15.
+"""Private APIs of TensorFlow and Keras that the inner loop uses; and keras_layers.py. TensorFlow 2.21, Keras 3.15.
 
 tests/cycle/test_keras_internals.py fails where a later version has another.
 """
@@ -39,9 +39,9 @@ def stored_dtype(variable: Any) -> str:
 
 
 def handles(variable: Any) -> list[Any]:
-    """The resources of a variable of Keras or TensorFlow, one per replica; none before it has one."""
+    """The resource of a variable of Keras or TensorFlow; none before it has one."""
     value = variable if isinstance(variable, tf.Variable) else getattr(variable, "_value", None)
-    return [] if value is None else [each.handle for each in getattr(value, "values", None) or (value,)]
+    return [] if value is None else [value.handle]
 
 
 def outermost(tensor: Any) -> Any:

@@ -36,18 +36,13 @@ def build(groups: Iterable[Group]) -> None:
         variables = once(variables)
         _check_new(optimizer, variables)
         optimizer.build(variables)
-        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
-            refuse_hidden_slots(optimizer, variables)
+        refuse_hidden_slots(optimizer, variables)
 
 
-def apply(group: Group, gradients: Sequence[tf.Tensor], alone: bool) -> None:
-    """One update of the group's variables.
-
-    Args:
-      alone: Whether there is one replica.
-    """
+def apply(group: Group, gradients: Sequence[tf.Tensor]) -> None:
+    """One update of the group's variables."""
     optimizer, variables = group
-    if alone and adam.suits(optimizer, variables):
+    if adam.suits(optimizer, variables):
         adam.apply(optimizer, gradients, variables)
     else:
         optimizer.apply(gradients, variables)

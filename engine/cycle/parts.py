@@ -11,12 +11,12 @@ from engine.cycle.agreement import trace_each
 from engine.cycle.average import Teacher, WeightAverage
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
+from engine.cycle.division import Division
 from engine.cycle.health import Spike
 from engine.cycle.inputs import PhaseInputs
 from engine.cycle.lookups import check_ranges
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
-from engine.cycle.replicas import Replicas
 from engine.cycle.symbolic import Specs
 from engine.cycle.trace import Traced
 from engine.cycle.update import Group, Update
@@ -35,7 +35,7 @@ class Parts(NamedTuple):
 
 
 def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update], reads: Sequence[Reads],
-             sources: Sequence[str], state: Mapping[str, tf.Variable], replicas: Replicas, seed: int,
+             sources: Sequence[str], state: Mapping[str, tf.Variable], division: Division, seed: int,
              loss_scaling: bool,
              spike: Spike | None) -> dict[str, Parts]:
     """{phase: its parts}. Traces every loss once per bucket, and creates all variables of nets and optimizers."""
@@ -53,21 +53,21 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
     groups = [_reached(updates[phase.name].groups(phase, nets), each)
               for phase, each in zip(phases, traced, strict=True)]
     found: dict[str, Parts] = {}
-    with replicas.strategy.scope():
-        optimizers.build(group for each in groups for group in each)
-        for phase, mine, each, by in zip(phases, traced, reads, groups, strict=True):
-            update = updates[phase.name]
-            compute = Compute(phase, mine, nets, each, replicas, once(v for _, variables in by for v in variables))
-            _check_parts(compute, update, nets, replicas)
-            inputs = PhaseInputs(phase, mine, each, sources, len(seed_states(nets)), seed, update.accumulate)
-            averaged = [*compute.variables, *_statistics(phase, nets, traced, compute.variables)]
-            average = None if update.average is None else WeightAverage(averaged, update.average, warm_up=True)
-            averages = [average] if average else []
-            averages += [teacher.average for teacher in teachers
-                         if teacher.average and teacher.spec.net in phase.updates]
-            commit = Commit(phase, update, nets, by, compute.variables, mine.assigned, averages, state,
-                            _after_reads(phase, nets, compute, update.accumulate, specs), replicas, loss_scaling, spike)
-            found[phase.name] = Parts(compute, inputs, commit, average)
+    optimizers.build(group for each in groups for group in each)
+    for phase, mine, each, by in zip(phases, traced, reads, groups, strict=True):
+        update = updates[phase.name]
+        compute = Compute(phase, mine, nets, each, division, once(v for _, variables in by for v in variables))
+        _check_parts(compute, update, nets, division)
+        inputs = PhaseInputs(phase, mine, each, sources, len(seed_states(nets)), seed, update.accumulate,
+                             division.workers.part)
+        averaged = [*compute.variables, *_statistics(phase, nets, traced, compute.variables)]
+        average = None if update.average is None else WeightAverage(averaged, update.average, warm_up=True)
+        averages = [average] if average else []
+        averages += [teacher.average for teacher in teachers
+                     if teacher.average and teacher.spec.net in phase.updates]
+        commit = Commit(phase, update, nets, by, compute.variables, mine.assigned, averages, state,
+                        _after_reads(phase, nets, compute, update.accumulate, specs), loss_scaling, spike)
+        found[phase.name] = Parts(compute, inputs, commit, average)
     return found
 
 
@@ -89,12 +89,12 @@ def _statistics(phase: Phase, nets: Nets, traced: Sequence[Traced], weights: Seq
     return once(v for each in traced for v in each.assigned if id(v) in mine and tf.as_dtype(v.dtype).is_floating)
 
 
-def _check_parts(compute: Compute, update: Update, nets: Nets, replicas: Replicas) -> None:
+def _check_parts(compute: Compute, update: Update, nets: Nets, division: Division) -> None:
     """Raises ``Invalid`` for a batch that is taken apart although its examples are not independent."""
-    phase, taken = compute.phase, f"in {update.accumulate * replicas.count} parts"
-    if update.accumulate * replicas.count == 1:
+    phase, taken = compute.phase, f"in {update.accumulate * division.count} parts"
+    if update.accumulate * division.count == 1:
         return
-    if replicas.count > 1:
+    if not division.whole:
         refuse_averaged_state(compute.traced.assigned, nets, f"phase {phase.name}")
     require(phase.separable, f"batch of phase {phase.name}", taken,
             "whole, unless no example's terms depend on the others: then say Phase(separable=True)")

@@ -9,6 +9,8 @@ of a call (see ``launch.by_launch``).
 (``auto`` is no way of compiling: the Trainer chooses one of these by measurement, see ``run/trial.py``.)
 """
 
+import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +59,8 @@ class Plan:
         """
         if self.name == "eager":
             return function
+        if self.name == "xla":
+            function = _told(function)
         return tf.function(function, jit_compile=True if self.name == "xla" else None, autograph=False,
                            experimental_attributes={"_noinline": True} if apart else None)
 
@@ -97,6 +101,27 @@ class Plan:
             return result
 
         return traced
+
+
+_XLA = threading.local()
+
+
+def in_xla() -> bool:
+    """Whether what is traced now is a unit of XLA."""
+    return getattr(_XLA, "depth", 0) > 0
+
+
+def _told(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function``, in which ``in_xla`` is true."""
+    @functools.wraps(function)
+    def traced(*args: Any) -> Any:
+        _XLA.depth = getattr(_XLA, "depth", 0) + 1
+        try:
+            return function(*args)
+        finally:
+            _XLA.depth -= 1
+
+    return traced
 
 
 def _describe(value: Any) -> str:

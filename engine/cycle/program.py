@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from engine.cycle.block import by_block, suits
+from engine.cycle.division import Division
 from engine.cycle.launch import by_launch
 from engine.cycle.loops import UNROLLED, Loop, Turns, by_cycle, by_update
 from engine.cycle.parts import Parts
 from engine.cycle.plan import Plan
 from engine.cycle.refusals import refuse_in_loop
-from engine.cycle.replicas import Replicas
 from engine.cycle.schedule import Schedule
 from engine.cycle.step import Step
 from engine.data.source import Source
@@ -26,7 +26,7 @@ class Program(NamedTuple):
     loop: Loop
 
 
-def program_of(plan: str, parts: Mapping[str, Parts], schedule: Schedule, replicas: Replicas,
+def program_of(plan: str, parts: Mapping[str, Parts], schedule: Schedule, division: Division,
                sources: Sequence[Source], limit: int, variables: Sequence[Any]) -> Program:
     """The program of ``plan``; it is traced when it first runs.
 
@@ -35,10 +35,10 @@ def program_of(plan: str, parts: Mapping[str, Parts], schedule: Schedule, replic
       variables: Variables of the nets.
     """
     chosen = Plan(plan)
-    steps = {name: Step(part.compute, part.inputs, part.commit, chosen.of(name), replicas)
+    steps = {name: Step(part.compute, part.inputs, part.commit, chosen.of(name), division)
              for name, part in parts.items()}
     turns = Turns(list(steps.values()), schedule, limit)
-    kind = _kind(turns, chosen, replicas, sources)
+    kind = _kind(turns, chosen, division, sources)
     for step in steps.values():
         step.seldom = kind == "block"  # one update by itself
     ways: dict[str, Callable[[Turns], Loop]] = {
@@ -49,8 +49,8 @@ def program_of(plan: str, parts: Mapping[str, Parts], schedule: Schedule, replic
     return Program(chosen, kind, steps, chosen.loop(loop, lambda graph: refuse_in_loop(graph, known)))
 
 
-def _kind(turns: Turns, plan: Plan, replicas: Replicas, sources: Sequence[Source]) -> str:
-    xla = plan.block is not None and replicas.count == 1
+def _kind(turns: Turns, plan: Plan, division: Division, sources: Sequence[Source]) -> str:
+    xla = plan.block is not None and division.whole
     if xla and device().one_launch and all(source.inside for source in sources):
         return "launch"
     if xla and suits(turns):

@@ -65,12 +65,12 @@ def refuse_in_loop(traced: Any, known: Iterable[Any]) -> None:
 
 
 def refuse_averaged_state(assigned: Iterable[Any], nets: Nets, place: str) -> None:
-    """Raises ``Invalid`` for what a layer of a user's own assigns: on several replicas it would be averaged."""
+    """Raises ``Invalid`` for what a layer of a user's own assigns: on several workers it would be averaged."""
     own = {id(v): v for net in nets.values() for layer in layers_of(net)
            if not type(layer).__module__.startswith("keras.") for v in weights_of_layer(layer)}
     for variable in assigned:
-        require(id(variable) not in own, variable.path, f"assigned in {place} on several replicas",
-                f"{STATE}: replicas' values would be averaged")
+        require(id(variable) not in own, variable.path, f"assigned in {place} on several workers",
+                f"{STATE}: workers' values would be averaged")
 
 
 def refuse_hidden_slots(optimizer: Any, variables: Sequence[Any]) -> None:

@@ -8,24 +8,29 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from engine.cycle.compute import Compute
+from engine.cycle.division import Division
 from engine.cycle.inputs import Inputs
 from engine.cycle.measured import Given, Measured, Objective
-from engine.cycle.replicas import Replicas
 from engine.cycle.terms import Form
 
 
-def can_be_sharded(compute: Compute, replicas: Replicas, loops: bool = True) -> bool:
+def can_be_sharded(compute: Compute, division: Division, loops: bool = True) -> bool:
     """Whether shards give what the whole gives: no example sees another.
 
     Args:
       loops: Whether a loss with loops counts, too. They share memory: under XLA two of 50 % of the work one after the
         other take longer than one.
     """
+    return (not division.exact and is_independent(compute, division.count)
+            and (loops or not compute.traced.loops))
+
+
+def is_independent(compute: Compute, parts: int) -> bool:
+    """Whether each of so many parts of the batch has an even number of examples, none of which sees another."""
     traced, reads = compute.traced, compute.reads
     sizes = [reads.examples, *reads.sizes.values()]
     return (compute.phase.separable and not traced.assigned and not traced.whole
-            and Form.SCALAR not in traced.terms.values() and (loops or not traced.loops)
-            and not any(size // replicas.count % 2 for size in sizes))
+            and Form.SCALAR not in traced.terms.values() and not any(size // parts % 2 for size in sizes))
 
 
 class Shards:

@@ -8,9 +8,9 @@ import tensorflow as tf
 from engine.cycle.candidates import Candidate, Candidates
 from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
+from engine.cycle.division import Division
 from engine.cycle.inputs import Inputs, PhaseInputs
 from engine.cycle.plan import Plan
-from engine.cycle.replicas import Replicas
 from engine.cycle.state import Outcome, Tally
 from engine.cycle.sums import added
 from engine.cycle.terms import Form
@@ -21,17 +21,17 @@ Due: TypeAlias = tf.Tensor | bool
 class Step:
     """One phase as the loops see it.
 
-    Under XLA, with one replica, the whole update, health check and counting included, is one part for the plan to
+    Under XLA, of an undivided batch, the whole update, health check and counting included, is one part for the plan to
     compile; otherwise the gradients are.
 
     Args:
       seldom: ``advance`` is: then it need not be fast, nor the fast way be compiled.
     """
 
-    def __init__(self, compute: Compute, inputs: PhaseInputs, commit: Commit, plan: Plan, replicas: Replicas) -> None:
+    def __init__(self, compute: Compute, inputs: PhaseInputs, commit: Commit, plan: Plan, division: Division) -> None:
         self.compute, self.inputs, self.commit, self.phase = compute, inputs, commit, compute.phase
-        whole = plan.name == "xla" and replicas.count == 1
-        self.candidates = Candidates(compute, commit, plan, replicas, whole)
+        whole = plan.name == "xla" and division.whole
+        self.candidates = Candidates(compute, commit, plan, division, whole)
         self.names, self.checks = self.candidates.names, self.candidates.checks
         self.advance: Callable[..., Outcome] = plan.part(self._advance) if whole else self._advance
         self.rush: Callable[..., Outcome] = plan.part(self._rush)

@@ -22,7 +22,7 @@ class Update:
       optimizer: A Keras optimizer, without clipping, averaging or accumulation; or {pattern: optimizer or None}: each
         variable is moved by the optimizer whose pattern its path matches, as ``"net/*bias"``, and not at all by None.
         Two phases may share an optimizer; they then share its moments and its count.
-      clip_norm: Upper bound of the gradients' global norm, taken over all replicas; None for none.
+      clip_norm: Upper bound of the gradients' global norm, taken over all workers; None for none.
       accumulate: Batches whose mean gradient makes one update: ``a`` batches of B are one of ``a * B``.
       average: Decay of a moving average of the weights (EMA) that evaluation and pictures use, with the statistics
         that belong to them; None for none. After ``n`` updates the decay is min(average, (1 + n) / (10 + n)), as in
@@ -109,5 +109,5 @@ def _check_optimizer(optimizer: Any) -> None:
             'the optimizer inside it: Trainer(precision="float16") scales the loss')
     for name in ("clipnorm", "clipvalue", "global_clipnorm", "gradient_accumulation_steps", "loss_scale_factor"):
         require(getattr(optimizer, name, None) is None, f"{name} of the optimizer", getattr(optimizer, name, None),
-                "unset: Update clips, scales and accumulates, after the reduction over replicas")
+                "unset: Update clips, scales and accumulates, after the sum over workers")
     require(not optimizer.use_ema, "use_ema of the optimizer", True, "False: use Update(average=...)")

@@ -9,6 +9,7 @@ from engine.data import operations
 from engine.data.ragged import RaggedDataset
 from engine.data.source import Batch, Source, Transform, unchanged
 from engine.errors import require
+from engine.workers.part import WHOLE, Part
 
 UNREPEATED = ("another order of the examples at each reading, so that a repeated or continued run reads other "
               "batches: DatasetSource(make, batch_size), of a function that makes the dataset with "
@@ -83,7 +84,7 @@ class DatasetSource(Source):
         counted = dataset.apply(tf.data.experimental.assert_cardinality(self.size))  # at the end of each epoch
         return counted.batch(self.batch_size, drop_remainder=True)
 
-    def open(self, batch: int) -> Any:
+    def open(self, batch: int, part: Part = WHOLE) -> Any:
         if self._place[0] != batch:
             endless = self._batched().repeat()
             self._place = -1, iter(endless.skip(batch).prefetch(2))
@@ -95,12 +96,13 @@ class DatasetSource(Source):
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
         return next(reader)
 
-    def open_in_order(self) -> Any:
+    def open_in_order(self, part: Part = WHOLE) -> Any:
         if self._ragged is not None:
-            return iter(self._ragged.in_order())
+            return iter(self._ragged.in_order().shard(part.of, part.number))
         examples = self._make().map(lambda example: (example, tf.ones([])))
         padding = self._make().take(1).map(lambda example: (example, tf.zeros([]))).repeat()
-        return iter(examples.concatenate(padding).batch(self.batch_size, drop_remainder=True))
+        batches = examples.concatenate(padding).batch(self.batch_size, drop_remainder=True)
+        return iter(batches.shard(part.of, part.number))
 
     def check_read(self, examples: int, reader: Any) -> None:
         if self._ragged is None:  # more of them than ``size`` says may be left

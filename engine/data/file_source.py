@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.data.source import ArraySource, Batch, Source, Transform, unchanged
+from engine.workers.part import WHOLE, Part
 
 AHEAD = 2  # batches that are read in parallel, and as many that wait
 
@@ -46,15 +47,16 @@ class FileSource(Source):
         self._order = _Order({"number": np.asarray(numbers, np.int64), "label": np.asarray(labels, np.int32)},
                              batch_size, seed)
         self.spec = {"image": tf.TensorSpec([self.batch_size, *shape], tf.uint8), "label": self._order.spec["label"]}
-        self._next = -1  # the batch at which the open reader stands
+        self._next, self._part = -1, WHOLE  # the batch at which the open reader stands, and of what part
         self._reader: list[Any] = []
         # At the latest when Python ends: a reader that outlives it waits for a picture that none can read any more.
         weakref.finalize(self, self._reader.clear)
 
-    def open(self, batch: int) -> Any:
-        if self._next != batch:
+    def open(self, batch: int, part: Part = WHOLE) -> Any:
+        if (self._next, self._part) != (batch, part):
             endless = tf.data.Dataset.range(batch, tf.int64.max)
-            self._next, self._reader[:] = -1, [self._iterator(endless, lambda number: self._order.batch(number, ()))]
+            self._next, self._part = -1, part
+            self._reader[:] = [self._iterator(endless, lambda number: self._order.part(number, (), part))]
         return self._reader[0]
 
     def left_at(self, batch: int) -> None:
@@ -66,8 +68,11 @@ class FileSource(Source):
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
         return next(reader)
 
-    def open_in_order(self) -> Any:
-        return self._iterator(tf.data.Dataset.range(self.batches_in_order),
+    def part(self, number: tf.Tensor, reader: Any, part: Part) -> Batch:
+        return next(reader)
+
+    def open_in_order(self, part: Part = WHOLE) -> Any:
+        return self._iterator(tf.data.Dataset.range(part.number, self.batches_in_order, part.of),
                               lambda number: self._order.in_order(number, ()))
 
     def in_order(self, number: tf.Tensor, reader: Any) -> tuple[Batch, tf.Tensor]:
@@ -83,4 +88,5 @@ class FileSource(Source):
 
     def _read(self, batch: Batch) -> Batch:
         image = tf.numpy_function(self._pictures.read, [batch["number"]], tf.uint8)
-        return {"image": tf.ensure_shape(image, self.spec["image"].shape), "label": batch["label"]}
+        shape = [batch["label"].shape[0], *self.spec["image"].shape[1:]]
+        return {"image": tf.ensure_shape(image, shape), "label": batch["label"]}

@@ -16,6 +16,7 @@ from engine.data.permutation import permuted
 from engine.device import device
 from engine.errors import require
 from engine.noise import Noise, fingerprint
+from engine.workers.part import WHOLE, Part
 
 Batch = Mapping[str, tf.Tensor]
 Specs = Mapping[str, tf.TensorSpec]
@@ -60,8 +61,8 @@ class Source:
         self.batches_per_epoch = size // self.batch_size
         self.batches_in_order = math.ceil(size / self.batch_size)
 
-    def open(self, batch: int) -> Any:
-        """What the compiled loop is handed to read from ``batch`` on: tensors or an iterator."""
+    def open(self, batch: int, part: Part = WHOLE) -> Any:
+        """What the compiled loop is handed to read ``part`` of each batch from ``batch`` on: tensors or an iterator."""
         return ()
 
     @property
@@ -75,6 +76,11 @@ class Source:
     def batch(self, number: tf.Tensor, reader: Any) -> Batch:
         """Traced: the raw batch ``number`` (int64 scalar) of the shuffled, endless sequence."""
         raise NotImplementedError
+
+    def part(self, number: tf.Tensor, reader: Any, part: Part) -> Batch:
+        """Traced: the rows of ``batch`` that are of ``part``."""
+        whole = self.batch(number, reader)
+        return whole if part.of == 1 else {name: tensor[part.rows(self.batch_size)] for name, tensor in whole.items()}
 
     def batch_inside(self, number: tf.Tensor) -> Batch:
         """Traced: the same as ``batch``, of operations that XLA compiles."""
@@ -106,8 +112,8 @@ class Source:
         """Least and largest of an array of integers, over all examples; None if that is not known."""
         return None
 
-    def open_in_order(self) -> Any:
-        """What ``in_order`` is handed as ``reader``, at the first batch."""
+    def open_in_order(self, part: Part = WHOLE) -> Any:
+        """What ``in_order`` is handed as ``reader``, at its first batch; they are every ``part.of``-th."""
         return ()
 
     def check_read(self, examples: int, reader: Any) -> None:
@@ -170,6 +176,14 @@ class ArraySource(Source):
             order = self._ordered(numbers[:, None])
         with tf.device(self._place):
             return self._take(order)
+
+    def part(self, number: tf.Tensor, reader: Any, part: Part) -> Batch:
+        if part.of == 1:
+            return self.batch(number, reader)
+        with tf.device("CPU:0"):
+            mine = self._ordered(tf.reshape(tf.cast(number, tf.int64), [1, 1]))[0, part.rows(self.batch_size)]
+        with tf.device(self._place):
+            return self._take(mine)
 
     def batch_inside(self, number: tf.Tensor) -> Batch:
         return self._take(self._order_of_examples(number))

@@ -65,6 +65,8 @@ class Recorder:
         evaluated = columns[:-sum(map(len, trainer.term_names.values()))]
         self._names = (*columns[len(evaluated):], *trainer.learning_rates, *evaluated)
         self._say = trainer.say
+        require(trainer.workers.count == 1 or not self._recording.profile, "profile", self._recording.profile,
+                "left out on several workers: profile one")
         self._profile = Profile(trainer, self._recording.profile) if self._recording.profile else None
         self._opened: list[Writer] = []
         self.metrics: dict[str, float] = {}
@@ -157,6 +159,7 @@ class Recorder:
         folder = self._trainer.folder
         summary = folder.read("summary.json") if folder else {}
         told = summary.get("metrics") if summary.get("cycles") == self._trainer.counters.cycles else None
+        told = self._trainer.workers.from_chief(told, "metrics of the end")
         if isinstance(told, dict):
             self.metrics = told  # nothing was left to do
             return True

@@ -59,8 +59,9 @@ class Autopsy:
 
 def autopsy(engine: StepEngine, fault: Fault) -> Autopsy:
     """Compute the update of ``fault`` again, eagerly, from the engine's state. Nothing is changed."""
-    if engine.replicas.count > 1:
-        return Autopsy(fault.phase, fault.update, "none", "is not taken apart on several devices: continue on one")
+    if not engine.division.whole:
+        return Autopsy(fault.phase, fault.update, "none",
+                       "is not taken apart on several workers or fixed shards: continue on one without")
     try:
         return _autopsy(engine, fault)
     except Exception as error:  # it must not hide the error that it is to explain
@@ -87,7 +88,7 @@ def _autopsy(engine: StepEngine, fault: Fault) -> Autopsy:
                 return _in_data(engine, named) if of_data else named
     recorder = Recorder(engine.nets, {}, {}, Rows())
     with recorder.listening():
-        found = Candidates(step.compute, step.commit, Plan("eager"), engine.replicas, False).of(
+        found = Candidates(step.compute, step.commit, Plan("eager"), engine.division, False).of(
             tf.constant(fault.update, tf.int64), inputs)
     blamed = Blame(recorder).of(_numbers([*found.measured.gradients[0], *found.proposed.values()], recorder))
     if blamed is not None:

@@ -15,6 +15,7 @@ from engine.cycle.step_engine import StepEngine
 from engine.run.check_data import context
 from engine.run.failure import one_line
 from engine.strategy import Nets
+from engine.workers.workers import check_partners
 
 SECONDS = 1.5  # of timing, per phase
 MOST = 200  # updates timed, per phase
@@ -28,8 +29,7 @@ class Attempt:
       means: The objective, every term, the regularization.
       norms: Norm of the gradient, by net.
       bad: Terms, and paths of variables whose gradient is not finite.
-      at_zero: The same when every weight that the phase moves is 0; None where that cannot be tried,
-        as on several replicas.
+      at_zero: The same when every weight that the phase moves is 0; None where that cannot be tried.
       seconds: Seconds of one update's draws and gradients.
       compiling: Seconds until the first was there.
       error: Why it could not be run, in one line.
@@ -53,12 +53,11 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
     batches = engine.schedule.first_batches(list(engine.steps).index(name), place)
 
     def measured(values: Sequence[tf.Tensor], count: int = 1) -> Measured:
-        with engine.replicas.strategy.scope():
-            found: Measured = run(tf.constant(engine.completed[name], tf.int64),
-                                  [tf.constant(number, tf.int64) for number in batches], tf.constant(count),
-                                  list(values), context(engine))
-            found.vector.numpy()  # waits for it
-            return found
+        found: Measured = run(tf.constant(engine.completed[name], tf.int64),
+                              [tf.constant(number, tf.int64) for number in batches], tf.constant(count),
+                              list(values), context(engine))
+        found.vector.numpy()  # waits for it
+        return found
 
     began = clock()
     try:
@@ -66,9 +65,10 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
         ready, at_zero = clock(), None
         with contextlib.suppress(tf.errors.OpError):  # an assertion in the loss
             zero = measured([tf.zeros_like(v) for v in weights])
-            at_zero = _bad(step, zero) if engine.replicas.count == 1 else None
+            at_zero = _bad(step, zero)
         seconds = _time(lambda count: measured(weights, count), clock() - ready, clock)
     except tf.errors.OpError as error:
+        check_partners()
         return Attempt(name, error=one_line(error))
     return Attempt(name, dict(zip(step.names[:-1], found.vector.numpy().tolist(), strict=True)),
                  _norms(step, nets, found.gradients[0]), _bad(step, found), at_zero, seconds,
@@ -77,7 +77,7 @@ def attempt(engine: StepEngine, nets: Nets, name: str, clock: Callable[[], float
 
 def _compiled(engine: StepEngine, step: Step) -> Callable[..., Measured]:
     """``run(update, batches, count, weights, context)``: so many updates, one after another, all at ``weights``."""
-    plan, alone = engine.plan.of(step.phase.name), engine.replicas.count == 1
+    plan, alone = engine.plan.of(step.phase.name), engine.division.whole
     takes = engine.schedule.takes[list(engine.steps).index(step.phase.name)]
 
     def measured(update: tf.Tensor, inputs: Inputs, weights: list[tf.Tensor]) -> Measured:

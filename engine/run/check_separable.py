@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from engine.cycle.measured import Given
-from engine.cycle.shards import can_be_sharded
+from engine.cycle.shards import is_independent
 from engine.cycle.step import Step
 from engine.cycle.step_engine import StepEngine
 from engine.errors import require
@@ -19,11 +19,11 @@ def check_separable(engine: StepEngine, plan: str) -> None:
     """Raises ``Invalid`` for a phase where an example's terms depend on the examples beside it.
 
     The first shard of the next batch is computed twice: beside the second shard, and beside itself. Draws and dropout
-    are the same. Only where it matters: by plans that shard, or may (``auto``), and with ``accumulate``.
+    are the same. Only where it matters: by plans that shard, or may (``auto``), with ``accumulate`` or several workers.
     """
-    sharded = any(word in plan for word in ("halves", "xla", "auto"))
+    divided = any(word in plan for word in ("halves", "xla", "auto")) or not engine.division.whole
     for step in engine.steps.values():
-        if (sharded or step.commit.update.accumulate > 1) and can_be_sharded(step.compute, engine.replicas):
+        if (divided or step.commit.update.accumulate > 1) and is_independent(step.compute, engine.division.count):
             with contextlib.suppress(tf.errors.OpError):  # of data or loss: told when the training comes to it
                 _check(engine, step)
 
@@ -32,7 +32,8 @@ def _check(engine: StepEngine, step: Step) -> None:
     compute, name = step.compute, step.phase.name
     update = tf.constant(engine.completed[name], tf.int64)
     places = engine.schedule.first_batches(list(engine.steps).index(name), engine.place)
-    inputs = step.inputs.of(update, [tf.constant(place, tf.int64) for place in places], context(engine)).micro(0)
+    every = step.inputs.of(update, [tf.constant(place, tf.int64) for place in places], context(engine))
+    inputs = engine.division.inputs(every, engine.division.mine[0]).micro(0)
     assigned = [tf.convert_to_tensor(v.value) for v in compute.traced.assigned]
     given = Given(update, 1.0, None, assigned, step.commit.values())
     found = []

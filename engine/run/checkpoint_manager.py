@@ -11,6 +11,8 @@ from engine.run import checkpoint
 from engine.run.folder import RunFolder
 from engine.run.lock import Lock
 from engine.run.saving import SavingThread
+from engine.run.together import require_same_state, state_from_chief
+from engine.workers.workers import Workers
 
 Facts = dict[str, Any]  # JSON values: all of a run's state that is no tensor
 
@@ -23,15 +25,18 @@ class CheckpointManager:
       variables: {name: variable}: the tensors of the state.
       keep: Newest checkpoints to keep.
       say: Function that takes lines for people.
+      workers: Those that train together: what the chief reads, all have.
+      kept: Whether the chief has a folder, if this worker has none.
 
     Raises:
       Invalid: If ``keep`` is below 2.
     """
 
     def __init__(self, folder: RunFolder | None, variables: Mapping[str, Any], keep: int,
-                 say: Callable[[str], None]) -> None:
+                 say: Callable[[str], None], workers: Workers | None = None, kept: bool = False) -> None:
         require(isinstance(keep, int) and keep >= 2, "keep", keep, "an integer of at least 2: one may be damaged")
         self._folder, self._variables, self._keep, self._say = folder, variables, keep, say
+        self._workers, self._kept = workers or Workers(), kept or folder is not None
         self._thread = SavingThread()
         self._saving = threading.Lock()  # a signal that is overdue is served by another thread
         self._lock = Lock(folder.path) if folder else None
@@ -41,7 +46,7 @@ class CheckpointManager:
     @property
     def has_folder(self) -> bool:
         """Whether anything is kept."""
-        return self._folder is not None
+        return self._kept
 
     @property
     def newest(self) -> int:
@@ -134,10 +139,12 @@ class CheckpointManager:
         for name, variable in self._variables.items():
             variable.assign(state[name])
 
-    def write(self, cycle: int, state: checkpoint.State, facts: Facts, also: set[int], wait: bool = True) -> Path:
+    def write(self, cycle: int, state: checkpoint.State, facts: Facts, also: set[int], wait: bool = True
+              ) -> Path | None:
         """The same of a ``state`` that was copied before."""
         folder, keep = self._folder, self._keep
-        assert folder is not None
+        if folder is None:  # the chief's is meant
+            return None
         folder.check()
         facts = {**facts, "config": folder.config}
 
@@ -156,7 +163,14 @@ class CheckpointManager:
         return self._good[path]
 
     def restore(self) -> Facts | None:
-        """Put the newest good checkpoint back; its facts, or None if there is none."""
+        """Put the newest good checkpoint back, on all workers; its facts, or None if there is none."""
+        return state_from_chief(self._workers, self._variables, self._restored())
+
+    def require_same_state(self, cycle: int) -> None:
+        """Raise ``Invalid`` on all if a worker's tensors are others than the chief's."""
+        require_same_state(self._workers, self._variables, cycle)
+
+    def _restored(self) -> Facts | None:
         if self._folder is None:
             return None
         self.wait()

@@ -20,6 +20,7 @@ from engine.errors import require
 from engine.noise import Noise, key
 from engine.run.failure import told
 from engine.strategy import Loss, Nets
+from engine.workers.workers import Workers
 
 
 class Evaluation:
@@ -29,14 +30,15 @@ class Evaluation:
       averages: (variable, averaged value) pairs: the nets are read with the averages in place.
       state: The strategy's, for a function with a fourth argument.
       place: Part of the key of the random draws: the same draws at every evaluation.
+      workers: Those among whom the batches are dealt out in turn; the numbers are the same for any number of them.
     """
 
     def __init__(self, function: Loss, nets: Nets, source: Source, *, seed: int, plan: str,
                  averages: Sequence[tuple[Any, Any]] = (), state: Mapping[str, tf.Variable] | None = None,
-                 place: str = "evaluation") -> None:
+                 place: str = "evaluation", workers: Workers | None = None) -> None:
         self.source, self._nets, self._averages, self._state = source, nets, averages, state or {}
         self._function, self._transform = as_loss(function, nets), converted(source.transform)
-        self._seed, self._place = seed, place
+        self._seed, self._place, self._workers = seed, place, workers or Workers()
         specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in self._state.items()}
         self._survey = survey_each(function, nets, Reads.one(source), place, specs)
         check_ranges(self._survey.lookups, Reads.one(source), place)
@@ -61,21 +63,27 @@ class Evaluation:
         if not self._survey.shapes:
             return {}
         with self._told():
-            reader = self.source.open_in_order()
-            sums, count = self._loop(reader)
-        self.source.check_read(int(count), reader)
-        return {name: float(total) / float(count) for name, total in sums.items()}
+            reader = self.source.open_in_order(self._workers.part)
+            sums = self._loop(reader).numpy()  # [batches, metrics and the weight]
+        whole = np.cumsum(self._workers.added(sums, self._place), axis=0)[-1]  # one after the other
+        self.source.check_read(int(whole[-1]), reader)
+        return {name: float(total) / float(whole[-1]) for name, total in zip(self.names, whole, strict=False)}
 
     def examples(self) -> dict[str, np.ndarray]:
         """The metric of each example, [N, ...] each, in stored order."""
-        reader, found, count = self.source.open_in_order(), [], 0
-        for number in range(self.source.batches_in_order):
+        part, found = self._workers.part, dict[str, np.ndarray]()
+        reader = self.source.open_in_order(part)
+        for number in range(part.number, self.source.batches_in_order, part.of):
             with self._told():
                 values, weights = self._each(tf.constant(number, tf.int64), reader)
-                found.append({name: value.numpy()[weights.numpy() > 0] for name, value in values.items()})
-                count += int(tf.reduce_sum(weights))
-        self.source.check_read(count, reader)
-        whole = {name: np.concatenate([values[name] for values in found]) for name in found[0]}
+                kept = weights.numpy() > 0
+                found |= {f"{number}/{name}": value.numpy()[kept] for name, value in values.items()}
+                found[f"{number}/"] = np.array(kept.sum())
+        for other in self._workers.arrays_from_all(found, self._place):
+            found |= other
+        batches = range(self.source.batches_in_order)
+        self.source.check_read(int(sum(found[f"{number}/"] for number in batches)), reader)
+        whole = {name: np.concatenate([found[f"{number}/{name}"] for number in batches]) for name in self.names}
         if self.source.stored_places is None:
             return whole
         order = np.argsort(self.source.stored_places)
@@ -107,17 +115,21 @@ class Evaluation:
                                          (self._place, self._survey.requests))]
         return self._values(raw, *draws), weights
 
-    def _sums(self, reader: Any) -> Any:
-        """Sum of each metric, and of the weights."""
-        def one(number: tf.Tensor, sums: dict[str, tf.Tensor], count: tf.Tensor) -> Any:
-            values, weights = self._batch(number, reader)
-            counted = {name: tf.where(weights > 0, tf.cast(value, tf.float64), 0.0) for name, value in values.items()}
-            return (number + 1, {name: sums[name] + tf.reduce_sum(counted[name]) for name in sums},
-                    count + tf.reduce_sum(tf.cast(weights, tf.float64)))
+    def _sums(self, reader: Any) -> tf.Tensor:
+        """[batches, metrics and one]: of each batch of this worker the sums of metrics and of weights, float64."""
+        count, part = self.source.batches_in_order, self._workers.part
 
-        zeros = {name: tf.zeros([], tf.float64) for name in self._survey.shapes}
-        return tf.while_loop(lambda number, *_: number < self.source.batches_in_order, one,
-                             [tf.constant(0, tf.int64), zeros, tf.zeros([], tf.float64)])[1:]
+        def one(number: tf.Tensor, sums: tf.TensorArray) -> Any:
+            values, weights = self._batch(number, reader)
+            counted = [tf.where(weights > 0, tf.cast(values[name], tf.float64), 0.0) for name in self.names]
+            row = tf.stack([tf.reduce_sum(each) for each in [*counted, tf.cast(weights, tf.float64)]])
+            return number + part.of, sums.write(tf.cast(number, tf.int32), row)
+
+        sums = tf.TensorArray(tf.float64, count, element_shape=[len(self.names) + 1])
+        begun = sums.unstack(tf.zeros([count, len(self.names) + 1], tf.float64))
+        found: tf.Tensor = tf.while_loop(lambda number, *_: number < count, one,
+                                         [tf.constant(part.number, tf.int64), begun])[1].stack()
+        return found
 
 
 def first_examples(source: Source, count: int) -> dict[str, tf.Tensor]:

@@ -37,7 +37,7 @@ class Evaluator:
         place = id(source), function
         found = self._evaluations.pop(place, None) or Evaluation(
             function, self._nets, source, seed=self._seed, plan=self._engine.plan.name, averages=self._engine.averages,
-            state=self._engine.state)
+            state=self._engine.state, workers=self._engine.division.workers)
         if source is not data:
             return found
         self._evaluations[place] = found  # the newest comes last

@@ -51,7 +51,7 @@ class RunFacts:
                 "batches": counters.batches, "plan": engine.plan.name, "trial": self.trial,
                 "best": self.best.facts if self.best else {},
                 "kept": {name: get() for name, (get, _) in self._kept.items()},
-                "surroundings": environment.surroundings(), "elsewhere": self.elsewhere}
+                "surroundings": self._surroundings(), "elsewhere": self.elsewhere}
 
     def put_back(self, facts: Facts, say: Callable[[str], None]) -> None:
         """Go on from a checkpoint, whose tensors are in place; what may change its bits from here on is said."""
@@ -62,7 +62,7 @@ class RunFacts:
         engine.place, engine.streak, engine.rollbacks = place_of(facts), facts["streak"], facts["rollbacks"]
         self.seconds, self.rejected = facts["seconds"], facts["rejected"]
         self.seconds_before, self.trial, self.faults = self.seconds, facts["trial"], facts["faults"]
-        changed = _changed(facts["surroundings"], environment.surroundings())
+        changed = _changed({"workers": "1", **facts["surroundings"]}, {"workers": "1", **self._surroundings()})
         self.elsewhere = list(dict.fromkeys([*facts["elsewhere"], *changed]))
         if changed:
             say(f"warning: continued elsewhere, the bits may be others from here on: {'; '.join(changed)}")
@@ -71,6 +71,11 @@ class RunFacts:
         if self.best:
             self.best.put_back(facts["best"])
             self.stopped = self.best.exhausted(Counters.of(engine), self.seconds)
+
+    def _surroundings(self) -> dict[str, str]:
+        division = self._engine.division
+        alike = division.workers.count == 1 or division.exact
+        return environment.surroundings() | ({} if alike else {"workers": str(division.workers.count)})
 
     def rolled_back(self, facts: Facts) -> None:
         """Go on from an earlier place of the same session, by a detour."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 from engine.errors import Invalid
+from engine.workers.workers import check_partners
 
 FAILURES = (tf.errors.OpError, MemoryError)  # of data, loss or memory
 ACCOUNTS = ("[[", "Stack trace", "tf2xla", "Hint: ")  # of where; how lines begin that a user has no use for
@@ -45,4 +46,5 @@ def told(name: str, value: str, remedy: str) -> Iterator[None]:
     except tf.errors.UnimplementedError:
         raise
     except FAILURES as error:
+        check_partners()
         raise Invalid(f"`{name}` ({value}) must be {rule_of(error, remedy)}") from None

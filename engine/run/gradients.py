@@ -23,12 +23,10 @@ class Gradients:
         """{"<phase>/<net>/<variable>": gradient}, by the weights of now, of the batch that the phase will read next.
 
         As the optimizer would be handed it, before clipping. Without phases whose data can only be read in sequence, as
-        a ``tf.data.Dataset``; and empty on several replicas.
+        a ``tf.data.Dataset``.
         """
         engine = self._engine
         found: dict[str, np.ndarray] = {}
-        if engine.replicas.count > 1:
-            return {}
         owner = {id(v): name for name, net in engine.nets.items() for v in net.trainable_variables}
         for number, (phase, part) in enumerate(engine.parts.items()):
             if part.inputs.in_sequence:
@@ -44,7 +42,7 @@ class Gradients:
 
     def _made(self, phase: str) -> Callable[..., list[tf.Tensor]]:
         part, plan = self._engine.parts[phase], Plan("eager" if self._engine.plan.name == "eager" else "graph")
-        candidates = Candidates(part.compute, part.commit, plan, self._engine.replicas, whole=False)
+        candidates = Candidates(part.compute, part.commit, plan, self._engine.division, whole=False)
 
         def gradients(update: tf.Tensor, batches: Any, rollbacks: tf.Tensor) -> list[tf.Tensor]:
             inputs = part.inputs.of(update, batches, Context({}, rollbacks))

@@ -16,6 +16,7 @@ from engine.run.check_text import size
 from engine.run.checkpoint_manager import CheckpointManager, Facts
 from engine.run.facts import RunFacts
 from engine.run.failure import FAILURES, is_of_memory, rule_of
+from engine.workers.workers import check_partners
 
 FRACTION = 0.01  # of the time goes into copies
 
@@ -66,10 +67,12 @@ class Calls:
         except tf.errors.UnimplementedError:
             raise
         except FAILURES as error:
+            check_partners()
             place, rule = f"after cycle {self._engine.cycles}", rule_of(error, self._smaller())
             if is_of_memory(error):
                 place += f", batch_size {self._engine.source.batch_size}"
-        raise Invalid(f"`training` ({place}) must be {rule}; {self._made_again()}") from None
+        done = self._made_again() if self._engine.division.workers.count == 1 else "the last checkpoint stands"
+        raise Invalid(f"`training` ({place}) must be {rule}; {done}") from None
 
     def _smaller(self) -> str:
         return (f"take a smaller batch_size (in use were up to {size(environment.peak_memory())}, of which "

@@ -25,11 +25,11 @@ def reestimate(engine: StepEngine, phase: str | None, batches: int) -> None:
     into the average if there is one, else into the net. Nothing else changes, and no batch counts as read.
 
     Raises:
-      Invalid: An unknown phase, one without batch normalisation, several replicas.
+      Invalid: An unknown phase, one without batch normalisation, fixed shards.
     """
     require(phase is None or phase in engine.parts, "phase", phase, f"one of {', '.join(engine.parts)}")
     require(isinstance(batches, int) and batches >= 1, "batches", batches, "an integer of at least 1")
-    require(engine.replicas.count == 1, "replicas", engine.replicas.count, "one, to measure statistics anew")
+    require(not engine.division.exact, "reproducible", engine.division.count, "None, to measure statistics anew")
     found = {name: _normalised(engine, name) for name in ([phase] if phase else engine.parts)}
     name = next((name for name, layers in found.items() if layers), "")
     require(name, "phase", phase or ", ".join(found), "one whose forward pass moves statistics of batch normalisation")

@@ -1,7 +1,7 @@
 """Session: the training in this process, from call to call of the compiled loop."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,7 @@ class Session:
         self._engine, self._facts, self._agenda, self._checkpoints = engine, facts, agenda, checkpoints
         self._plan, self._cycles_per_call, self._rolls_back = plan, cycles_per_call, rolls_back
         self._act, self._clock, self._say, self._evaluator = act, clock, say, evaluator
+        self._workers = engine.division.workers
         self.pace = Pace()
         self._calls = Calls(engine, checkpoints, facts, self._now, self._save_beginning, say)
         self.started = 0.0  # seconds from the process's start to the training
@@ -62,25 +63,8 @@ class Session:
         if self._agenda.is_acting:
             self._save_wanted = True
             return self._checkpoints.path_of(self._engine.cycles)
+        self._checkpoints.require_same_state(self._engine.cycles)
         return self._checkpoints.save(self._engine.cycles, self._now(), self._facts.worth_keeping, wait)
-
-    def summary(self, doubts: Sequence[str]) -> dict[str, Any]:
-        """Counters, speed, plan, determinism and versions of the run, as JSON values.
-
-        Args:
-          doubts: Why a repeat may have other bits.
-        """
-        engine, facts = self._engine, self._facts
-        counters = Counters.of(engine)
-        return {"cycles": counters.cycles, "epochs": counters.epoch, "batches": counters.batches,
-                "updates": dict(counters.updates), "rejected": facts.rejected, "seconds": facts.seconds,
-                "cycles_per_second": self.pace.cycles_per_second,
-                "process_seconds": {"start": self.started, **self.pace.parts(facts.seconds - facts.seconds_before)},
-                "rollbacks": engine.rollbacks, "best": facts.best.facts if facts.best else {},
-                "stopped": facts.stopped, "faults": facts.faults, "deterministic": not doubts,
-                "not_deterministic_because": list(doubts),
-                "plan": engine.plan.name, "trial": facts.trial, "peak_memory_bytes": environment.peak_memory(),
-                "versions": environment.versions()}
 
     def _now(self, again: bool = False) -> Facts:
         """What a checkpoint holds; with ``again`` as it was before the event that acts now."""
@@ -109,6 +93,7 @@ class Session:
             if self._facts.stopped:  # the others see the end, too
                 self._agenda.end(acted)
                 self._fire()
+            watch.caught = self._workers.most(watch.caught or 0, "signal") or None  # all end at the same cycle
             if watch.caught:
                 break
         if self._facts.stopped:
@@ -134,6 +119,8 @@ class Session:
 
     def overdue(self, signum: int) -> None:
         """A signal was not served in time: leave from here if the state is consistent, else let the main thread."""
+        if not self._workers.is_chief:
+            return  # the chief saves, and all end together
         if not self._training.acquire(blocking=False):
             if self.pace.first_call:
                 return  # within one call
@@ -181,6 +168,8 @@ class Session:
 
     def _left(self) -> str:
         """What is left when an event has failed: the state of before it, on the disk if there is a folder."""
+        if self._workers.count > 1:
+            return "the last checkpoint stands"
         if not self._checkpoints.has_folder:
             return f"it stands at cycle {self._engine.cycles}, and has no folder to be saved in"
         self.save()

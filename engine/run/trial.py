@@ -21,6 +21,7 @@ from engine.cycle.step_engine import Program, StepEngine
 from engine.device import device
 from engine.run.cost import operations
 from engine.run.failure import one_line
+from engine.workers.workers import check_partners
 
 SHORT = 10.0  # seconds of a whole run that no trial would shorten
 LEAST, FRACTION, LIKELY_FRACTION = 3.0, 0.02, 0.125  # of a trial: seconds, and of the planned run
@@ -92,6 +93,7 @@ class Trial:
         except _Stopped:
             choice = self._none("the first updates are not all good")
         except tf.errors.OpError:
+            check_partners()
             choice = self._none("the first updates fail")
             for source in engine.sources.values():
                 source.left_at(-1)  # nowhere: a reader that is open has gone on
@@ -155,6 +157,7 @@ class Trial:
                 return
             once = self._seconds(1)
         except tf.errors.OpError as error:
+            check_partners()
             self._left_out[plan] = f"it cannot be compiled: {one_line(error)}"
             return
         if once > WINDOW and once * self._speed(best) > HOPELESS:

@@ -85,7 +85,7 @@ class View:
         """{"<phase>/<net>/<variable>": gradient}, by the weights of now, of the batch that the phase will read next.
 
         As the optimizer would be handed it, before clipping. Nothing is changed. Without phases whose data can only be
-        read in sequence, as a ``tf.data.Dataset``; and empty on several replicas.
+        read in sequence, as a ``tf.data.Dataset``.
         """
         return self._gradients.now()
 

@@ -9,10 +9,10 @@ import tensorflow as tf
 
 from engine.cycle.average import Teacher
 from engine.cycle.compute import Compute
+from engine.cycle.division import Division
 from engine.cycle.inputs import Context, PhaseInputs
 from engine.cycle.measured import Given
 from engine.cycle.reads import reads_of
-from engine.cycle.replicas import Replicas
 from engine.cycle.trace import trace
 from engine.cycle.variables import seed_states
 from engine.data.source import ArraySource
@@ -57,12 +57,11 @@ def try_phase(strategy: LossStrategy, phase: str, nets: Mapping[str, Any], batch
     reads = reads_of([chosen], sources)[0]
     known = {name: tf.constant(value) for name, value in {**check_state(strategy), **(state or {})}.items()}
     specs = {name: tf.TensorSpec(value.shape, value.dtype) for name, value in known.items()}
-    replicas = Replicas(*(source.batch_size for source in sources.values()))
     traced = trace(chosen, named, reads, specs)
     teachers = [net for net in named.values() if isinstance(net, Teacher)]
     for teacher in teachers:
         teacher.build()
-    compute = Compute(chosen, trace(chosen, named, reads, specs) if teachers else traced, named, reads, replicas)
+    compute = Compute(chosen, trace(chosen, named, reads, specs) if teachers else traced, named, reads, Division())
     inputs = PhaseInputs(chosen, compute.traced, reads, list(sources), len(seed_states(named)), seed, 1)
     number = tf.constant(update, tf.int64)
     given = inputs.of(number, [tf.constant(0, tf.int64)] * len(sources), Context()).micro(0)

@@ -9,7 +9,7 @@ from engine import LossStrategy, Phase
 from engine.cycle import block
 from engine.cycle.keras_internals import called_by, every_operation
 from engine.noise import Request, key
-from tests import toys
+from tests import pairs, toys
 from tests.bucketed import BUCKETS, RATE, SEEN, SIZE, Steps, by_hand, made, net, rows, stored
 
 PLANS = ["eager", "graph", "halves", "xla"]
@@ -34,13 +34,13 @@ def test_every_plan_is_plain_tensorflow_on_the_cut_batches(plan, accumulate):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
-def test_two_replicas_are_one(two_replicas):
-    with two_replicas.scope():
-        two, nets, _ = made()
-    expected, sums, _ = by_hand(nets["net"].get_weights(), 8)
-    assert [float(each) for each in two.run(8).totals["fit"]["error"]] == pytest.approx(sums, rel=1e-4)
-    for ours, theirs in zip(nets["net"].get_weights(), expected, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+def test_two_workers_are_one():
+    _, alone, _ = made()
+    expected, sums, _ = by_hand(alone["net"].get_weights(), 8)
+    for _, nets, report in pairs.trained(lambda workers: made(workers=workers)[:2], 8):
+        assert [float(each) for each in report.totals["fit"]["error"]] == pytest.approx(sums, rel=1e-4)
+        for ours, theirs in zip(nets["net"].get_weights(), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_eager_computes_each_batch_at_its_own_length():

@@ -143,7 +143,7 @@ def test_a_teacher_that_a_loss_assigns_by_hand_moves():
         np.testing.assert_allclose(nets["slow"].get_weights()[1], 1.0 - 0.5**3)
 
 
-def test_a_layers_own_queue_is_refused_where_replicas_would_average_it(two_replicas):
+def test_a_layers_own_queue_is_refused_where_workers_would_average_it():
     class Queue(keras.layers.Layer):
         def build(self, shape):
             self.queue = self.add_weight(shape=[4, 6], initializer="ones", trainable=False, name="queue")
@@ -152,9 +152,9 @@ def test_a_layers_own_queue_is_refused_where_replicas_would_average_it(two_repli
             self.queue.assign(tf.math.l2_normalize(x[:4], axis=1))
             return x
 
-    with two_replicas.scope(), pytest.raises(Invalid, match=r"queue` \(assigned in phase fit on several replicas\)"):
+    with pytest.raises(Invalid, match=r"queue` \(assigned in phase fit on several workers\)"):
         toys.engine(toys.Fit(), {"net": keras.Sequential([Queue(), keras.layers.Dense(1)])}, {"fit": toys.adam()},
-                    toys.points())
+                    toys.points(), reproducible=2)
 
 
 def test_variables_are_no_targets_of_a_tape_and_that_is_said():

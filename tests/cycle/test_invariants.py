@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from engine import Update
 from engine.cycle.plan import Plan, Retraced
-from tests import toys
+from tests import pairs, toys
 
 
 def test_ten_wgan_cycles_are_50_critic_and_10_generator_updates_on_50_distinct_batches():
@@ -56,32 +56,50 @@ def test_plans_agree_within_rounding_on_the_same_draws(plan):
     np.testing.assert_allclose(toys.bits(other, others), toys.bits(reference, nets), rtol=1e-4, atol=1e-5)
 
 
-def test_two_replicas_follow_the_trajectory_of_one(two_replicas):
+@pytest.mark.parametrize("plan", ["graph", "xla", "eager"])
+def test_two_workers_follow_the_trajectory_of_one(plan):
     one, nets = toys.gan(toys.points(24), average=0.9)
     first = one.run(10)
-    with two_replicas.scope():
-        two, others = toys.gan(toys.points(24), average=0.9)
-    second = two.run(10)
+    (two, others, second), (three, last, third) = pairs.trained(
+        lambda workers: toys.gan(toys.points(24), average=0.9, workers=workers, plan=plan), 10)
     np.testing.assert_allclose(toys.bits(two, others), toys.bits(one, nets), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(toys.bits(two, others), toys.bits(three, last))
+    assert second.totals == third.totals
     for phase, terms in first.totals.items():
         for term, (total, count) in terms.items():
             assert second.totals[phase][term] == (pytest.approx(total, rel=1e-4, abs=1e-4), count)
 
 
-def test_clipping_acts_on_the_gradient_summed_over_replicas(two_replicas):
-    """A clipped SGD step has exactly the length rate * clip_norm, on any number of replicas."""
-    def moved():
+@pytest.mark.parametrize("plan", ["graph", "xla"])
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_fixed_shards_have_the_same_bits_on_one_worker_and_on_two(plan, accumulate):
+    def make(workers):
+        return toys.gan(toys.points(24), True, accumulate, average=0.9, workers=workers, plan=plan, reproducible=4)
+
+    one, nets = make(None)
+    first = one.run(10)
+    for two, others, second in pairs.trained(make, 10):
+        np.testing.assert_array_equal(toys.bits(two, others), toys.bits(one, nets))
+        assert second.totals == first.totals
+
+
+def test_clipping_acts_on_the_gradient_summed_over_workers():
+    """A clipped SGD step has exactly the length rate * clip_norm, on any number of workers."""
+    def make(workers=None):
         nets = {"net": toys.net(1)}
         made = toys.engine(toys.Fit(watch=["absolute_error"]), nets,
-                           {"fit": Update(keras.optimizers.SGD(1.0), clip_norm=0.01)}, toys.points(8))
-        before = [v.numpy() for v in nets["net"].variables]
-        made.run(1)
-        return np.sqrt(sum(np.sum((v.numpy() - old) ** 2)
-                           for v, old in zip(nets["net"].variables, before, strict=True)))
+                           {"fit": Update(keras.optimizers.SGD(1.0), clip_norm=0.01)}, toys.points(8), workers=workers)
+        nets["before"] = [v.numpy() for v in nets["net"].variables]
+        return made, nets
 
-    assert moved() == pytest.approx(0.01, rel=1e-4)
-    with two_replicas.scope():
-        assert moved() == pytest.approx(0.01, rel=1e-4)
+    def moved(nets):
+        return np.sqrt(sum(np.sum((v.numpy() - old) ** 2)
+                           for v, old in zip(nets["net"].variables, nets["before"], strict=True)))
+
+    made, alone = make()
+    made.run(1)
+    for nets in (alone, *(nets for _, nets, _ in pairs.trained(make, 1))):
+        assert moved(nets) == pytest.approx(0.01, rel=1e-4)
 
 
 @pytest.mark.parametrize("plan", ["graph", "xla", "eager"])

@@ -3,9 +3,11 @@
 import sys
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from engine.cycle import keras_internals as internals
+from engine.cycle.keras_layers import draws_by, moments_by
 
 
 def test_each_is_there_and_means_what_it_did():
@@ -72,3 +74,30 @@ def test_each_executed_operation_is_told_with_the_layer_and_the_gradient_it_is_i
     assert took[0] == internals.number_of(x)
     (name, made, took), = [each[2] for each in told if each[0] == "Sub"]
     assert name == "own" and made == exp[3][-1:] and took == [] and kinds[-1] != "AddV2"
+
+
+def test_layers_take_the_moments_and_the_draws_that_they_are_handed():
+    norm, drop = keras.layers.BatchNormalization(momentum=0.0), keras.layers.Dropout(0.5, seed=3)
+    x = tf.reshape(tf.range(24.0), [4, 2, 3])
+    norm(x, training=True)
+    given = []
+    with moments_by(lambda own, values: given.append((own, values)) or (own[0] + 1.0, own[1])):
+        norm(x, training=True)
+    (mean, variance), values = given[0]
+    assert (mean.shape, variance.shape, int(values)) == ([3], [3], 8)
+    np.testing.assert_allclose(norm.moving_mean, tf.reduce_mean(x, [0, 1]) + 1.0)
+    seen = []
+
+    def drawn(shape, draw, seed):
+        seen.append((shape, None if seed is None else seed.shape))
+        return draw([8, *shape[1:]])[4:]
+
+    pair = drop.seed_generator.state.numpy()
+    with draws_by(drawn):
+        half = drop(tf.ones([4, 3]), training=True)
+        numbers = keras.random.normal([4, 2], seed=7)
+    drop.seed_generator.state.assign(pair)
+    np.testing.assert_array_equal(half, drop(tf.ones([8, 3]), training=True)[4:])
+    np.testing.assert_array_equal(numbers, keras.random.normal([8, 2], seed=7)[4:])
+    assert seen == [((4, 3), [2]), ((4, 2), None)]
+    assert keras.random.normal([4, 2], seed=7).shape == (4, 2)

@@ -1,4 +1,4 @@
-"""What is minimised does not hang on how a batch is taken apart: shards, micro-batches, replicas; or it is refused."""
+"""What is minimised does not hang on how a batch is taken apart: shards, micro-batches, workers; or it is refused."""
 
 import keras
 import numpy as np
@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from engine import Invalid, Phase, Ratio, Update
-from tests import toys
+from tests import pairs, toys
 
 
 class Summing(keras.layers.Layer):
@@ -83,15 +83,15 @@ def contrasting(phase):
     return Contrast()
 
 
-def test_a_phase_that_is_not_separable_is_never_taken_apart(two_replicas):
+def test_a_phase_that_is_not_separable_is_never_taken_apart():
     strategy = contrasting(lambda self: Phase("fit", self.loss, updates=["net"]))
     message = r"`batch of phase fit` \(in 2 parts\) must be whole, unless .* say Phase\(separable=True\)"
     made = toys.named_nets({"net": toys.net(2)})
     with pytest.raises(Invalid, match=message):
         toys.StepEngine(strategy.phases(), made, {"fit": Update(toys.adam(), accumulate=2)}, toys.points())
-    with two_replicas.scope(), pytest.raises(Invalid, match=message):
+    with pytest.raises(Invalid, match=message):
         toys.StepEngine(strategy.phases(), toys.named_nets({"net": toys.net(2)}), {"fit": Update(toys.adam())},
-                        toys.points())
+                        toys.points(), reproducible=2)
 
 
 class Selecting(toys.Fit):
@@ -142,18 +142,20 @@ def test_a_ratio_is_of_the_whole_batch(plan, accumulate, moving):
         np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_a_ratio_on_two_replicas_is_that_of_one(two_replicas):
-    def made():
+@pytest.mark.parametrize("moving", [False, True])
+def test_a_ratio_on_two_workers_is_that_of_one(moving):
+    def made(workers=None):
         keras.utils.set_random_seed(0)
-        return toys.engine(Selecting(), {"net": toys.net(1)}, {"fit": keras.optimizers.SGD(0.1)}, toys.points(8))
+        nets = {"net": toys.net(1)}
+        return toys.engine(Selecting(moving), nets, {"fit": keras.optimizers.SGD(0.1)}, toys.points(8),
+                           workers=workers), nets
 
-    one = made()
+    one, nets = made()
     expected = one.run(5).totals["fit"]["selected"]
-    with two_replicas.scope():
-        two = made()
-    found = two.run(5).totals["fit"]["selected"]
-    assert [float(each) for each in found] == pytest.approx([float(each) for each in expected], rel=1e-4)
-    np.testing.assert_allclose(toys.bits(two, two.nets), toys.bits(one, one.nets), rtol=1e-4, atol=1e-5)
+    for two, others, report in pairs.trained(made, 5):
+        found = report.totals["fit"]["selected"]
+        assert [float(each) for each in found] == pytest.approx([float(each) for each in expected], rel=1e-4)
+        np.testing.assert_allclose(toys.bits(two, others), toys.bits(one, nets), rtol=1e-4, atol=1e-5)
 
 
 def test_a_ratio_of_nothing_is_0_and_moves_nothing():

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from engine import Invalid, LossStrategy, Phase, Trainer, Update, prepare
-from tests import toys
+from tests import pairs, toys
 
 RATE = 0.1
 
@@ -163,12 +163,11 @@ def test_only_the_phases_own_weights_are_clamped():
     assert np.abs(values(nets["generator"].variables)).max() > 0.1
 
 
-def test_replicas_clamp_alike(two_replicas):
+def test_workers_clamp_alike():
     made, nets = affine(clip_weights=0.25)
     made.run(4)
-    with two_replicas.scope():
-        other, copies = affine(clip_weights=0.25)
-        other.run(4)
+    (_, copies, _), (_, others, _) = pairs.trained(lambda workers: affine(clip_weights=0.25, workers=workers), 4)
+    np.testing.assert_array_equal(values(copies["net"].variables), values(others["net"].variables))
     np.testing.assert_allclose(values(copies["net"].variables), values(nets["net"].variables), rtol=1e-5)
     assert np.abs(values(copies["net"].variables)).max() == 0.25
 

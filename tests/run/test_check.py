@@ -379,18 +379,6 @@ def test_a_column_is_added_up_over_batches():
     assert (text.is_number, text.classes) == (False, {})
 
 
-def test_several_replicas_are_tried_without_the_weights_at_0(two_replicas):
-    with two_replicas.scope():
-        keras.utils.set_random_seed(0)
-        made = one(lambda y, batch: tf.square(y[:, 0] - 1.0), toys.net(1), phase={"separable": True})
-    keras.utils.set_random_seed(0)
-    alone = one(lambda y, batch: tf.square(y[:, 0] - 1.0), toys.net(1)).check().attempts[0]
-    (attempt,) = made.check().attempts
-    assert attempt.at_zero is None
-    assert attempt.means == pytest.approx(alone.means, rel=1e-5)
-    assert attempt.norms == pytest.approx(alone.norms, rel=1e-5)
-
-
 # Texts.
 
 

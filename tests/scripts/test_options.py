@@ -59,7 +59,7 @@ def test_a_run_is_what_its_options_say_but_for_length_place_and_frequency(script
     free = {leaf.name for leaf in leaves if not leaf.option.identity}
     assert free - {"nets", "of_net"} == {leaf.name for leaf in leaves} & {
         "run_dir", "data_dir", "cache", "epochs", "cycles", "log_every", "checkpoint_every", "evaluate_every", "check",
-        "smoke", "keep", "goal", "better", "patience", "measure", "autopsy", "histograms", "profile"}
+        "smoke", "keep", "goal", "better", "patience", "measure", "autopsy", "histograms", "profile", "reproducible"}
     assert {leaf.name for leaf in leaves if leaf.option.identity and not leaf.option.speed} == {
         leaf.name for leaf in leaves} & {"seed", "learning_rate", "validation", "fold"}
 
