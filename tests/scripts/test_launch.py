@@ -170,7 +170,7 @@ print("chief" if index == 0 else "other", flush=True)
             "0 False True True os.terminal_size(columns=77, lines=33)", "chief"]
 
 
-@pytest.mark.parametrize("code", [2, 3, 129, 130, 138, 143])
+@pytest.mark.parametrize("code", [2, 143])
 def test_a_result_of_the_workers_is_that_of_the_launch(launch, code):
     done = launch(f"""
 if index == 0: say("told once")
@@ -183,7 +183,7 @@ def test_a_result_of_one_ends_the_others_and_its_last_lines_are_shown(launch, tm
 if index == 1:
     until("began"); [say(f"line {number}") for number in range(30)]; sys.exit(2)
 signal.signal(signal.SIGTERM, lambda *_: note("asked")); note("began")
-while True: stay()""", *QUICK)
+stay()""", *QUICK)
     assert lines(done) == (2, [*(f"worker 1: line {number}" for number in range(10, 30)),
                                "worker 1 ended with exit code 2"])
     assert (tmp_path / "asked").exists()  # then it was killed
@@ -282,8 +282,7 @@ if index == 0: print("signals:", len(got), flush=True)
 sys.exit({code})"""
 
 
-@pytest.mark.parametrize("signum, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129),
-                                          (signal.SIGUSR1, 138), (signal.SIGQUIT, 131)])
+@pytest.mark.parametrize("signum, code", [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGUSR1, 138)])
 def test_a_signal_is_handed_on_once_and_nothing_starts_again(launching, signum, code):
     with launching(COUNTED.format(signum=signum, code=code)) as process:
         process.send_signal(signum)
@@ -318,10 +317,9 @@ got = []
 def hear(signum, frame):
     got.append(1)
     note(f"got{index}.{len(got)}")
-    if (index, len(got)) == (0, 2): os._exit(143)
 signal.signal(signal.SIGTERM, hear)
 ready()
-while True: stay()"""
+stay()"""
     with launching(program) as process:
         process.send_signal(signal.SIGTERM)
         appear(tmp_path / "got0.1", tmp_path / "got1.1")
@@ -329,7 +327,7 @@ while True: stay()"""
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert (*process.communicate(timeout=20), process.returncode) == ("", "", 143)
-        assert (tmp_path / "got1.2").exists()
+        assert (tmp_path / "got0.2").exists() and (tmp_path / "got1.2").exists()
 
 
 def test_a_chief_that_dies_of_a_signal_in_its_last_save_is_told(launching):

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import launch
 import pytest
+import supervisor
 import verdicts
 import worker_environment
 from verdicts import verdict
@@ -69,8 +70,10 @@ def test_a_held_port_is_for_who_names_it_alone():
         for port in ports:
             with socket.create_server(("", port)), socket.create_connection(("127.0.0.1", port)):
                 pass
-    with socket.create_server(("127.0.0.1", ports[0])):
-        pass
+        with socket.socket() as plain, pytest.raises(OSError, match="in use"):
+            plain.bind(("127.0.0.1", ports[0]))
+    with socket.socket() as plain:
+        plain.bind(("127.0.0.1", ports[1]))
 
 
 def test_ports_are_given_free_where_nobody_could_listen_on_them(monkeypatch):
@@ -123,6 +126,42 @@ def test_verdicts(codes, order, caught, code, why):
     workers = [SimpleNamespace(index=index, code=-9 if code == STOPPED else code, stopped=code == STOPPED)
                for index, code in enumerate(codes)]
     assert verdict(workers, [workers[index] for index in order], caught)[:2] == (code, why)
+
+
+def test_after_a_signal_nothing_is_started(capsys):
+    caught = [signal.SIGTERM]
+    assert launch._started(launch.Options(workers=2), ["no program"], [], caught) == (143, "", ())
+
+    def start():
+        caught.append(signal.SIGINT)  # when the loss is known already
+        return verdicts.Verdict(None, "worker 1 was lost")
+
+    caught.clear()
+    assert supervisor.supervise(start, 3, lambda: -1, caught, "again") == 130
+    assert capsys.readouterr().err == ""
+
+
+def test_workers_that_were_started_end_if_another_cannot_be(monkeypatch):
+    stopped = []
+
+    class Some:
+        """A worker; only the first can be started."""
+
+        def __init__(self, index, command, environment):
+            if index:
+                raise OSError(11, "Resource temporarily unavailable")
+            self.index, self.code, self.stopped = index, None, False
+
+        def stop(self, signum):
+            stopped.append(signum)
+
+        def look(self):
+            self.code = -9 if stopped else None
+
+    monkeypatch.setattr(launch, "Worker", Some)
+    assert launch._started(launch.Options(workers=3), ["x"], [], []) == (
+        2, "error: `COMMAND` (x) must be a program that can be run: Resource temporarily unavailable", ())
+    assert stopped == [signal.SIGKILL]
 
 
 def test_exit_codes_of_wanted_stops_are_those_of_the_engine():
