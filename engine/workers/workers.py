@@ -150,9 +150,9 @@ class Several(Workers):
         return [unpacked(each) for each in self._together.gather(packed(arrays), name)]
 
     def agree(self, values: Mapping[str, Any], why: str) -> None:
-        mine = json.dumps(dict(values), sort_keys=True)
-        if not self.most(int(self.from_chief(mine, why) != mine), why):
-            return  # which is what all do, without all that all have
+        text = json.dumps(dict(values), sort_keys=True)
+        if not self.most(int(self.from_chief(text, why) != text), why):
+            return  # what differs is gathered, what does not is not
         each = self.from_all(dict(values), why)
         for name in sorted({name for one in each for name in one}):
             mine = [one.get(name) for one in each]
