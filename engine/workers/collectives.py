@@ -52,16 +52,16 @@ class Collectives:
             for level in range(levels(self._inner)):
                 join(total, self._links.exchange(self.rank ^ (1 << level), name, total.data, room), out=total)
             return
-        halves, low, high = [], 0, len(total)
+        done, low, high = [], 0, len(total)
         for level in range(levels(self._inner)):
             partner, middle = self.rank ^ (1 << level), (low + high) // 2
             mine, theirs = ((low, middle), (middle, high))[::1 if self.rank < partner else -1]
-            halves.append((partner, mine, theirs))
+            done.append((partner, mine, theirs))
             into = room[mine[0]:mine[1]]
             self._links.exchange(partner, name, total[theirs[0]:theirs[1]].data, into)
             join(total[mine[0]:mine[1]], into, out=total[mine[0]:mine[1]])
             low, high = mine
-        for partner, mine, theirs in reversed(halves):
+        for partner, mine, theirs in reversed(done):
             self._links.exchange(partner, name, total[mine[0]:mine[1]].data, total[theirs[0]:theirs[1]])
 
     def gather(self, values: bytes, name: str) -> list[bytes]:

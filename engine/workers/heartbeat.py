@@ -27,7 +27,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """This worker has done its part: partners are told, and have a moment to say the same."""
+        """This worker has done its part: partners are told, and have a second to say the same."""
         self._until = time.monotonic() + EACH
         self._stopped.set()
         for link in list(self._sockets.values()):
