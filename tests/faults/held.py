@@ -42,7 +42,7 @@ def _at_state(where):
     broadcast = Collectives.broadcast
 
     def held(self, values, name):
-        if name != "state" or len(values) == 0 and where == "half":
+        if name != "state" or (len(values) == 0 and where == "half"):
             return broadcast(self, values, name)
         if where == "before":
             hold()
