@@ -29,6 +29,10 @@ class WorkerLost(RuntimeError):
     """A partner has ended, is silent, or does something else: nothing can go on together."""
 
 
+class OutOfStep(WorkerLost):
+    """A partner does something else, and would again after another start: the program is to be mended."""
+
+
 class Links:
     """Connections of this worker to each of the others, one for collectives and one for beats.
 
@@ -39,7 +43,7 @@ class Links:
 
     def __init__(self, cluster: Cluster) -> None:
         self.rank, self.count = cluster.rank, len(cluster.addresses)
-        self.lost = ""
+        self.lost, self._kind = "", WorkerLost
         self.sent = self.messages = 0
         self._waiting = float(os.environ.get("PHASELOOP_WAIT_SECONDS", WAITING))
         self._numbers = dict.fromkeys(range(self.count), 0)  # of the next message on each link
@@ -111,8 +115,7 @@ class Links:
         out, header, room = [memoryview(head), view], bytearray(HEADER.size), None
         inwards, read, last = memoryview(header), 0, time.monotonic()
         while out or read < len(inwards):
-            if self.lost:
-                raise WorkerLost(self.lost)
+            self.check()
             readable, writable, _ = select.select([link] if read < len(inwards) else [], [link] if out else [], [], 1.0)
             if not (readable or writable):
                 self._patient(last, rank, name)
@@ -130,7 +133,7 @@ class Links:
                 continue
             except OSError:
                 self.lose(f"worker {rank} has ended")
-                raise WorkerLost(self.lost) from None
+                raise self._kind(self.lost) from None
             if read == len(inwards) and room is None:
                 room = self._room(rank, number, name, bytes(header), take)
                 inwards, read = room.data.cast("B") if room.size else memoryview(b""), 0
@@ -144,8 +147,9 @@ class Links:
             other = other.rstrip(b"\0").decode(errors="replace")
             self.lose(f"worker {rank} is at {other!r} ({size} bytes), where worker {self.rank} is at {name!r}"
                       + (f" ({take.nbytes} bytes)" if take is not None else "")
-                      + ": all workers must do the same in the same order; has an event of one alone asked for a sum?")
-            raise WorkerLost(self.lost)
+                      + ": all workers must do the same in the same order; has an event of one alone asked for a sum?",
+                      OutOfStep)
+            self.check()
         return take if take is not None else np.empty(size, np.uint8)
 
     def _patient(self, last: float, rank: int, name: str) -> None:
@@ -158,9 +162,15 @@ class Links:
         for each in [*self.sockets[COLLECTIVES].values(), *self.sockets[BEATS].values()]:
             each.close()
 
-    def lose(self, why: str) -> None:
+    def check(self) -> None:
+        """Raise ``WorkerLost``, with its reason, if nothing can go on."""
+        if self.lost:
+            raise self._kind(self.lost)
+
+    def lose(self, why: str, kind: type[WorkerLost] = WorkerLost) -> None:
         """Nothing can go on: whoever waits is woken, here and at the partners."""
-        self.lost = self.lost or why
+        if not self.lost:
+            self.lost, self._kind = why, kind
         for each in [*self.sockets[COLLECTIVES].values(), *self.sockets[BEATS].values()]:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -1,17 +1,26 @@
 """A training script whose worker waits at a place that the environment names, so that a signal meets it there.
 
-  PHASELOOP_HELD="save 2 rename 1"    the chief, in its second save, just before the first rename
+  PHASELOOP_HELD="save 0 2 rename 1"  the chief, in its second save, just before the first rename
   PHASELOOP_HELD="state 0 before"     worker 0, before it sends or gets the state at a resume; "half": the chief, when
                                       half of it is sent; "after": before it goes on
   PHASELOOP_HELD="evaluation 1"       worker 1, in its first evaluation
+  PHASELOOP_HELD="row 1"              worker 1, before its first row of metrics.csv
 
-It makes the file that PHASELOOP_HELD_FILE names, and waits until that is gone. A file that was there before holds
-nobody: so a process that is started again goes through.
+It makes the file that PHASELOOP_HELD_FILE names, and waits until that is gone: once in a run, and not in a process
+that is started again. Or it does what the others do not:
+
+  PHASELOOP_HELD="option 1 --seed 5"  worker 1 has these words, too
+  PHASELOOP_HELD="program 1"          worker 1 is of another commit
+  PHASELOOP_HELD="alone 1"            worker 1 evaluates at its first row
+  PHASELOOP_HELD="dies 1"             worker 1 is killed in its first evaluation, in each process
+  PHASELOOP_HELD="full 0"             the chief's disk is full at its second save
 """
 
+import errno
 import json
 import os
 import runpy
+import signal
 import sys
 import time
 from pathlib import Path
@@ -82,27 +91,61 @@ class Half:
         return getattr(self._link, name)
 
 
-def _in_evaluation():
+def _before(owner, name, act):
+    """``act(self)`` before each call of a method."""
+    method = getattr(owner, name)
+
+    def after(self, *given):
+        act(self)
+        return method(self, *given)
+
+    setattr(owner, name, after)
+
+
+def _evaluation(act):
     from engine.run.evaluate import Evaluation
-    means = Evaluation.means
+    _before(Evaluation, "means", act)
 
-    def held(self):
-        hold()
-        return means(self)
 
-    Evaluation.means = held
+def _row(act):
+    from engine.reporting.recorder import Recorder
+    _before(Recorder, "_log", act)
+
+
+def _other_program():
+    from engine.run import together
+    together._program = lambda: "another"
+
+
+def _full():
+    from engine.run import checkpoint
+    save, saves = checkpoint.save, []
+
+    def full(*given):
+        saves.append(given)
+        if len(saves) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(given[0]))
+        return save(*given)
+
+    checkpoint.save = full
+
+
+WHAT = {"save": _in_save, "state": _at_state, "program": _other_program, "full": _full,
+        "evaluation": lambda: _evaluation(lambda evaluation: hold()),
+        "row": lambda: _row(lambda recorder: hold()),
+        "alone": lambda: _row(lambda recorder: recorder._trainer.evaluate(recorder._held_out)),
+        "dies": lambda: _evaluation(lambda evaluation: os.kill(os.getpid(), signal.SIGKILL)),
+        "none": lambda: None}
 
 
 def run(script, words):
     """The script, as ``python script words`` runs it."""
-    what, *rest = os.environ.get("PHASELOOP_HELD", "none").split()
-    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
-    if what == "save" and index == 0:
-        _in_save(*rest)
-    if what == "state" and index == int(rest[0]):
-        _at_state(rest[1])
-    if what == "evaluation" and index == int(rest[0]):
-        _in_evaluation()
+    what, rank, *rest = os.environ.get("PHASELOOP_HELD", "none 0").split()
+    if json.loads(os.environ["TF_CONFIG"])["task"]["index"] == int(rank):
+        if what == "option":
+            words = [*words, *rest]
+        else:
+            WHAT[what](*rest)
     sys.argv = [script, *words]
     runpy.run_path(script, run_name="__main__")
 

@@ -104,7 +104,7 @@ class Moment:
         if name == "evaluation":
             self._held = f"evaluation {self.holder}"
         if name == "save":
-            self._held = f"save {watched_operation(draw)}"
+            self._held = f"save 0 {watched_operation(draw)}"
         if name == "state":
             where = draw.choice(("before", "half", "after"))
             self.holder = 0 if where == "half" else draw.randrange(workers)
