@@ -54,22 +54,26 @@ def found_by(count: int, cases: list[Case], folder: Path, seconds: float = 150.0
         place.mkdir(parents=True)
         left = cases[len(done):]
         (place / "cases.json").write_text(json.dumps([case._asdict() for case in left]))
-        why = _together(count, place, 60.0 + seconds * len(left))
+        why = together("tests.workers.groups", count, place, 60.0 + seconds * len(left))
         done += _read(count, place)
         if len(done) < len(cases) and why:
             done.append(Found(error=why))
     return done
 
 
-def _together(count: int, place: Path, seconds: float) -> str:
-    """Why the processes failed; "" if they did not."""
+def together(module: str, count: int, place: Path, seconds: float) -> str:
+    """Run ``python -m module place rank`` in ``count`` processes. Why they failed; "" if they did not.
+
+    Args:
+      place: Folder, where what they say is kept, too. seconds: Limit; who is not done then is ended.
+    """
     hosts = {rank: f"{host}:{port}" for rank, (host, port) in enumerate(pairs.addresses(count))}
     started = []
     for rank in range(count):
         environment = {**os.environ, **ENVIRONMENT, "TF_CONFIG": environment_of(hosts, rank) if count > 1 else ""}
         with (place / f"{rank}.txt").open("w") as out:
             started.append(subprocess.Popen(
-                [sys.executable, "-m", "tests.workers.groups", str(place), str(rank)], cwd=ROOT, env=environment,
+                [sys.executable, "-m", module, str(place), str(rank)], cwd=ROOT, env=environment,
                 stdout=out, stderr=subprocess.STDOUT, start_new_session=True))
     failed = ""
     try:

@@ -7,10 +7,14 @@ Modes:
   exact     with reproducible=4 one SHA-256 of the state for 1, 2 and 4 workers
   resume    the same SHA-256 where 1, 2, 4 and 1 workers continue one another
 
-The difference is |w_n - w_1| / |w_1 - w_start|, by the Euclidean norm: of the variable where it is largest, and of all
-variables together; variables are all floating numbers of the state that may move: weights, statistics, averages, the
-strategy's own. In float32 the first is to be within 1e-6. Beside it stands the same of one process whose weights
-started one rounding (2^-23 of each) away: what differs by rounding alone differs about as much.
+The difference is |w_n - w_1| / |w_1 - w_start|, by the Euclidean norm: of all variables together, and of the variable
+where it is largest. Variables are all floating numbers of the state that may move: weights, statistics, averages, the
+strategy's own. In float32 the first is to be within 1e-6, and so the second, or what is beyond it is shown to be
+rounding, by one of two:
+  shards    one process that adds up as many shards has the same bits as the workers (without batch norm and dropout,
+            which shards have of their own), so that all of the difference is the order of additions
+  nudged    of one process whose weights started one rounding away (2^-23 of each, up or down) the variable ends at
+            least a quarter as far
 """
 
 import argparse
@@ -31,23 +35,31 @@ PLANS, PRECISIONS, MODES = ("graph", "xla", "auto"), ("float32", "bfloat16", "fl
 
 
 class Difference(NamedTuple):
-    """How far two runs are apart. ``worst``: of the variable ``name``; ``whole``: of all."""
+    """How far two runs are apart. ``whole``: by all variables; ``each``: by each of them."""
 
-    worst: float
-    name: str
     whole: float
+    each: dict[str, float]
 
     @classmethod
     def of(cls, one: Found, other: Found) -> "Difference":
         """Relative to the way that ``one`` has gone."""
         apart = {name: np.linalg.norm(other.values[name] - value) for name, value in one.values.items()}
         gone = {name: np.linalg.norm(value - one.start[name]) for name, value in one.values.items()}
-        each = {name: ratio(apart[name], gone[name]) for name in apart}
-        name = max(each, key=each.__getitem__)
-        return cls(each[name], name, ratio(*(np.sqrt(sum(x * x for x in found.values())) for found in (apart, gone))))
+        return cls(ratio(*(np.sqrt(sum(x * x for x in found.values())) for found in (apart, gone))),
+                   {name: ratio(apart[name], gone[name]) for name in apart})
+
+    @property
+    def name(self) -> str:
+        """Variable where it is largest."""
+        return max(self.each, key=self.each.__getitem__)
+
+    @property
+    def worst(self) -> float:
+        """The largest."""
+        return self.each[self.name]
 
     def __str__(self) -> str:
-        return f"{self.worst:.1e} ({self.name}), whole {self.whole:.1e}"
+        return f"together {self.whole:.1e}, worst {self.worst:.1e} ({self.name})"
 
 
 def ratio(apart: float, gone: float) -> float:
@@ -91,28 +103,35 @@ class Matrix:
                   for count, found in many.items()}
         alone = list(dict.fromkeys(case for each in wanted.values() for case in each))
         alone += [case._replace(nudged=True) for case in alone]
+        alone += [twin for count, each in wanted.items() for case in each if (twin := in_shards(case, count))]
         found = dict(zip(alone, self._found(1, alone), strict=True))
         for place, case in enumerate(todo):
             for count in self._workers:
-                one = wanted[count][place]
-                self._compared(case, count, many[count][place], one, found[one], found[one._replace(nudged=True)])
+                one, twin = wanted[count][place], in_shards(wanted[count][place], count)
+                self._compared(case, count, many[count][place], one, found[one], found[one._replace(nudged=True)],
+                               found[twin] if twin else None)
 
-    def _compared(self, case: Case, count: int, many: Found, like: Case, one: Found, nudged: Found) -> None:
-        if error := many.error or one.error or nudged.error:
+    def _compared(self, case: Case, count: int, many: Found, like: Case, one: Found, nudged: Found,
+                  twin: Found | None) -> None:
+        if error := many.error or one.error or nudged.error or (twin.error if twin else ""):
             self._say("default", case, f"{count} workers", [error], "")
             return
-        apart, rounding = Difference.of(one, many), Difference.of(one, nudged)
+        apart, rounding, bar = Difference.of(one, many), Difference.of(one, nudged), BARS[case.precision]
         problems = [] if len(set(many.hashes)) == 1 else [f"{len(set(many.hashes))} hashes"]
-        if apart.worst > BARS[case.precision]:
-            problems.append(f"beyond {BARS[case.precision]:g}")
-        sums = f"{many.sums} sums for {case.updates} updates" if case.plan != "auto" else f"chose {many.plan}"
+        problems += [f"together beyond {bar:g}"] * (apart.whole > bar)
+        of_shards = "" if twin is None else ", shards the same bits" if twin.hashes[0] == many.hashes[0] else (
+            ", shards other bits")
+        if apart.worst > bar and "same" not in of_shards and apart.worst > 4 * rounding.each[apart.name]:
+            problems.append(f"{apart.name} beyond {bar:g}, and no rounding")
+        sums = f"{many.sums} sums in {case.updates} updates" if case.plan != "auto" else f"chose {many.plan}"
         if case.plan != "auto" and case.workload in cases.ONE_SUM and many.sums != case.updates:
             problems.append("not one sum per update")
         # After a trial the bytes are those of the trial, too.
         size = f", {many.sent / case.updates:.0f} B an update" if case.plan != "auto" else ""
         against = f"one of {like.plan}" + " without dropout" * (not like.dropout and case.workload in DROPS)
         self._say("default", case, f"{count} workers", problems,
-                  f"{apart}; one rounding {rounding}; against {against}; 1 hash on all; {sums}{size}")
+                  f"{apart}; nudged {rounding.each[apart.name]:.1e}, together {rounding.whole:.1e}{of_shards}; "
+                  f"against {against}; {sums}{size}")
 
     def exact(self, todo: list[Case]) -> None:
         """The same bits."""
@@ -144,6 +163,12 @@ class Matrix:
 
 
 DROPS = ("accumulation", "lstm")  # and the classifier, whose batch norm has all compute as a graph does
+
+
+def in_shards(case: Case, count: int) -> Case | None:
+    """One process that adds up what ``count`` workers do; None where shards have statistics or dropout of their own."""
+    own = case.workload == "classifier" or (case.dropout and case.workload in DROPS)
+    return None if own or case.precision != "float32" else case._replace(shards=count)
 
 
 def reference(case: Case, chosen: str) -> Case:
