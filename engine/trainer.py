@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from engine.cycle.health import Spike
 from engine.cycle.optimizers import check_weights
 from engine.cycle.step_engine import StepEngine
 from engine.data.handed import source_of
-from engine.data.source import Source
 from engine.errors import require
 from engine.reporting.recorder import Recorder
 from engine.reporting.recording import Recording
@@ -21,7 +18,6 @@ from engine.reporting.writer import History, Writer
 from engine.run import environment, preflight
 from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
-from engine.run.check import Check, check
 from engine.run.check_separable import check_separable
 from engine.run.checkpoint_manager import CheckpointManager
 from engine.run.evaluator import Evaluator
@@ -31,17 +27,15 @@ from engine.run.folder import RunFolder
 from engine.run.goal import Goal
 from engine.run.gradients import Gradients
 from engine.run.identity import identity_of
+from engine.run.measures import Measures
 from engine.run.parts import parts_of
 from engine.run.plateau import Plateau
-from engine.run.reestimate import reestimate
 from engine.run.session import Session
 from engine.run.signals import deferred
 from engine.run.state import variables_of
 from engine.run.summary import summary
 from engine.run.together import require_same_run, require_same_threads
-from engine.run.trial import speed_of
-from engine.run.view import View
-from engine.strategy import Loss, LossStrategy
+from engine.strategy import LossStrategy
 from engine.workers.workers import workers
 
 
@@ -54,7 +48,7 @@ def unheard(line: str) -> None:
     """Where lines of a worker go that is not the chief: the chief says them."""
 
 
-class Trainer(View):
+class Trainer(Measures):
     """Trains ``nets`` as ``strategy`` says, on ``data``.
 
     Constructing it creates every variable and optimizer slot and runs the preflight; a run folder that
@@ -183,15 +177,6 @@ class Trainer(View):
         """What a notebook shows of it."""
         return named(repr(self), self._recorder.history() if self._recorder else None)
 
-    def metric_names(self, source: Source) -> list[str]:
-        """What ``evaluate(source)`` gives."""
-        return self._evaluator.of(self.strategy.metrics, source).names
-
-    def columns(self) -> list[str]:
-        """What metrics.csv has of means: of ``held_out`` and of the phases' terms."""
-        evaluated = [] if self._held_out is None else [f"eval/{name}" for name in self.metric_names(self._held_out)]
-        return [*evaluated, *(f"{phase}/{name}" for phase, names in self.term_names.items() for name in names)]
-
     def train(self, *, cycles: int | None = None, epochs: float | None = None) -> History:
         """Train up to ``cycles`` cycles or ``epochs`` epochs, counted from the start of the run.
 
@@ -239,28 +224,6 @@ class Trainer(View):
         """Give the folder free that was opened."""
         self._checkpoints.close()
 
-    def evaluate(self, source: Source) -> dict[str, float]:
-        """The strategy's metrics on ``source``, averaged over exactly its examples, with averaged weights."""
-        return self._evaluator.of(self.strategy.metrics, source).means()
-
-    def examples(self, function: Loss, source: Source) -> dict[str, np.ndarray]:
-        """``function(nets, batch, noise) -> {name: [B, ...]}`` for every example of ``source``, in order."""
-        return self._evaluator.of(function, source).examples()
-
-    def reestimate(self, batches: int, phase: str | None = None) -> None:
-        """Measure the statistics of batch normalisation anew, with the weights that evaluation uses.
-
-        By the next ``batches`` batches of ``phase`` (None: the first that has any); they do not count as read.
-        """
-        reestimate(self.engine, phase, batches)
-
-    def pictures(self, count: int, source: Source | None = None) -> dict[str, np.ndarray]:
-        """The strategy's pictures {name: [n, h, w, c] in [0, 1]} of the first ``count`` examples of ``source``.
-
-        The draws are the same each time: pictures of different cycles show the same latents.
-        """
-        return self._evaluator.pictures(source or self.data, count)
-
     def save(self, wait: bool = True) -> Path | None:
         """Save a checkpoint; None without a run folder.
 
@@ -296,16 +259,3 @@ class Trainer(View):
         """Counters, speed, plan, determinism and versions of the run, as JSON values."""
         doubts = [*environment.doubts(self.data), *self._facts.elsewhere]
         return summary(self.engine, self._facts, self._session.pace, self._session.started, doubts)
-
-    def check(self, *, cycles: int | None = None, epochs: float | None = None) -> Check:
-        """What the run would do and cost, and what is wrong with it: every phase is tried, and nothing changed.
-
-        ``cycles`` or ``epochs`` is the length that the time is estimated for; an epoch if neither is given.
-        """
-        target = self.cycles_of(cycles=cycles, epochs=epochs if cycles or epochs else 1.0)
-        return check(self.engine, self.nets, self.warnings, target)
-
-    def measure(self, *, cycles: int | None = None, epochs: float | None = None) -> float:
-        """Cycles per second of such a run by its plan. The state is then that of a few updates, of no further use."""
-        target = self.cycles_of(cycles=cycles, epochs=epochs)
-        return speed_of(self.engine, target, self._clock, choose=self._plan == "auto")

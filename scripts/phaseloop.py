@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 COMMANDS = ("demo", "train-classifier", "train-text", "train-regression", "train-autoencoder", "train-vae", "train-gan",
-            "train-wgan-gp", "sweep", "kfold", "compare-nets", "evaluate", "predict", "sample", "export",
+            "train-wgan-gp", "launch", "sweep", "kfold", "compare-nets", "evaluate", "predict", "sample", "export",
             "compare-runs", "inspect-run")
 
 

@@ -13,7 +13,7 @@ PACKAGES = {"tensorflow", "keras", "numpy", "tqdm", "PIL"}
 BESIDE = ("arguments", "auto", "cli", "config_file", "data_options", "early", "fields", "found", "groups", "installed",
           "remembered", "reopen", "rules", "several", "wiring", "train_classifier", "train_regression", "compare_runs",
           "brackets", "search_space", "sweep_checks", "sweep_options", "sweep_page", "sweep_plan", "sweep_run",
-          "trials", "benchmarks", "gpu")
+          "trials", "supervisor", "verdicts", "worker_environment", "worker_process", "benchmarks", "gpu")
 
 # first match counts: (files, our modules they may import, packages they may import)
 RULES = [

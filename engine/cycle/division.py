@@ -37,6 +37,8 @@ class Division:
                 "a power of two")
         require(self.count % self.workers.count == 0, "reproducible", shards,
                 f"a multiple of the number of workers, {self.workers.count}")
+        require(shards is None or self.workers.adds_in_pairs, "reproducible", shards,
+                "None with PHASELOOP_TRANSPORT=ring or nccl, which add in an order of their own")
         for name, size in (batch_sizes or {}).items():
             require(size % self.count == 0, "batch_size", size if len(batch_sizes or {}) == 1 else f"{size} of {name}",
                     f"a multiple of {self.count} {'shards' if self.exact else 'workers'}")

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from engine.notebook import in_notebook
+from engine.workers.workers import workers
 
 PATIENCE = 4.0  # seconds that the main thread has to serve a signal by itself
 # SIGHUP is left alone where it is ignored, as under nohup.
@@ -39,6 +40,8 @@ def farewell(signum: int, what: str) -> str:
     """The line that a person reads: what happened, and how it goes on."""
     if in_notebook():
         return f"{signal.Signals(signum).name}: {what}; train(...) of the same trainer goes on from here"
+    if workers().count > 1:
+        return f"{signal.Signals(signum).name}: {what}; the same command on all workers goes on from here"
     return f"{signal.Signals(signum).name}: {what}; continue with: {shlex.join(['python', *sys.argv])}"
 
 

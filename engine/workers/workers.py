@@ -2,14 +2,16 @@
 
 import atexit
 import json
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from engine.errors import Invalid
+from engine.errors import Invalid, require
 from engine.workers.cluster import Cluster, cluster
+from engine.workers.collective_ops import HINTS, CollectiveOps
 from engine.workers.collectives import Collectives, packed, unpacked
 from engine.workers.heartbeat import Heartbeat
 from engine.workers.links import Links, WorkerLost
@@ -34,6 +36,11 @@ class Workers:
     def part(self) -> Part:
         """Of each batch, what is this worker's."""
         return Part(self.rank, self.count)
+
+    @property
+    def adds_in_pairs(self) -> bool:
+        """Whether ``sum`` goes up one balanced tree, for any number of workers."""
+        return True
 
     def sum(self, tensor: tf.Tensor, name: str) -> tf.Tensor:
         """Traced: the sum over workers of a vector, the same bits on each."""
@@ -89,7 +96,16 @@ class Several(Workers):
         self._links = Links(members)
         self._together = Collectives(self._links)
         self._heartbeat = Heartbeat(self._links)
-        self.sums = 0  # that were taken in training
+        self.sums = 0  # that were taken in training, by sockets
+        transport = os.environ.get("PHASELOOP_TRANSPORT", "sockets")
+        require(transport in ("sockets", *HINTS), "PHASELOOP_TRANSPORT", transport,
+                f"one of sockets, {', '.join(HINTS)}")
+        host, _ = members.addresses[self.rank]
+        self._operations = CollectiveOps(self._together, host, transport) if transport in HINTS else None
+
+    @property
+    def adds_in_pairs(self) -> bool:
+        return self._operations is None
 
     @property
     def bytes_sent(self) -> int:
@@ -97,6 +113,9 @@ class Several(Workers):
         return self._links.sent
 
     def sum(self, tensor: tf.Tensor, name: str) -> tf.Tensor:
+        if self._operations is not None:
+            return self._operations.sum(tensor)
+
         def together(values: np.ndarray) -> np.ndarray:
             self.sums += 1
             return self._together.sum(values, name)

@@ -60,8 +60,9 @@ def make(workload: Workload, arrays: Arrays, settings: Settings) -> Loop:
     nets = plain_tf.make_nets(workload)
     folder = tempfile.TemporaryDirectory()
     trainer = Trainer(strategy(workload), nets, plain_tf.make_optimizers(workload, nets), source(workload, arrays),
-                      run_dir=Path(folder.name) / "run", precision=workload.precision,
-                      plan="graph" if settings["plan"] == "auto" else settings["plan"], record=False)
+                      run_dir=Path(folder.name) / "run", precision=workload.precision, record=False,
+                      plan="graph" if settings["plan"] == "auto" else settings["plan"],
+                      reproducible=settings.get("reproducible"))
     held_out = source(workload, {name: array[:workload.batch_size] for name, array in arrays.items()})
     recorder = Recorder(trainer, held_out, Recording(Every(cycles=100), Every(epochs=10**6),
                                                      Every(seconds=CHECKPOINT_SECONDS), lambda trainer: {}))
