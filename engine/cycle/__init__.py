@@ -16,6 +16,6 @@ Twelve nouns, in the order in which an update meets them:
   Plan         how all of it is compiled: eager, graph, halves, xla (plan.py)
 
 Six calls from ``StepEngine.run`` to the tape: the loop, ``Turns.next``, ``Turns.turn``, ``Step.advance``,
-``Candidates.of``, ``Compute.gradients``. Between the last two stands what takes a batch apart, if there is need:
+``Candidates.measured``, ``Compute.gradients``. Between the last two stands what takes a batch apart, if there is need:
 ``Across`` (workers, and shards of all: across.py), ``GlobalBatch`` (micro-batches: batch.py), ``Shards`` (shards.py).
 """

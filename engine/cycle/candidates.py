@@ -88,6 +88,10 @@ class Candidates:
 
     def of(self, update: tf.Tensor, inputs: Inputs, weights: list[tf.Tensor] | None = None) -> Candidate:
         """Update number ``update`` (int64), at other ``weights`` if given. Applies nothing."""
+        return self.looked_at(self.measured(update, inputs, weights))
+
+    def measured(self, update: tf.Tensor, inputs: Inputs, weights: list[tf.Tensor] | None = None) -> Measured:
+        """What is computed of it."""
         compute, commit, scale = self._compute, self._commit, self._commit.scale()
         if self._batch is None:
             # The weights are handed over: a function that reads variables by itself would begin only after all that was
@@ -101,7 +105,7 @@ class Candidates:
             measured = measured._replace(gradients=[chosen(self._choose, pull, compute.phase)])
         elif not isinstance(scale, float):
             measured = measured._replace(gradients=[[gradient / scale for gradient in measured.gradients[0]]])
-        return self._looked_at(measured)
+        return measured
 
     def _of(self, objectives: Sequence[Objective | None]) -> Function:
         """What gives the gradients of other ``objectives``."""
@@ -114,7 +118,7 @@ class Candidates:
 
         return again if self._batch else self._compile(again)
 
-    def _looked_at(self, measured: Measured) -> Candidate:
+    def looked_at(self, measured: Measured) -> Candidate:
         """With all that follows from what is measured."""
         norm = tf.sqrt(tf.add_n([squared_sum(gradient) for gradient in measured.gradients[0]]))
         vector = tf.concat([measured.vector, [norm]], axis=0)

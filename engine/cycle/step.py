@@ -10,6 +10,7 @@ from engine.cycle.commit import Commit
 from engine.cycle.compute import Compute
 from engine.cycle.division import Division
 from engine.cycle.inputs import Inputs, PhaseInputs
+from engine.cycle.measured import Measured
 from engine.cycle.plan import Plan
 from engine.cycle.state import Outcome, Tally
 from engine.cycle.sums import added
@@ -22,7 +23,7 @@ class Step:
     """One phase as the loops see it.
 
     Under XLA, of an undivided batch, the whole update, health check and counting included, is one part for the plan to
-    compile; otherwise the gradients are.
+    compile; of a divided one the gradients are one, and what follows their sum is another.
 
     Args:
       seldom: ``advance`` is: then it need not be fast, nor the fast way be compiled.
@@ -34,6 +35,9 @@ class Step:
         self.candidates = Candidates(compute, commit, plan, division, whole)
         self.names, self.checks = self.candidates.names, self.candidates.checks
         self.advance: Callable[..., Outcome] = plan.part(self._advance) if whole else self._advance
+        # Of a divided batch, which is added up between two units.
+        apart = plan.name == "xla" and not whole
+        self._judged: Callable[..., Outcome] = plan.part(self._judge) if apart else self._judge
         self.rush: Callable[..., Outcome] = plan.part(self._rush)
         self.seldom = False
         # A function of its own: a branch that is seldom taken costs nothing then.
@@ -57,11 +61,14 @@ class Step:
 
     def _advance(self, update: tf.Tensor, streak: tf.Tensor, tally: Tally, inputs: Inputs, due: Due = True) -> Outcome:
         """Run update number ``update`` (int64) on its inputs, if due and good."""
-        found = self.candidates.of(update, inputs)
+        measured = self.candidates.measured(update, inputs)
         if due is True:
-            return self._settle(found, streak, tally)
-        return tf.cond(due, lambda: self._settle(found, streak, tally),
+            return self._judged(measured, streak, tally)
+        return tf.cond(due, lambda: self._judged(measured, streak, tally),
                        lambda: Outcome(streak, tally, tf.constant(False)))
+
+    def _judge(self, measured: Measured, streak: tf.Tensor, tally: Tally) -> Outcome:
+        return self._settle(self.candidates.looked_at(measured), streak, tally)
 
     def _settle(self, found: Candidate, streak: tf.Tensor, tally: Tally) -> Outcome:
         def fast() -> tuple[tf.Tensor, tf.Tensor]:

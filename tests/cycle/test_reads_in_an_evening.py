@@ -34,7 +34,7 @@ def test_seven_frames_to_the_tape(names):
     strategy, nets = Looking(names), {name: keras.Sequential([keras.layers.Dense(1)]) for name in names}
     toys.engine(strategy, nets, {name: toys.adam() for name in names}, toys.points(2), plan="eager").run(2)
     to_tape = strategy.frames[:strategy.frames.index("gradients") + 1]
-    assert to_tape == ["run", "loop", "next", "turn", "_advance", "of", "gradients"]
+    assert to_tape == ["run", "loop", "next", "turn", "_advance", "measured", "gradients"]
 
 
 @pytest.mark.parametrize("room, most", [("cycle", 150), ("run", 220)])
