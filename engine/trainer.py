@@ -142,7 +142,9 @@ class Trainer(Measures):
                                  reproducible=reproducible)
         if reproducible is not None:
             require_same_threads(self.workers)
-        require_same_run(self.workers, {**(config or {}), **identity}, sources, variables_of(self.engine))
+        alike = {"on_bad_update": on_bad_update, "spike": repr(spike), "cycles_per_call": cycles_per_call}
+        read = sources if self._held_out is None else {**sources, "held_out": self._held_out}
+        require_same_run(self.workers, {**(config or {}), **identity, **alike}, read, variables_of(self.engine))
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)
@@ -187,6 +189,7 @@ class Trainer(Measures):
           Interrupted: SIGINT or SIGTERM. In both cases a checkpoint was saved.
         """
         target = self.cycles_of(cycles=cycles, epochs=epochs)
+        self.workers.agree({"cycles": target}, "all end together")
         self._unchanged.check()
         check_weights(self.nets)
         self._checkpoints.require_same_state(self.counters.cycles)

@@ -14,7 +14,7 @@ from engine.cycle.measured import Given, Measured, Objective
 from engine.cycle.names import named
 from engine.cycle.reads import Reads
 from engine.cycle.scope import Scope
-from engine.cycle.synchronised import of_one_batch
+from engine.cycle.synchronised import Drawn, of_one_batch
 from engine.cycle.terms import Form, mean_of, regularization, sums_of
 from engine.cycle.trace import Traced
 from engine.cycle.variables import seed_states, trainable
@@ -23,14 +23,19 @@ from engine.strategy import Nets, Phase
 
 
 class Compute:
-    """One phase's loss and its gradients, of one of ``parts`` of a batch. ``variables``: those that the phase moves."""
+    """One phase's loss and its gradients, of one of ``parts`` of a batch.
+
+    Args:
+      variables: Variables that the phase moves.
+      drawn: What its layers draw, where workers are to draw parts of it.
+    """
 
     count = 1  # that it computes at once
 
     def __init__(self, phase: Phase, traced: Traced, nets: Nets, reads: Reads, division: Division,
-                 variables: Sequence[Any] | None = None) -> None:
+                 variables: Sequence[Any] | None = None, drawn: Drawn | None = None) -> None:
         self.phase, self.traced, self.reads, self.nets = phase, traced, reads, nets
-        self._division, self.parts = division, division.count  # of a batch
+        self._division, self._drawn, self.parts = division, drawn, division.count  # of a batch
         lost = {id(variable) for variable in traced.without_gradient}  # a momentum would move them all the same
         every = trainable(phase, nets) if variables is None else list(variables)
         self.variables = [variable for variable in every if id(variable) not in lost] or every  # refused later
@@ -132,7 +137,9 @@ class Compute:
         batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
                    for name, raw in inputs.raw.items()}
         noise = Noise(update=given.update, examples=self.reads.examples // self.parts, drawn=inputs.loss, sizes=sizes)
-        with of_one_batch(self._division, self.reads.examples // self.parts):
+        drawn = self._drawn.at(inputs.raw) if self._drawn else []
+        whole = [self.reads.examples, *self.reads.sizes.values()]
+        with of_one_batch(self._division, self.parts, whole, drawn):
             return dict(self._loss(self.nets, self.reads.batch_of(batches), noise, given.state))
 
     def _means(self, results: Mapping[str, Any], given: Given) -> dict[str, tf.Tensor]:

@@ -18,6 +18,7 @@ from engine.cycle.lookups import check_ranges
 from engine.cycle.reads import Reads
 from engine.cycle.refusals import refuse_averaged_state
 from engine.cycle.symbolic import Specs
+from engine.cycle.synchronised import Drawn
 from engine.cycle.trace import Traced
 from engine.cycle.update import Group, Update
 from engine.cycle.variables import once, seed_states
@@ -56,7 +57,8 @@ def parts_of(phases: Sequence[Phase], nets: Nets, updates: Mapping[str, Update],
     optimizers.build(group for each in groups for group in each)
     for phase, mine, each, by in zip(phases, traced, reads, groups, strict=True):
         update = updates[phase.name]
-        compute = Compute(phase, mine, nets, each, division, once(v for _, variables in by for v in variables))
+        drawn = Drawn(phase, nets, each, specs) if division.synchronises and seed_states(nets) else None
+        compute = Compute(phase, mine, nets, each, division, once(v for _, variables in by for v in variables), drawn)
         _check_parts(compute, update, nets, division)
         inputs = PhaseInputs(phase, mine, each, sources, len(seed_states(nets)), seed, update.accumulate,
                              division.workers.part)

@@ -1,6 +1,6 @@
 """Layers on a part of a batch as on the whole: batch statistics over all workers, and the part's rows of a draw."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -10,16 +10,59 @@ import tensorflow as tf
 from engine.cycle.division import Division
 from engine.cycle.keras_layers import draws_by, moments_by
 from engine.cycle.plan import in_xla
+from engine.cycle.reads import Reads
+from engine.cycle.symbolic import Specs, called, tracing
+from engine.data.source import Batch
 from engine.noise import some_of
+from engine.strategy import Nets, Phase
 from engine.workers.part import Part
 from engine.workers.workers import Workers
 
+Shape = tuple[int, ...]
+
+
+class Drawn:
+    """What layers draw for the whole batch of a phase, in each of its buckets: shapes, in the order of the draws.
+
+    Beside the shape of the same draw for a part it shows in which axis the examples lie.
+    """
+
+    def __init__(self, phase: Phase, nets: Nets, reads: Reads, state: Specs) -> None:
+        self._shapes = {_forms(at.specs(name) for name in at.sources): _drawn(phase, nets, at, state)
+                        for at in reads.in_each_bucket}
+
+    def at(self, raw: Mapping[str, Batch]) -> list[Shape]:
+        """Shapes in the bucket of ``raw``, by source a batch or a part of one."""
+        return self._shapes[_forms(raw.values())]
+
+
+def _forms(batches: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+    """Of each batch the shapes of an example."""
+    return tuple(tuple(sorted((name, *each.shape[1:]) for name, each in batch.items())) for batch in batches)
+
+
+def _drawn(phase: Phase, nets: Nets, reads: Reads, state: Specs) -> list[Shape]:
+    shapes: list[Shape] = []
+
+    def drawn(shape: Shape, draw: Callable[[Any], tf.Tensor], seed: Any) -> tf.Tensor:
+        shapes.append(shape)
+        return draw(shape)
+
+    with tracing(f"phase {phase.name}") as (scope, _), scope.tape, draws_by(drawn):
+        called(phase.loss, nets, reads, f"phase {phase.name}", state)
+    return shapes
+
 
 @contextmanager
-def of_one_batch(division: Division, examples: int) -> Iterator[None]:
-    """Inside, layers that are traced see the whole batch through the ``examples`` of a worker's part.
+def of_one_batch(division: Division, parts: int, sizes: Sequence[int], wholes: Sequence[Shape]) -> Iterator[None]:
+    """Inside, layers that are traced see the whole batch through a worker's part, or a shard of this.
 
     Nothing is changed for one worker, nor where shards have statistics and seeds of their own.
+
+    Args:
+      parts: Parts of the whole batch, of which one is computed.
+      sizes: Examples of the whole batch, of each source; of the first source first.
+      wholes: Shapes of what layers draw for the whole batch.
     """
     if not division.synchronises:
         yield
@@ -27,7 +70,7 @@ def of_one_batch(division: Division, examples: int) -> Iterator[None]:
     workers = division.workers
     with ExitStack() as stack:
         stack.enter_context(moments_by(partial(_moments, workers)))
-        stack.enter_context(draws_by(partial(_rows, workers.part, examples)))
+        stack.enter_context(draws_by(partial(_rows, workers.part, parts, sizes, iter(wholes))))
         yield
 
 
@@ -57,21 +100,27 @@ def _summed(workers: Workers, vector: tf.Tensor) -> tf.Tensor:
     return found
 
 
-def _rows(part: Part, examples: int, shape: tuple[int, ...], draw: Callable[[Any], tf.Tensor],
-          seed: tf.Tensor | None) -> tf.Tensor:
+def _rows(part: Part, parts: int, sizes: Sequence[int], wholes: Iterator[Shape], shape: Shape,
+          draw: Callable[[Any], tf.Tensor], seed: tf.Tensor | None) -> tf.Tensor:
     """What a layer draws for the batch: of the draw for the whole batch, the part's rows.
 
-    Of several batches, one after the other, the rows of each. A draw of another form is the same everywhere, as noise
-    on weights must be.
+    Of several batches of the first source, one after the other, the rows of each. A draw that has the same shape for
+    the whole batch is the same everywhere, as noise on weights must be.
 
     Args:
       draw: ``draw(shape)``: the layer's own function.
       seed: Seed of uniform numbers, which need not all be drawn; not under XLA, whose numbers hang on their count.
     """
-    if not shape or shape[0] % examples:
+    axis = next((axis for axis, (own, whole) in enumerate(zip(shape, next(wholes, ()), strict=False))
+                 if whole != own and whole == own * parts), None)
+    if axis is None:
         return draw(shape)
-    batches = shape[0] // examples
-    if batches == 1 and seed is not None and not in_xla():
-        return some_of("uniform", seed, shape[1:], slice(part.number * examples, (part.number + 1) * examples))
-    every = tf.reshape(draw([shape[0] * part.of, *shape[1:]]), [batches, examples * part.of, *shape[1:]])
-    return tf.reshape(every[:, part.rows(examples * part.of)], shape)
+    size = shape[axis] if shape[axis] * parts in sizes or shape[axis] * parts % sizes[0] else sizes[0] // parts
+    rows = part.rows(size * part.of)
+    if axis == 0 and shape[0] == size and seed is not None and not in_xla():
+        return some_of("uniform", seed, shape[1:], rows)
+    before, after = shape[:axis], shape[axis + 1:]
+    every = tf.reshape(draw([*before, shape[axis] * part.of, *after]),
+                       [*before, shape[axis] // size, size * part.of, *after])
+    mine = (*[slice(None)] * (axis + 1), rows)
+    return tf.reshape(every[mine], shape)

@@ -1,6 +1,7 @@
 """What the workers of a run must have alike, and what the chief tells the others."""
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,16 @@ def require_same_run(workers: Workers, config: Mapping[str, Any], sources: Mappi
 def require_same_threads(workers: Workers) -> None:
     """Raise ``Invalid`` on all unless each adds by as many threads: where bits must not hang on the workers."""
     surroundings = environment.surroundings()
-    names = ("threads", "oneDNN", "processor", "device")
-    workers.agree({name: surroundings[name] for name in names}, "bits hang on it, and reproducible is given")
+    names = ("oneDNN", "processor", "device")
+    workers.agree({**{name: surroundings[name] for name in names}, "threads": _threads()},
+                  "bits hang on it, and reproducible is given")
+
+
+def _threads() -> int:
+    """Threads of one operation, which add each a part: as set, or else as TensorFlow chooses."""
+    chosen = tf.config.threading.get_intra_op_parallelism_threads()
+    told = os.environ.get("TF_NUM_INTRAOP_THREADS", "")
+    return int(chosen or (told if told.isdigit() else 0) or environment.surroundings()["CPUs"])
 
 
 def state_from_chief(workers: Workers, variables: Mapping[str, Any], facts: dict[str, Any] | None
@@ -76,13 +85,13 @@ def _program() -> str:
 
 
 def _of_source(source: Source) -> str:
-    """Number of examples, and a digest: of arrays of (nearly) all, of other data of the first batch."""
+    """Numbers of it, and a digest: of arrays of (nearly) all, of other data of the first batch."""
     if isinstance(source, ArraySource):
         parts = (_some(array.numpy()) for array in source.arrays.values())
     else:
         raw, _ = source.in_order(tf.constant(0, tf.int64), source.open_in_order())
         parts = (_some(tensor.numpy()) for _, tensor in sorted(raw.items()))
-    return f"{source.size} examples, seed {source.seed}, digest {_digest(parts)}"
+    return f"{source.size} examples, {source.batch_size} a batch, seed {source.seed}, digest {_digest(parts)}"
 
 
 def _some(array: np.ndarray) -> bytes:

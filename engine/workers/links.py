@@ -32,6 +32,10 @@ class WorkerLost(RuntimeError):
     """A partner has ended, is silent, or does something else: nothing can go on together."""
 
 
+class OutOfStep(WorkerLost):
+    """A partner does something else, and would again after another start: the program is to be mended."""
+
+
 class Links:
     """Connections of this worker to each of its partners, one for collectives and one for beats.
 
@@ -42,7 +46,7 @@ class Links:
 
     def __init__(self, cluster: Cluster) -> None:
         self.rank, self.count = cluster.rank, len(cluster.addresses)
-        self.lost = ""
+        self.lost, self._kind = "", WorkerLost
         self.sent = self.messages = 0
         self._waiting = float(os.environ.get("PHASELOOP_WAIT_SECONDS", WAITING))
         self._numbers = dict.fromkeys(range(self.count), 0)  # of the next message on each link
@@ -118,8 +122,7 @@ class Links:
         out, header, room = [memoryview(head), view], bytearray(HEADER.size), None
         inwards, read, last = memoryview(header), 0, time.monotonic()
         while out or read < len(inwards):
-            if self.lost:
-                raise WorkerLost(self.lost)
+            self.check()
             readable, writable, _ = select.select([link] if read < len(inwards) else [], [link] if out else [], [], 1.0)
             if not (readable or writable):
                 self._patient(last, rank, name)
@@ -137,7 +140,7 @@ class Links:
                 continue
             except OSError:
                 self._ended(rank)
-                raise WorkerLost(self.lost) from None
+                raise self._kind(self.lost) from None
             if read == len(inwards) and room is None:
                 room = self._room(rank, number, name, bytes(header), take)
                 inwards, read = room.data.cast("B") if room.size else memoryview(b""), 0
@@ -151,8 +154,9 @@ class Links:
             other = other.rstrip(b"\0").decode(errors="replace")
             self.lose(f"worker {rank} is at {other!r} ({size} bytes), where worker {self.rank} is at {name!r}"
                       + (f" ({take.nbytes} bytes)" if take is not None else "")
-                      + ": all workers must do the same in the same order; has an event of one alone asked for a sum?")
-            raise WorkerLost(self.lost)
+                      + ": all workers must do the same in the same order; has an event of one alone asked for a sum?",
+                      OutOfStep)
+            self.check()
         return take if take is not None else np.empty(size, np.uint8)
 
     def _patient(self, last: float, rank: int, name: str) -> None:
@@ -172,9 +176,16 @@ class Links:
         for each in [*self.sockets[COLLECTIVES].values(), *self.sockets[BEATS].values()]:
             each.close()
 
-    def lose(self, why: str) -> None:
+    def check(self) -> None:
+        """Raise ``WorkerLost``, with its reason, if nothing can go on."""
+        if self.lost:
+            raise self._kind(self.lost)
+
+    def lose(self, why: str, kind: type[WorkerLost] = WorkerLost) -> None:
         """Nothing can go on: partners are told why, they tell theirs, and whoever waits is woken."""
-        first, self.lost = not self.lost, self.lost or why
+        first = not self.lost
+        if first:
+            self.lost, self._kind = why, kind
         for each in self.sockets[BEATS].values() if first else ():
             with contextlib.suppress(OSError):
                 each.send(WHY + why.encode())

@@ -14,7 +14,7 @@ from engine.workers.cluster import Cluster, cluster
 from engine.workers.collective_ops import HINTS, CollectiveOps
 from engine.workers.collectives import Collectives, packed, unpacked
 from engine.workers.heartbeat import Heartbeat
-from engine.workers.links import Links, WorkerLost
+from engine.workers.links import Links
 from engine.workers.part import Part
 
 
@@ -168,8 +168,7 @@ class Several(Workers):
         return int(self._together.sum(np.array([number]), name, np.maximum)[0])
 
     def check(self) -> None:
-        if self._links.lost:
-            raise WorkerLost(self._links.lost)
+        self._links.check()
 
     def close(self) -> None:
         self._heartbeat.stop()

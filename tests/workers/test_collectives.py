@@ -10,7 +10,7 @@ import pytest
 from engine.errors import Invalid
 from engine.workers import links
 from engine.workers.collectives import packed, unpacked
-from engine.workers.links import WorkerLost
+from engine.workers.links import OutOfStep, WorkerLost
 from tests import pairs
 
 SIZES = [1, 3, 100, 50_001]  # up to half a message, and beyond
@@ -96,7 +96,7 @@ def test_connections_and_messages_grow_with_the_logarithm_of_the_workers():
         assert counts[:3] == [3, 3, 3] and counts[3] <= 3 and counts[4] <= 6
 
 
-def told(act, count=2):
+def told(act, count=2, kinds=None):
     said = {}
 
     def one(worker):
@@ -104,6 +104,8 @@ def told(act, count=2):
             act(worker)
         except WorkerLost as error:
             said[worker.rank] = str(error)
+            if kinds is not None:
+                kinds.append(type(error))
 
     pairs.side_by_side(one, count)
     return said
@@ -113,7 +115,9 @@ def test_workers_that_do_different_things_are_told_so():
     def act(worker):
         worker.added(np.ones(3, "float32"), "update of fit" if worker.rank else "evaluation")
 
-    said = told(act)
+    kinds = []
+    said = told(act, kinds=kinds)
+    assert OutOfStep in kinds  # another start would not help
     assert any("worker 1 is at 'update of fit' (12 bytes), where worker 0 is at 'evaluation' (12 bytes)" in line
                or "worker 0 is at 'evaluation' (12 bytes), where worker 1 is at 'update of fit'" in line
                for line in said.values())

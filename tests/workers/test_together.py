@@ -1,0 +1,33 @@
+"""What the workers of a run must have alike."""
+
+import os
+
+import pytest
+
+from engine.run.together import require_same_threads
+
+
+class Asked:
+    """Keeps what is to be the same."""
+
+    def agree(self, values, why):
+        self.values = values
+
+
+def asked():
+    made = Asked()
+    require_same_threads(made)
+    return made.values
+
+
+def test_threads_are_those_that_add_however_they_were_set(monkeypatch):
+    """TensorFlow tells nothing of what the environment says, and 0 for as many as there are processors."""
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    assert asked()["threads"] == len(os.sched_getaffinity(0))
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "3")
+    assert asked()["threads"] == 3
+
+
+@pytest.mark.parametrize("name", ["oneDNN", "processor", "device"])
+def test_so_is_what_else_bits_hang_on(name):
+    assert name in asked()
