@@ -12,11 +12,13 @@ from engine import open_run
 from tests.scripts.running import ENVIRONMENT, ROOT, run, run_process
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 12, 12, 1)).astype(np.uint8)
+INTERPRETER = ("from ai_edge_litert.interpreter import Interpreter" if importlib.util.find_spec("ai_edge_litert") else
+               "import tensorflow as tf; Interpreter = tf.lite.Interpreter")
 # Programs that are handed the exported path and inputs.npy, and write outputs.npy.
 READERS = {
     "savedmodel": "import tensorflow as tf; m = tf.saved_model.load(path); y = m.serve(tf.constant(x))",
     "onnx": "import onnxruntime as o; s = o.InferenceSession(path); y = s.run(None, {s.get_inputs()[0].name: x})[0]",
-    "litert": "import tensorflow as tf; i = tf.lite.Interpreter(path); d, = i.get_input_details(); "
+    "litert": f"{INTERPRETER}; i = Interpreter(path); d, = i.get_input_details(); "
               "i.resize_tensor_input(d['index'], x.shape); i.allocate_tensors(); i.set_tensor(d['index'], x); "
               "i.invoke(); y = i.get_tensor(i.get_output_details()[0]['index'])",
     "keras": "import keras, nets; y = keras.models.load_model(path)(x.astype('float32') / 255, training=False)",
