@@ -12,6 +12,7 @@ makes, pictures as float32 in [0, 1]. onnx needs ``pip install 'phaseloop[export
 """
 
 import dataclasses
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -113,14 +114,37 @@ def _export(run: Any, name: str, kind: str, output: Path) -> None:
     """Transform and net as one, by Keras's exporters."""
     import importlib.util
 
+    from engine import Invalid
     from engine.errors import require
+    from engine.run.failure import one_line
 
     there = kind != "onnx" or all(map(importlib.util.find_spec, ("tf2onnx", "onnx")))
     require(there, "--format", kind, "another one, or after: pip install 'phaseloop[export]'")
     served, spec = run.served(name)
     output.parent.mkdir(parents=True, exist_ok=True)
-    kinds = {"savedmodel": "tf_saved_model", "onnx": "onnx", "litert": "litert"}
-    served.export(str(output), format=kinds[kind], input_signature=[spec], verbose=False)
+    if kind == "savedmodel":
+        _saved_model(served, spec, output)
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of tf2onnx, about NumPy
+            served.export(str(output), format=kind, input_signature=[spec], verbose=False)
+    except Exception as error:  # the converters have none of their own in common
+        net = type(run.nets[name]).__name__
+        raise Invalid(f"`--format` ({kind}) must be another one: {net} cannot be converted ({one_line(error)})"
+                      ) from error
+
+
+def _saved_model(served: Any, spec: Any, output: Path) -> None:
+    """As Keras's exporter does, but without the gradients of custom gradients, which a net of TensorFlow's loops, as
+    an LSTM, cannot save.
+    """
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track_and_add_endpoint("serve", served, [spec])
+    archive.write_out(str(output), tf.saved_model.SaveOptions(experimental_custom_gradients=False), verbose=False)
 
 
 if __name__ == "__main__":

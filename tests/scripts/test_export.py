@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from engine import open_run
 from tests.scripts.running import ENVIRONMENT, ROOT, run, run_process
@@ -207,3 +208,32 @@ t.train(cycles=2)"""
     assert done.returncode == 2 and "`net` (my_net:Told) must be in a module that can be imported" in done.stderr
     done = by_hand(own, *options, "--net", "my_nets:Told")
     assert done.returncode == 0 and f"{tmp_path / 'x'}: classifier (Told) at cycle 2" in done.stdout, done.stderr
+
+
+# runs of other scripts
+
+def test_a_net_of_texts_is_a_saved_model_and_litert_says_that_it_cannot(text_run, tmp_path):
+    done = run("export.py", text_run, "--format", "savedmodel", "--output", "saved", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    opened = open_run(text_run)
+    _, form = opened.served("classifier")
+    tokens = np.random.default_rng(0).integers(0, 5, (3, *form.shape[1:])).astype(np.int32)
+    saved = tf.saved_model.load(tmp_path / "saved")  # it holds its variables
+    found = saved.serve(tf.constant(tokens)).numpy()
+    np.testing.assert_allclose(found, opened.predict(tokens), rtol=1e-5, atol=1e-5)
+    done = run("export.py", text_run, "--format", "litert", "--output", "x.tflite", cwd=tmp_path)
+    assert done.returncode == 2 and "error: `--format` (litert) must be another one: " in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "x.tflite").exists()
+
+
+def test_a_run_of_a_table_is_opened_and_exported(tmp_path):
+    (tmp_path / "t.csv").write_text("rooms,price\n" + "".join(f"{i},{10 * i}\n" for i in range(1, 21)))
+    done = run("train_regression.py", "--dataset", "csv", "--data-dir", "t.csv", "--target", "price", "--batch-size", 4,
+               "--cycles", 4, "--plan", "graph", "--run-dir", "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run("export.py", "run", "--format", "savedmodel", "--output", "saved", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = np.array([[-1.0], [0.5]], np.float32)
+    saved = tf.saved_model.load(tmp_path / "saved")  # it holds its variables
+    found = saved.serve(tf.constant(rows)).numpy()
+    np.testing.assert_allclose(found, open_run(tmp_path / "run").predict(rows), rtol=1e-5, atol=1e-5)
