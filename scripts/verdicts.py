@@ -44,9 +44,12 @@ def verdict(workers: Sequence[Worker], ended: Sequence[Worker], caught: Sequence
     chief, own = workers[0], [worker for worker in ended if not worker.stopped]
     died = [worker for worker in own if has_died(worker, caught)]
     results = [worker for worker in own if worker.code in RESULTS]
-    if (caught or any(worker.code in WANTED for worker in results)) and chief in own and (
-            chief in died or chief.code == LOST):
+    stops = [worker for worker in results if worker.code in WANTED]
+    left = chief.code == LOST and not died and stops  # the chief by one that had nothing to save, as it began
+    if (caught or stops) and chief in own and (chief in died or chief.code == LOST) and not left:
         return Verdict(1, f"{how((died or [chief])[0])}, before the last checkpoint was whole", died)
+    if left:
+        return Verdict(left[0].code, f"{how(left[0])}: the last checkpoint stands")
     if results:
         first, told = results[0], [worker for worker in results if worker.code in (BAD_INPUT, UNHEALTHY)]
         alone = [worker for worker in told if worker.code != chief.code]  # else the chief has told it

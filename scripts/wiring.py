@@ -97,6 +97,7 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
     from engine import BadUpdate, Interrupted, Invalid, Trainer, WorkerLost, prepare
     from engine.run.failure import FAILURES, is_of_memory, one_line, rule_of
     from engine.workers.cluster import cluster
+    from engine.workers.links import OutOfStep
 
     def say(text: str) -> None:
         if speaks and not (options.often.check and text.startswith("warning: ")):  # its report has them all
@@ -138,6 +139,9 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
         print(trainer.autopsy() if options.watch.autopsy else "the same command with --autopsy names the operation, "
               "the layer and the examples that went wrong first", file=sys.stderr)
         return 3
+    except OutOfStep as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     except WorkerLost as error:
         print(f"error: {error}; the same command on all workers continues from the last checkpoint", file=sys.stderr)
         return LOST

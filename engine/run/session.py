@@ -82,7 +82,7 @@ class Session:
         self._calls.begin()
         self._agenda.start(self._facts.restored.get("events", []))
         self._facts.restored = {}
-        now = self._clock()
+        now, stop = self._clock(), 0
         while self._agenda.is_pending or (self._engine.cycles < target and not self._facts.stopped):
             if not self._agenda.is_pending:
                 with self._training:
@@ -93,15 +93,23 @@ class Session:
             if self._facts.stopped:  # the others see the end, too
                 self._agenda.end(acted)
                 self._fire()
-            watch.caught = self._workers.most(watch.caught or 0, "signal") or None  # all end at the same cycle
-            if watch.caught:
+            stop = self._stop(watch)
+            if stop:
                 break
         if self._facts.stopped:
             self._say(f"training ends: {self._facts.stopped}")
         self._checkpoints.wait()  # a signal now would lose the last checkpoint
-        if watch.caught:
+        stop = stop or self._stop(watch)
+        if stop:
             self.save()
-            raise Interrupted(watch.caught, self._kept_safe())
+            raise Interrupted(stop, self._kept_safe())
+
+    def _stop(self, watch: signals.Watch) -> int:
+        """The signal by which all end, at the same cycle, whoever got it; 0 for none.
+
+        ``watch`` is only read: a signal may come meanwhile, or later by itself to one that has learnt it from another.
+        """
+        return self._workers.most(watch.caught or 0, "signal")
 
     def _choose_plan(self, target: int) -> None:
         began = self._clock()

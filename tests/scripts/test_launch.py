@@ -350,6 +350,24 @@ ready(); stay()""") as process:
             1, "worker 1 ended with exit code 1, before the last checkpoint was whole\n")
 
 
+@pytest.mark.parametrize("sent", [True, False])
+def test_one_that_leaves_before_it_trains_is_a_wanted_stop_though_the_chief_has_lost_it(launching, tmp_path, sent):
+    with launching("""
+on(signal.SIGTERM, 143)
+if index == 0: signal.signal(signal.SIGTERM, lambda *_: None)  # it is collected, and asks its partner
+ready()
+while index == 1: time.sleep(0.01)
+until("gone"); sys.exit(75)""") as process:
+        if sent:
+            process.send_signal(signal.SIGTERM)
+        else:  # by somebody else
+            os.kill(int((tmp_path / "ready1").read_text()), signal.SIGTERM)
+        ends(int((tmp_path / "ready1").read_text()))
+        (tmp_path / "gone").touch()
+        _, said = process.communicate(timeout=20)
+        assert (process.returncode, said) == (143, "worker 1 ended with exit code 143: the last checkpoint stands\n")
+
+
 def test_workers_save_and_end_when_the_launcher_is_killed(launching, tmp_path):
     with launching("""
 signal.signal(signal.SIGTERM, lambda *_: (note(f"saved{index}"), os._exit(143)))
