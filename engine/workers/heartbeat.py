@@ -6,16 +6,16 @@ import select
 import threading
 import time
 
-from engine.workers.links import BEATS, Links
+from engine.workers.links import BEATS, WHY, Links
 
 EACH = 1.0  # seconds between two beats
 SILENCE = 30.0  # seconds without one after which a partner counts as lost: PHASELOOP_SILENCE_SECONDS
 
 
 class Heartbeat:
-    """Sends beats to the chief, or as the chief to all others, and listens to theirs, in a thread of its own.
+    """Sends beats to the partners, and listens to theirs, in a thread of its own.
 
-    A partner that ends in order says so (``stop``): then its silence is no loss.
+    A partner that ends in order says so (``stop``): then its silence is no loss. One that has lost another says whom.
     """
 
     def __init__(self, links: Links) -> None:
@@ -27,7 +27,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """This worker has done its part: partners are told, and have a moment to say the same."""
+        """This worker has done its part: partners are told, and have a second to say the same."""
         self._until = time.monotonic() + EACH
         self._stopped.set()
         for link in list(self._sockets.values()):
@@ -73,7 +73,10 @@ class Heartbeat:
             except OSError:
                 got = b""
             self._heard[rank] = time.monotonic()
-            if b"x" in got:
+            got, told, why = got.partition(WHY)
+            if told:
+                self._links.lose("".join(filter(str.isprintable, why.decode(errors="replace"))))
+            elif b"x" in got:
                 del self._sockets[rank]
             elif not got:
                 del self._sockets[rank]

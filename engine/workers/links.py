@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from engine.workers.cluster import Cluster
+from engine.workers.tree import partners
 
 HEADER = struct.Struct("<QQ48s")  # number, bytes, name
 HELLO = struct.Struct("<8sQQ")  # what it is, rank, purpose
@@ -22,6 +23,8 @@ MAGIC = b"phaseloo"
 COLLECTIVES, BEATS = 0, 1  # purposes of a connection
 CONNECTING = 300.0  # seconds within which all workers must be there: PHASELOOP_CONNECT_SECONDS
 WAITING = 1800.0  # seconds for which a partner that lives is waited for: PHASELOOP_WAIT_SECONDS
+HEARING = 1.0  # seconds in which a partner that has ended may be heard to say why
+WHY = b"!"  # among the beats: what follows says why nothing can go on
 BUFFER = 2**22  # bytes of a socket's buffers
 
 
@@ -34,7 +37,7 @@ class OutOfStep(WorkerLost):
 
 
 class Links:
-    """Connections of this worker to each of the others, one for collectives and one for beats.
+    """Connections of this worker to each of its partners, one for collectives and one for beats.
 
     Attributes:
       lost: Why nothing can go on, once that is so.
@@ -48,13 +51,17 @@ class Links:
         self._waiting = float(os.environ.get("PHASELOOP_WAIT_SECONDS", WAITING))
         self._numbers = dict.fromkeys(range(self.count), 0)  # of the next message on each link
         self.sockets: dict[int, dict[int, socket.socket]] = {COLLECTIVES: {}, BEATS: {}}
-        self._connect(cluster)
+        try:
+            self._connect(cluster)
+        except WorkerLost as error:
+            self.lose(str(error))
+            self.close()
+            raise
 
     def _connect(self, cluster: Cluster) -> None:
         """The higher rank of two calls the lower."""
         until = time.monotonic() + float(os.environ.get("PHASELOOP_CONNECT_SECONDS", CONNECTING))
-        purposes = {COLLECTIVES: range(self.count), BEATS: [0] if self.rank else range(self.count)}
-        wanted = {(purpose, rank) for purpose, ranks in purposes.items() for rank in ranks if rank != self.rank}
+        wanted = {(purpose, rank) for purpose in self.sockets for rank in partners(self.rank, self.count)}
         with _listening(cluster.addresses[self.rank]) as listener:
             for purpose, rank in sorted(wanted):
                 if rank < self.rank:
@@ -132,7 +139,7 @@ class Links:
             except (BlockingIOError, InterruptedError):
                 continue
             except OSError:
-                self.lose(f"worker {rank} has ended")
+                self._ended(rank)
                 raise self._kind(self.lost) from None
             if read == len(inwards) and room is None:
                 room = self._room(rank, number, name, bytes(header), take)
@@ -157,6 +164,13 @@ class Links:
             self.lose(f"worker {rank} lives but has not come to {name!r} for {self._waiting:g} s: has an event of "
                       "one worker alone asked for it?")
 
+    def _ended(self, rank: int) -> None:
+        """Of a partner, which perhaps has lost another, and says so: the thread of the beats hears it."""
+        until = time.monotonic() + HEARING
+        while not self.lost and time.monotonic() < until:
+            time.sleep(0.01)
+        self.lose(f"worker {rank} has ended")
+
     def close(self) -> None:
         """Nothing more is sent or received."""
         for each in [*self.sockets[COLLECTIVES].values(), *self.sockets[BEATS].values()]:
@@ -168,9 +182,13 @@ class Links:
             raise self._kind(self.lost)
 
     def lose(self, why: str, kind: type[WorkerLost] = WorkerLost) -> None:
-        """Nothing can go on: whoever waits is woken, here and at the partners."""
-        if not self.lost:
+        """Nothing can go on: partners are told why, they tell theirs, and whoever waits is woken."""
+        first = not self.lost
+        if first:
             self.lost, self._kind = why, kind
+        for each in self.sockets[BEATS].values() if first else ():
+            with contextlib.suppress(OSError):
+                each.send(WHY + why.encode())
         for each in [*self.sockets[COLLECTIVES].values(), *self.sockets[BEATS].values()]:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)

@@ -150,6 +150,9 @@ class Several(Workers):
         return [unpacked(each) for each in self._together.gather(packed(arrays), name)]
 
     def agree(self, values: Mapping[str, Any], why: str) -> None:
+        text = json.dumps(dict(values), sort_keys=True)
+        if not self.most(int(self.from_chief(text, why) != text), why):
+            return  # what differs is gathered, what does not is not
         each = self.from_all(dict(values), why)
         for name in sorted({name for one in each for name in one}):
             mine = [one.get(name) for one in each]
@@ -162,7 +165,7 @@ class Several(Workers):
         return lambda: float(self.from_chief(clock() if self.is_chief else None, "clock"))
 
     def most(self, number: int, name: str) -> int:
-        return max(self.from_all(number, name))
+        return int(self._together.sum(np.array([number]), name, np.maximum)[0])
 
     def check(self) -> None:
         self._links.check()

@@ -37,7 +37,7 @@ def test_a_sum_is_the_same_bits_everywhere_and_of_a_balanced_tree(count):
             np.testing.assert_array_equal(every[0], balanced(given))
 
 
-@pytest.mark.parametrize("count", [2, 3, 5])
+@pytest.mark.parametrize("count", [2, 3, 5, 8])
 def test_values_of_the_chief_and_of_all(count):
     def act(worker):
         arrays = {"a/b": np.arange(3) + worker.rank, "c": np.float32(worker.rank)}
@@ -69,6 +69,31 @@ def test_what_differs_is_named_on_all():
 
     pairs.side_by_side(act)
     assert said == ["`rate` (0.1 of worker 0, 1.1 of worker 1) must be the same on all workers: it makes the run"] * 2
+
+
+def test_what_is_of_any_length_comes_from_all_in_order():
+    """Of a number of workers that is no power of two: those beside the tree, too."""
+    def act(worker):
+        return worker._together.gather(bytes([worker.rank]) * worker.rank, "all")
+
+    assert pairs.side_by_side(act, 7) == [[bytes([rank]) * rank for rank in range(7)]] * 7
+
+
+def test_connections_and_messages_grow_with_the_logarithm_of_the_workers():
+    """Each of 8 talks to 3; with all to all it would be 7."""
+    def act(worker):
+        counts = []
+        for do in (lambda: worker.added(np.ones(9, "float32"), "sum"), lambda: worker.from_all(1, "all"),
+                   lambda: worker.most(worker.rank, "most"), lambda: worker.from_chief(1, "chief"),
+                   lambda: worker.agree({"rate": float("nan")}, "why")):
+            before = worker._links.messages
+            do()
+            counts.append(worker._links.messages - before)
+        return {purpose: sorted(each) for purpose, each in worker._links.sockets.items()}, counts
+
+    for rank, (sockets, counts) in enumerate(pairs.side_by_side(act, 8)):
+        assert list(sockets.values()) == [sorted(rank ^ each for each in (1, 2, 4))] * 2
+        assert counts[:3] == [3, 3, 3] and counts[3] <= 3 and counts[4] <= 6
 
 
 def told(act, count=2, kinds=None):
@@ -147,6 +172,48 @@ def test_a_partner_that_is_silent_is_told_in_time(monkeypatch):
             over.set()
 
     pairs.side_by_side(act)
+
+
+def test_who_is_lost_is_told_to_those_that_have_no_connection_to_it(monkeypatch):
+    from engine.workers import heartbeat
+    monkeypatch.setattr(heartbeat, "SILENCE", 2.0)
+    over = threading.Barrier(4)
+
+    def act(worker):
+        assert worker.rank != 0 or 3 not in worker._links.sockets[links.BEATS]
+        if worker.rank == 3:
+            worker._heartbeat._send = lambda: None
+        else:
+            with pytest.raises(WorkerLost, match="worker 3 has been silent for"):
+                worker.added(np.ones(3), "update")
+        over.wait(20.0)
+
+    pairs.side_by_side(act, 4)
+
+
+def test_those_who_do_not_come_are_named_to_those_that_have_no_connection_to_them(monkeypatch):
+    from engine.workers.cluster import Cluster
+    from engine.workers.workers import Several
+    monkeypatch.setattr(links, "CONNECTING", 2.0)
+    where, said = pairs.addresses(4), {}
+
+    def come(rank):
+        worker = None
+        try:
+            worker = Several(Cluster(rank, where))
+            worker.added(np.ones(3), "update")
+        except WorkerLost as error:
+            said[rank] = str(error)
+        finally:
+            if worker:
+                worker.close()
+
+    threads = [threading.Thread(target=come, args=[rank]) for rank in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(20.0)
+    assert said == dict.fromkeys(range(3), "worker 3 did not come in time")
 
 
 def test_those_who_do_not_come_are_named(monkeypatch):

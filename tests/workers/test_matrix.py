@@ -7,6 +7,7 @@ import pytest
 from tests.workers import cases
 from tests.workers.matrix import Matrix, cases_of
 
+pytestmark = pytest.mark.fault  # processes
 SAMPLE = ("classifier", "vae", "accumulation", "state")
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.painted import class_folder
 from tests.workers import groups
 
+pytestmark = pytest.mark.fault  # processes
 COUNTS = (1, 2, 3)
 KINDS = ("array", "files", "dataset", "bucketed", "ragged")
 WATCHED = {"stop": 1, "skip": 1, "rollback": 1, "spike": 1, "loss scale": 3}  # bad updates
