@@ -40,7 +40,7 @@ quick: setup
 		tests/cycle/test_adam.py tests/test_noise.py tests/test_testing.py tests/test_imports.py
 
 faults: setup
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,frames,mlflow,notebook,wandb]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,export,frames,hf,litert,mlflow,notebook,tfds,wandb]'
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m '(fault or slow) and not long'
 
 proofs: setup

@@ -12,7 +12,7 @@ from engine.cycle.step_engine import StepEngine
 from engine.data.handed import source_of
 from engine.errors import require
 from engine.reporting.recorder import Recorder
-from engine.reporting.recording import Recording
+from engine.reporting.recording import Recording, times_of
 from engine.reporting.rich import named
 from engine.reporting.writer import History, Writer
 from engine.run import environment, preflight
@@ -140,11 +140,12 @@ class Trainer(Measures):
                                  plan="graph" if plan == "auto" else plan, on_bad_update=on_bad_update,
                                  loss_scaling=precision == "float16", spike=spike, workers=self.workers,
                                  reproducible=reproducible)
-        if reproducible is not None:
-            require_same_threads(self.workers)
-        alike = {"on_bad_update": on_bad_update, "spike": repr(spike), "cycles_per_call": cycles_per_call}
+        alike = {"on_bad_update": on_bad_update, "spike": repr(spike), "cycles_per_call": cycles_per_call,
+                 "goal": repr(goal), "keep": keep, **times_of(self._recording, events)}
         read = sources if self._held_out is None else {**sources, "held_out": self._held_out}
         require_same_run(self.workers, {**(config or {}), **identity, **alike}, read, variables_of(self.engine))
+        if reproducible is not None:
+            require_same_threads(self.workers)
         preflight.check_shown(strategy, self.engine)
         preflight.check_ranges(strategy, self.engine)
         check_separable(self.engine, plan)

@@ -60,10 +60,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         for pattern, line in WORDING:
             message = re.sub(pattern, line, message)
-        unknown = re.match(r"^unrecognized arguments: (--[\w-]+)", message)
-        if unknown:
+        unknown = re.match(r"^unrecognized arguments: (--?[\w-]+|\S*)", message)
+        if unknown and unknown[1].strip("-") and unknown[1].startswith("-"):
             message = (f"`{unknown[1]}` must be an option of this script"
                        f"{known_as(unknown[1], list(self._option_string_actions))}")
+        elif unknown:
+            message = f"`{unknown[1]}` must be left out, or be the value of an option"
         refuse(f"{message} (see --help)")
 
 

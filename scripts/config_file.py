@@ -102,7 +102,7 @@ def _one(leaf: Leaf, value: Any) -> Any:
         raise argparse.ArgumentTypeError(f"({_toml(value)}) must be a number or a text")
     if "\0" in str(value):
         raise argparse.ArgumentTypeError("must be a text without the character U+0000")
-    made: Any = leaf.option.rule(str(value))
+    made: Any = leaf.rule(str(value))
     if isinstance(value, str) != isinstance(made, str | Path | tuple):
         kind = "a number, without quotation marks" if isinstance(value, str) else "a text, in quotation marks"
         raise argparse.ArgumentTypeError(f"({_toml(value)}) must be {kind}")

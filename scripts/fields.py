@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from rules import Choice, Rule
+from rules import Choice, Rule, path
 
 T = TypeVar("T")
 REQUIRED: Any = "required"  # the default of a positional argument that must be given
@@ -60,6 +60,11 @@ class Leaf(NamedTuple):
     def flag(self) -> str:
         """As it is typed."""
         return self.option.flag or f"--{self.name.replace('_', '-')}"
+
+    @property
+    def rule(self) -> Rule:
+        """Makes the value of a text."""
+        return path if self.option.rule is Path else self.option.rule
 
     @property
     def given(self) -> bool:
@@ -128,7 +133,7 @@ def _argument(leaf: Leaf) -> dict[str, Any]:
     several = "NAME" if told.nargs and isinstance(told.rule, Choice) else None  # else all of them, twice
     metavar = told.metavar or several or getattr(told.rule, "metavar", None) or (
         "PATH" if told.rule is Path else leaf.flag.strip("-").upper())
-    said |= {"type": told.rule, "metavar": metavar}
+    said |= {"type": leaf.rule, "metavar": metavar}
     if leaf.value is REQUIRED and not told.positional:
         said["required"] = True
     if told.nargs == "append":

@@ -153,6 +153,8 @@ def _recorded(run_dir: Path) -> dict[str, Any]:
         recorded = {}
     require("examples" in recorded, "run_dir", run_dir,
             "the folder of a run: its config.json is not what a run writes (of several runs, name the folder of one)")
+    require("script" in recorded, "run_dir", run_dir,
+            "a run of a train script: one that was made in Python is opened by engine.open_run")
     require("inputs" in recorded, "run_dir", run_dir, "a run that records what its labels and inputs are: this one is "
             "of an older version")
     return recorded

@@ -8,6 +8,7 @@ import json
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 Rule = Callable[[str], Any]
@@ -56,6 +57,13 @@ natural = Number(int, "an integer of at least 0", lambda value: value >= 0)
 positive = Number(float, "a number above 0", lambda value: 0 < value < float("inf"))
 fraction = Number(float, "a number of at least 0 and below 1", lambda value: 0 <= value < 1)
 weight = Number(float, "a number of at least 0", lambda value: 0 <= value < float("inf"))
+
+
+def path(text: str) -> Path:
+    """A path. ``Path`` itself takes no text, as a shell's variable that is not set gives it, for this folder."""
+    if not text:
+        raise ArgumentTypeError("() must be a path: it is empty")
+    return Path(text)
 
 
 class Choice:

@@ -1,8 +1,10 @@
 """The options of a sweep, and of all its trials, looked at before anything is trained."""
 
 import importlib
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import cli
 import fields
@@ -39,16 +41,41 @@ def sweep_of(chosen: Options, rest: Sequence[str]) -> Sweep:
         words.append("--plan=graph")  # auto is a measurement
     sweep = Sweep(script, chosen.what.search, space, _brackets(chosen, space), "cycles" if chosen.length.max_cycles else
                   "epochs", words, chosen)
+    if "--" in words:
+        refuse("`--` must be given once: what follows it goes to the train script")
     command = cli.Command(importlib.import_module(script).Options(), None, files=True)
-    flags = {leaf.flag.removeprefix("--") for leaf in fields.leaves(command.defaults) if leaf.option.rule is bool}
+    known = {leaf.flag.removeprefix("--"): leaf for leaf in fields.leaves(command.defaults)}
     for name, values in space.items():
-        if isinstance(values, search_space.Listed) and (name in flags) != bool({"on", "off"} & {*values.texts}):
-            refuse(f"`--vary` ({name}={values}) must be {'on,off' if name in flags else 'values, not on or off'}")
+        option, _, part = name.partition(".")
+        if isinstance(values, search_space.Listed) and option in known:
+            _look_at_values(name, values, known[option], part)
     for bracket in sweep.brackets:
         for trial in bracket:
             options = command.parse(sweep.command(trial, bracket.rungs[0][1])[1:])
             _look_at(sweep, bracket, SimpleNamespace(**{leaf.name: leaf.value for leaf in fields.leaves(options)}))
     return sweep
+
+
+def _look_at_values(name: str, values: search_space.Listed, leaf: fields.Leaf, part: str) -> None:
+    """Refuse on and off of what is no flag, other values of a flag, and two spellings of one value.
+
+    Args:
+      part: Name of the part of the option that is varied, as width of --net-option width=16; empty for all of it.
+    """
+    flag = leaf.option.rule is bool
+    if flag != bool({"on", "off"} & {*values.texts}):
+        refuse(f"`--vary` ({name}={values}) must be {'on,off' if flag else 'values, not on or off'}")
+    made: list[tuple[str, Any]] = []
+    for text in () if flag else values.texts:
+        try:
+            value = leaf.rule(f"{part}={text}" if part else text)
+        except ArgumentTypeError:
+            return  # the script says it, with its option's name
+        kind = type(value[1] if part else value) is bool  # JSON's true is not 1
+        same = next((before for before, other in made if other == (kind, value)), None)
+        if same:
+            refuse(f"`--vary` ({name}={values}) must be different values: {same} and {text} are the same")
+        made.append((text, (kind, value)))
 
 
 def _brackets(chosen: Options, space: Space) -> list[Bracket]:

@@ -67,6 +67,7 @@ def job(chosen: Options, dataset: Any) -> wiring.Job:
 
     import nets
     from engine import Update
+    from engine.data.targets import one_target
     from engine.errors import require
     from losses.strategies import Regression
 
@@ -88,11 +89,6 @@ def job(chosen: Options, dataset: Any) -> wiring.Job:
             f"left out for {chosen.net.net}, which does not take it: let its layers have a kernel_regularizer")
     return wiring.Job(strategy, {"regressor": net}, Update(optimizer), train, held_out, draw,
                       at_end={"train": train}, tell=tells(dataset, part))
-
-
-def one_target(batch: Any, noise: Any) -> dict[str, Any]:
-    """Targets [B, 1] as [B]: what a net with one output gives."""
-    return {**batch, "y": batch["y"][:, 0]}
 
 
 def tells(dataset: Any, part: str) -> Callable[[Any, Mapping[str, float]], list[str]]:

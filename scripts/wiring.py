@@ -1,6 +1,7 @@
 """What all training scripts share: exit codes, and the wiring of a run."""
 
 import contextlib
+import logging
 import math
 import os
 import sys
@@ -218,6 +219,7 @@ def quiet() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print on standard error while they load; shown if they fail."""
     installed.require()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing where several nets are trained
     sys.stderr.flush()
     kept = early.STDERR = os.dup(2)
     with tempfile.TemporaryFile() as held:

@@ -1,6 +1,6 @@
 """Recording: what is recorded of a run, and when."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from engine.data.source import Source
 from engine.errors import require
-from engine.run.events import Every
+from engine.run.events import Event, Every
 
 LOG = 100  # cycles between rows, where an epoch has as many
 
@@ -44,3 +44,13 @@ class Recording:
         if self.log is not None:
             return self.log
         return Every(cycles=LOG) if cycles_per_epoch >= LOG else Every(epochs=1)
+
+
+def times_of(recording: Recording | None, events: Sequence[Event]) -> dict[str, Any]:
+    """By name, what of both happens when, as JSON values: workers that train together do it together."""
+    found: dict[str, Any] = {"events": [repr(event.when) if isinstance(event.when, Every) else type(event.when).__name__
+                                         for event in events]}
+    if recording is not None:
+        found |= {f"{name}_every": repr(getattr(recording, name)) for name in ("log", "evaluate", "checkpoint")}
+        found |= {"at_end": list(recording.at_end), "histograms": recording.histograms}
+    return found

@@ -154,7 +154,7 @@ def _check_modules(serialized: Any) -> None:
         path = serialized.get("module") or "keras"
         top = path.partition(".")[0]
         if top in STANDARD or (path not in sys.modules and top not in OURS):
-            raise NotDescribed(f"of the module {path}, which is not imported here")
+            raise NotDescribed(f"{serialized.get('class_name')} of the module {path}, which is not imported here")
         serialized = list(serialized.values())
     for each in serialized if isinstance(serialized, list) else ():
         _check_modules(each)

@@ -56,6 +56,9 @@ class Every:
         require(self.amount > 0, f"Every {self.unit}", self.amount, "above 0")
         require(self.unit != "cycles" or int(self.amount) == self.amount, "Every cycles", self.amount, "an integer")
 
+    def __repr__(self) -> str:
+        return f"Every({self.unit}={self.amount:g})"
+
     def next_cycle(self, cycles: int, cycles_per_epoch: float) -> float:
         """The first cycle after ``cycles`` at which this is due; infinity for seconds."""
         if self.unit == "seconds":

@@ -39,11 +39,11 @@ def affine_net():
     return {"net": keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros")])}
 
 
-def affine(strategy=None, optimizer=None, source=None, loss_scaling=False, plan="graph", **options):
+def affine(strategy=None, optimizer=None, source=None, loss_scaling=False, plan="graph", workers=None, **options):
     nets = affine_net()
     update = Update(optimizer or keras.optimizers.SGD(RATE), **options)
     made = toys.engine(strategy or Affine(), nets, {"fit": update}, source or toys.points(), on_bad_update="skip",
-                       loss_scaling=loss_scaling, plan=plan)
+                       loss_scaling=loss_scaling, plan=plan, workers=workers)
     return made, nets
 
 

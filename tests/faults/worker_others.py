@@ -19,10 +19,11 @@ from tests.faults.worker_runs import LIMIT
 WAITING = 3  # seconds, of a partner that lives
 # What one worker alone has, and the name by which it is refused.
 OTHER = {"option": ("option 1 --learning-rate 0.01", r"updates\S*learning_rate\S* .*0\.01"),
-         "seed": ("option 1 --seed 5", "seed"), "commit": ("program 1", "program"),
+         "seed": ("option 1 --seed 5", "(data|seed)"), "commit": ("program 1", "program"),
          "data": ("option 1 --data-dir {other}", "data"), "log": ("option 1 --log-every 7", "log_every"),
          "evaluate": ("option 1 --evaluate-every 2", "evaluate_every"),
-         "checkpoint": ("option 1 --checkpoint-every 5", "checkpoint_every"), "length": ("option 1 --cycles 60", "cycles"),
+         "checkpoint": ("option 1 --checkpoint-every 5", "checkpoint_every"),
+         "length": ("option 1 --cycles 60", "cycles"),
          "goal": ("option 1 --goal eval/accuracy", "goal"), "keep": ("option 1 --keep 7", "keep"),
          "shards": ("option 1 --reproducible 2", "reproducible"), "plan": ("option 1 --plan xla", "plan")}
 
@@ -81,12 +82,13 @@ class Others:
     def late(self):
         """A worker lives, and does not come."""
         launch = self._launch("row 1", {"PHASELOOP_WAIT_SECONDS": str(WAITING)})
-        return self._ends(launch, 0, f"worker 1 lives but has not come to '.*' for {WAITING} s", restarts=1) + self._same()
+        found = self._ends(launch, 0, f"worker 1 lives but has not come to '.*' for {WAITING} s", restarts=1)
+        return found + self._same()
 
     def dies(self):
         """A worker is killed again and again, as when memory runs out."""
-        return self._ends(self._launch("dies 1"), 1, "worker 1 was killed by SIGKILL, as when memory runs out: given up, "
-                          "after 3 restarts without a new checkpoint", restarts=3)
+        return self._ends(self._launch("dies 1"), 1, "worker 1 was killed by SIGKILL, as when memory runs out: given "
+                          "up, after 3 restarts without a new checkpoint", restarts=3)
 
     def other(self, name):
         """One worker has what the others have not."""

@@ -140,3 +140,35 @@ def test_a_users_own_losses_beside_the_script_are_named(venv, tmp_path):
     done = ran(venv / "python", "ours.py", cwd=tmp_path)
     told = f"{tmp_path / 'losses.py'} takes the place of phaseloop's package `losses`: rename it"
     assert done.stderr.splitlines()[-1] == told
+
+
+def test_onnx_and_litert_run_without_us_in_their_own_runtimes(venv, tmp_path):
+    done = ran(venv / "phaseloop", "train-classifier", "--net", "mlp", "--cycles", "20", "--plan", "graph", "--run-dir",
+               "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    export = [venv / "phaseloop", "export", "run", "--format", "onnx"]
+    done = ran(*export, cwd=tmp_path)
+    told = "error: `--format` (onnx) must be another one, or after: pip install 'phaseloop[export]'\n"
+    assert (done.returncode, done.stderr) == (2, told)
+    done = ran(venv / "python", "-m", "pip", "install", "--quiet", "-c", ROOT / "constraints.txt",
+               "phaseloop[export,litert]", cwd=tmp_path)  # what is installed has the extras' lists
+    assert done.returncode == 0, done.stderr
+    for command in (export, [*export[:-1], "litert"]):
+        done = ran(*command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    done = ran(venv / "python", "-c", "import numpy as np; from engine import open_run\n"
+               "from engine.data.catalog import load; x = load('fashion-mnist-10k').test['image'][:50]\n"
+               "np.save('inputs.npy', x); np.save('wanted.npy', open_run('run').predict(x))", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    wanted = np.load(tmp_path / "wanted.npy")
+    assert wanted.std() > 0.01
+    for program in ("import onnxruntime; session = onnxruntime.InferenceSession('classifier.onnx')\n"
+                    "y, = session.run(None, {session.get_inputs()[0].name: x})",
+                    "from ai_edge_litert.interpreter import Interpreter; i = Interpreter('classifier.tflite')\n"
+                    "given, = i.get_input_details(); i.resize_tensor_input(given['index'], x.shape)\n"
+                    "i.allocate_tensors(); i.set_tensor(given['index'], x); i.invoke()\n"
+                    "y = i.get_tensor(i.get_output_details()[0]['index'])"):
+        done = ran(venv / "python", "-c", f"import sys, numpy as np; x = np.load('inputs.npy')\n{program}\n"
+                   "np.save('outputs.npy', y); print(*{'engine', 'nets', 'tensorflow'} & {*sys.modules})", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "\n"), done.stderr
+        np.testing.assert_allclose(np.load(tmp_path / "outputs.npy"), wanted, rtol=1e-5, atol=1e-5)

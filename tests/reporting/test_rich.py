@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine import History, Interrupted, notebook
-from engine.reporting import recorder
+from engine.reporting import fan_out, recorder
 from engine.reporting.chart import Line
 from engine.reporting.notebook import Notebook
 from engine.reporting.progress import Progress
@@ -53,7 +53,7 @@ def test_here_is_no_notebook():
 
 @pytest.fixture
 def in_a_notebook(monkeypatch):
-    for module in (signals, recorder, notebook):
+    for module in (signals, fan_out, notebook):
         monkeypatch.setattr(module, "in_notebook", lambda: True)
 
 

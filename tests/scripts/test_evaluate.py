@@ -103,11 +103,18 @@ def _no_checkpoint(folder):
     shutil.rmtree(folder / "checkpoints")
 
 
+def _made_in_python(folder):
+    file = folder / "config.json"
+    file.write_text(json.dumps({name: value for name, value in json.loads(file.read_text()).items()
+                                if name not in ("script", "inputs", "classes")}))
+
+
 @pytest.mark.parametrize("break_it, rule", [
     (shutil.rmtree, "the folder of a run: there is no such folder"),
     (lambda folder: (folder / "config.json").unlink(), "the folder of a run: it has no config.json"),
     (lambda folder: (folder / "config.json").write_text("{"), "its config.json is not what a run writes"),
     (lambda folder: _configured(folder, script="os"), "a run of one of train_autoencoder, train_classifier, "),
+    (_made_in_python, "a run of a train script: one that was made in Python is opened by engine.open_run"),
     (lambda folder: _configured(folder, colour="red"), "of options that train_vae has today, but has colour"),
     (_no_checkpoint, "a run with a good checkpoint: there is none in its folder checkpoints"),
 ])

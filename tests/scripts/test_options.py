@@ -146,6 +146,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_defaults(tmp_
     ("qqq = 3", "`qqq` must be an option of this script"),
     ("measure = true", "`measure` must be an option of this script"),
     ("run-dir = 3", "`run-dir` (3) must be a text, in quotation marks"),
+    ('run-dir = ""', "`run-dir` () must be a path: it is empty"),
     ("dataset = true", "`dataset` (true) must be a number or a text"),
     ("smoke = 1", "`smoke` (1) must be true or false"),
     ("seed = 1979-05-27", '`seed` ("1979-05-27") must be a number or a text'),
@@ -175,6 +176,20 @@ def test_what_is_no_file_of_options_is_one_line(make, line, tmp_path):
     make(tmp_path / "run.toml")
     done = run_process("train_vae.py", "--config", "run.toml", cwd=tmp_path)
     assert done.returncode == 2 and re.fullmatch(rf"error: `--config` \(run\.toml\) {line}\n", done.stderr)
+
+
+@pytest.mark.parametrize("script, given, line", [
+    ("train_vae", ["--run-dir", ""], "`--run-dir` () must be a path: it is empty (see --help)"),
+    ("train_vae", ["--data-dir="], "`--data-dir` () must be a path: it is empty (see --help)"),
+    ("evaluate", [""], "`RUN_DIR` () must be a path: it is empty (see --help)"),
+    ("train_vae", ["vae"], "`vae` must be left out, or be the value of an option (see --help)"),
+    ("train_vae", ["--seed", "1", "2", "3"], "`2` must be left out, or be the value of an option (see --help)"),
+    ("train_vae", ["-s"], "`-s` must be an option of this script (see --help)")])
+def test_a_word_that_no_option_takes_and_an_empty_path_are_one_line(script, given, line, capsys):
+    with pytest.raises(SystemExit) as end:
+        parsed(script, *given)
+    told = capsys.readouterr()
+    assert (end.value.code, told.out, told.err) == (2, "", f"error: {line}\n")
 
 
 def test_folds_and_nets_read_the_same_files(tmp_path, monkeypatch):

@@ -26,21 +26,21 @@ sys.path.append({scripts!r})
 import dataclasses
 import cli
 from fields import option
-from rules import Choice, positive, whole
+from rules import Choice, net_option, positive, whole
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     rate: float = option(0.1, "", positive)
     net: str = option("small", "", Choice("small", "large"))
     flip: bool = option(False, "", bool)
-    net_option: tuple = option((), "", nargs="append")
+    net_option: tuple = option((), "", net_option, nargs="append")
     plan: str = option("auto", "")
     decay: str = option("none", "", Choice("none", "cosine"))
     decay_cycles: int = option(None, "", whole)
     on_bad_update: str = option("stop", "")
     patience: float = option(None, "", positive)
     evaluate_every: float = option(1.0, "", positive)
-    data_dir: str = option(None, "")
+    data_dir: Path = option(None, "", Path)
     refuse: float = option(math.inf, "", float)
     check: bool = option(False, "", bool)
     epochs: float = option(None, "", positive)
@@ -327,11 +327,23 @@ def test_another_sweep_is_refused_and_nothing_overwritten(stub):
     ("--search halving --vary rate=0.1..1 -- --on-bad-update rollback", "`--on-bad-update` (rollback) must be stop or "
                                                                         "skip"),
     ("--search halving --vary rate=0.1..1 -- --patience 2 --evaluate-every 2",
-     "`--patience` (2) must go with a goal of the evaluation")])
+     "`--patience` (2) must go with a goal of the evaluation"),
+    ("--vary rate=1,2 -- -- x", "`--` must be given once: what follows it goes to the train script"),
+    ("--vary rate=1,2 -- x", "`x` must be left out, or be the value of an option"),
+    ("y --vary rate=1,2", "`y` must be left out, or be the value of an option"),
+    ("--search grid --vary rate=1e-3,1,0.001", "`--vary` (rate=1e-3,1,0.001) must be different values: 1e-3 and 0.001 "
+                                               "are the same"),
+    ("--search grid --vary data-dir=a,./a", "`--vary` (data-dir=a,./a) must be different values: a and ./a are"),
+    ("--vary net-option.width=8,8.0", "`--vary` (net-option.width=8,8.0) must be different values: 8 and 8.0 are")])
 def test_bad_options_are_one_line_and_nothing_is_trained(stub, options, line):
     done = stub.sweep(f"--max-epochs 4 {options}")
     assert done.returncode == 2 and line in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert not stub.calls and not (stub.folder / "s").exists()
+
+
+def test_values_that_only_look_alike_are_two_trials(stub):
+    done = stub.sweep("--search grid --vary net-option.width=1,true,[1] --max-epochs 1 --check")
+    assert done.returncode == 0 and done.stdout.count("check passed") == 3, done.stderr
 
 
 def test_a_first_trial_that_cannot_begin_leaves_nothing(stub):
