@@ -42,10 +42,12 @@ class Across:
             sums = in_pairs([self._batch.sums(given, part) for part in parts])
             sums = tf.reshape(division.workers.sum(tf.reshape(sums, [-1]), f"ratios of {self._phase}"), [-1, 2])
             given = given._replace(ratios=tf.pad(sums, [[0, 0], [0, 1]], constant_values=float(self._of_ratio)))
+        # So that float16 overflows where it does for the whole batch: a part's mean is over fewer examples.
+        given = given._replace(scale=given.scale / division.count)
         return self._joined([self._batch.gradients(given, part, objectives) for part in parts])
 
     def _joined(self, found: Sequence[Measured]) -> Measured:
-        """What is known of the whole batch: means of terms, gradients and statistics; sums of a ``Ratio``."""
+        """What is known of the whole batch: means of terms and statistics; sums of gradients and of a ``Ratio``."""
         division, first = self._division, found[0]
         places = [place for place, value in enumerate(first.assigned) if value.dtype.is_floating]
         forms = [first.vector, first.totals, *(first.assigned[place] for place in places),
@@ -57,8 +59,7 @@ class Across:
         assigned = list(first.assigned)  # whole numbers: the same everywhere
         for place in places:
             assigned[place] = next(whole) / tf.cast(division.count, assigned[place].dtype)
-        gradients = [[next(whole) / tf.cast(division.count, gradient.dtype) for gradient in each]
-                     for each in first.gradients]
+        gradients = [[next(whole) for _ in each] for each in first.gradients]
         return Measured(vector, totals, gradients, assigned, self._passes([each.passes for each in found]))
 
     def _passes(self, found: Sequence[dict[str, tf.Tensor]]) -> dict[str, tf.Tensor]:

@@ -39,8 +39,11 @@ class Collectives:
             return self._links.exchange(inside, name, b"", total)
         if self.rank < outer:
             room = np.empty_like(total)
-            join(total, self._links.exchange(self.rank + self._inner, name, b"", room), out=total)
-        self._up_and_down(total, name, join)
+            self._links.exchange(self.rank + self._inner, name, b"", room)
+            with np.errstate(all="ignore"):
+                join(total, room, out=total)
+        with np.errstate(all="ignore"):  # what is not finite is looked at in the sum
+            self._up_and_down(total, name, join)
         if self.rank < outer:
             self._links.exchange(self.rank + self._inner, name, total.data, total[:0])
         return total
