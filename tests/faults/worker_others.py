@@ -87,7 +87,8 @@ class Others:
 
     def dies(self):
         """A worker is killed again and again, as when memory runs out."""
-        return self._ends(self._launch("dies 1"), 1, "worker 1 was killed by SIGKILL, as when memory runs out: given "
+        launch = self._launch("dies 1", words=["--checkpoint-every", 60])
+        return self._ends(launch, 1, "worker 1 was killed by SIGKILL, as when memory runs out: given "
                           "up, after 3 restarts without a new checkpoint", restarts=3)
 
     def other(self, name):
@@ -98,11 +99,11 @@ class Others:
         trained = (self._folder / "metrics.csv").exists() or (self._folder / "checkpoints").exists()
         return found + ["it had begun to train"] * trained
 
-    def _launch(self, held="", more=(), folder=None):
+    def _launch(self, held="", more=(), folder=None, words=()):
         self._folder = folder or self._runs.new()
         more = {**dict(more), **({"PHASELOOP_HELD": held} if held else {}),
                 "PHASELOOP_HELD_FILE": str(self._folder.with_suffix(".held"))}
-        return self._runs.launch(self._folder, more)
+        return self._runs.launch(self._folder, more, words=words)
 
     def _signalled(self, signum, times, code, words):
         launch = self._launch()
