@@ -62,6 +62,16 @@ class Others:
             time.sleep(0.05)
         return ["workers live on"] * launch.end() + self._said("SIGTERM: a checkpoint was saved") + self._again()
 
+    def pause(self):
+        """All sleep, as with a lid that is closed, and wake up."""
+        launch = self._launch()
+        self._runs.until_cycle(launch, 30)
+        for signum in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in launch.workers():
+                os.kill(pid, signum)
+            time.sleep(2 * worker_runs.SILENCE if signum == signal.SIGSTOP else 0)
+        return self._ends(launch, 0, "") + self._same()
+
     def full(self):
         """The chief's disk is full at a save."""
         return self._ends(self._launch("full 0"), 2, "No space left on device") + self._again()
@@ -149,7 +159,7 @@ class Others:
         return not faults
 
 
-CASES = ("interrupt", "twice", "hangup", "launcher", "full", "locked", "alone", "late", "dies", *OTHER)
+CASES = ("interrupt", "twice", "hangup", "launcher", "pause", "full", "locked", "alone", "late", "dies", *OTHER)
 
 
 def main():
