@@ -35,7 +35,7 @@ test: lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not fault and not slow and not long'
 
 quick: setup
-	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow and not long' -k 'not (xla or all_strategies or replicas or half_precision)' \
+	$(BIN)/python -m pytest -q -n 2 --dist load -m 'not fault and not slow and not long' -k 'not (xla or all_strategies or workers or half_precision)' \
 		tests/losses tests/reporting tests/strategies/*.py tests/cycle/test_update.py tests/cycle/test_step.py \
 		tests/cycle/test_adam.py tests/test_noise.py tests/test_testing.py tests/test_imports.py
 
