@@ -61,11 +61,14 @@ def launch(tmp_path):
 @pytest.fixture
 def launching(tmp_path):
     """``with launching(program) as process:`` the launcher, when its two workers are ``ready()``."""
+    def heard():  # under nohup it would be ignored, as it should
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
     @contextlib.contextmanager
     def run(program, before=(), **streams):
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams}
         with subprocess.Popen([*before, *command(program, *QUICK)], cwd=tmp_path, env=environment(), text=True,
-                              **streams) as process:
+                              preexec_fn=heard, **streams) as process:
             try:
                 appear(tmp_path / "ready0", tmp_path / "ready1")
                 yield process
