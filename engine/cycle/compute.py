@@ -23,12 +23,7 @@ from engine.strategy import Nets, Phase
 
 
 class Compute:
-    """One phase's loss and its gradients, of one of ``parts`` of a batch.
-
-    Args:
-      variables: Variables that the phase moves.
-      drawn: What its layers draw, where workers are to draw parts of it.
-    """
+    """One phase's loss and its gradients, of one of ``parts`` of a batch. ``variables``: those that the phase moves."""
 
     count = 1  # that it computes at once
 
@@ -137,9 +132,7 @@ class Compute:
         batches = {name: self._transforms[name](raw, Noise(examples=sizes[name], drawn=inputs.data[name]))
                    for name, raw in inputs.raw.items()}
         noise = Noise(update=given.update, examples=self.reads.examples // self.parts, drawn=inputs.loss, sizes=sizes)
-        drawn = self._drawn.at(inputs.raw) if self._drawn else []
-        whole = [self.reads.examples, *self.reads.sizes.values()]
-        with of_one_batch(self._division, self.parts, whole, drawn):
+        with of_one_batch(self._division, self.parts, self.reads, self._drawn, inputs.raw):
             return dict(self._loss(self.nets, self.reads.batch_of(batches), noise, given.state))
 
     def _means(self, results: Mapping[str, Any], given: Given) -> dict[str, tf.Tensor]:

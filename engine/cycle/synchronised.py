@@ -1,6 +1,6 @@
 """Layers on a part of a batch as on the whole: batch statistics over all workers, and the part's rows of a draw."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -28,17 +28,18 @@ class Drawn:
     """
 
     def __init__(self, phase: Phase, nets: Nets, reads: Reads, state: Specs) -> None:
-        self._shapes = {_forms(at.specs(name) for name in at.sources): _drawn(phase, nets, at, state)
+        self._shapes = {_forms({name: at.specs(name) for name in at.sources}): _drawn(phase, nets, at, state)
                         for at in reads.in_each_bucket}
 
     def at(self, raw: Mapping[str, Batch]) -> list[Shape]:
         """Shapes in the bucket of ``raw``, by source a batch or a part of one."""
-        return self._shapes[_forms(raw.values())]
+        return self._shapes[_forms(raw)]
 
 
-def _forms(batches: Iterable[Mapping[str, Any]]) -> tuple[Any, ...]:
+def _forms(batches: Mapping[str, Mapping[str, Any]]) -> tuple[Any, ...]:
     """Of each batch the shapes of an example."""
-    return tuple(tuple(sorted((name, *each.shape[1:]) for name, each in batch.items())) for batch in batches)
+    return tuple((source, tuple(sorted((name, *each.shape[1:]) for name, each in batches[source].items())))
+                 for source in sorted(batches))
 
 
 def _drawn(phase: Phase, nets: Nets, reads: Reads, state: Specs) -> list[Shape]:
@@ -54,23 +55,24 @@ def _drawn(phase: Phase, nets: Nets, reads: Reads, state: Specs) -> list[Shape]:
 
 
 @contextmanager
-def of_one_batch(division: Division, parts: int, sizes: Sequence[int], wholes: Sequence[Shape]) -> Iterator[None]:
+def of_one_batch(division: Division, parts: int, reads: Reads, drawn: Drawn | None, raw: Mapping[str, Batch]
+                 ) -> Iterator[None]:
     """Inside, layers that are traced see the whole batch through a worker's part, or a shard of this.
 
     Nothing is changed for one worker, nor where shards have statistics and seeds of their own.
 
     Args:
-      parts: Parts of the whole batch, of which one is computed.
-      sizes: Examples of the whole batch, of each source; of the first source first.
-      wholes: Shapes of what layers draw for the whole batch.
+      parts: Parts of the whole batch, of which one is computed. raw: It, as stored, by source.
+      drawn: What layers draw for the whole batch; None if they draw nothing.
     """
     if not division.synchronises:
         yield
         return
-    workers = division.workers
+    workers, sizes = division.workers, [reads.examples, *reads.sizes.values()]
+    wholes = iter(drawn.at(raw) if drawn else [])
     with ExitStack() as stack:
         stack.enter_context(statistics_by(partial(_of_whole, workers)))
-        stack.enter_context(draws_by(partial(_rows, workers.part, parts, sizes, iter(wholes))))
+        stack.enter_context(draws_by(partial(_rows, workers.part, parts, sizes, wholes)))
         yield
 
 
@@ -108,6 +110,8 @@ def _rows(part: Part, parts: int, sizes: Sequence[int], wholes: Iterator[Shape],
     the whole batch is the same everywhere, as noise on weights must be.
 
     Args:
+      parts: Parts of the whole batch, of which one is computed. sizes: Examples of the whole batch, of each source; of
+        the first source first. wholes: Shapes for the whole batch, of this draw and all that follow.
       draw: ``draw(shape)``: the layer's own function.
       seed: Seed of uniform numbers, which need not all be drawn; not under XLA, whose numbers hang on their count.
     """

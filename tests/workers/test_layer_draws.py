@@ -57,7 +57,7 @@ CASES = {"examples first": (lambda: Steps(), steps),
          "steps first, a few of them": (lambda: Steps(time_first), lambda: steps(24)),
          "buckets": (lambda: Steps(time_first), lambda: BucketedSource(
              {"x": [x[:4 + 4 * (i % 2)] for i, x in enumerate(STEPS)]}, 8, (4, 8))),
-         "two sources": (lambda: TwoSources(), lambda: {"few": steps(4), "many": steps(8, 1)})}
+         "two sources": (lambda: TwoSources(), lambda: {"many": steps(8, 1), "few": steps(4)})}
 
 
 @pytest.mark.parametrize("name", CASES)
