@@ -9,7 +9,8 @@
   kill-in-broadcast             SIGKILL of any of them while the state is broadcast at a resume
   kill-in-checkpoint            SIGKILL of any of them just before a file operation of a save
 
-A case, once the signal has met the run, is good if the launcher ends in time with the exit code that it must have, leaves no process, says what
+A case, once the signal has met the run, is good if the launcher ends in time with the exit code that it must have,
+leaves no process, says what
 happened, prints no traceback, and the run's end (the last checkpoint's SHA-256, metrics.csv, pictures, the metrics of
 summary.json) is that of the undisturbed run. One case of ten starts its processes from a shell, import and all.
 """
@@ -144,7 +145,8 @@ class Cases:
         return self._made[name, shards]
 
     def __str__(self):
-        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}" + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
+        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}"
+                         + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
                          + (f", found within {max(self.found[kind]):.1f} s" if self.found[kind] else "")
                          for kind, tried in self.tried.items())
 
