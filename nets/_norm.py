@@ -40,6 +40,21 @@ class BatchNorm(keras.layers.BatchNormalization):
             self.moving_variance.assign(moving_variance * self.momentum + variance * (1.0 - self.momentum))
         return y if maps is x else tf.reshape(y, tf.shape(x))
 
+    def normalized(self, inputs: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        """inputs [B, ..., c] by statistics that were taken elsewhere, as over several workers; the moving ones follow.
+
+        Args:
+          mean: Mean of each channel, [c].
+          variance: Biased variance of each channel, [c].
+          values: Number of values of a channel, m.
+        """
+        unbiased = variance * values / (values - 1.0)
+        self.moving_mean.assign(self.moving_mean * self.momentum + mean * (1.0 - self.momentum))
+        self.moving_variance.assign(self.moving_variance * self.momentum + unbiased * (1.0 - self.momentum))
+        factor = self.gamma * tf.math.rsqrt(variance + self.epsilon)
+        x = tf.cast(inputs, factor.dtype)
+        return tf.cast((x - mean) * factor + self.beta, inputs.dtype)
+
 
 class LayerNorm(keras.layers.LayerNormalization):
     """Keras's layer over all axes but the first: each example by itself.

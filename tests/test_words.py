@@ -29,7 +29,7 @@ ALLOWED = re.compile(r"""(?x)(?i)  # the field's own phrases; what they cover is
     \bstandard[ _]deviations?\b | \bhalf[ _]precision(?![a-z])
     | \bnegative[ _]slope\b  # Keras's, of a leaky ReLU
     | \b(?:first|second|its|own)\ moments?\b | \bmoments\ of\b  # Adam's
-    | tf\.nn\.moments | "moments"  # TensorFlow's
+    | tf\.nn\.moments | "moments" | _moments  # of TensorFlow and Keras
     | \bfigures?\ \d  # of a paper
     | </?figure\b  # HTML's
     """)

@@ -10,25 +10,61 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+OF_BATCH = "_moments"  # Keras's method
+Statistics = tuple[tf.Tensor, tf.Tensor]  # mean and biased variance, [c]
+Whole = Callable[[Statistics, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def can_be_whole(layer: Any) -> bool:
+    """Whether ``statistics_by`` reaches it: Keras's batch normalisation, or one that tells how it goes on from them.
+
+    That is by a method ``normalized(inputs, mean, variance, values)``, as of ``nets``' own, whose ``call`` takes all
+    in one operation.
+    """
+    kind = keras.layers.BatchNormalization
+    return isinstance(layer, kind) and (type(layer).call is kind.call or hasattr(layer, "normalized"))
+
 
 @contextmanager
-def moments_by(whole: Callable[..., Any]) -> Iterator[None]:
-    """Inside, batch normalisations take ``whole((mean, variance), number of values)`` of what they take of a batch."""
-    layer = keras.layers.BatchNormalization
-    own = layer._moments
+def statistics_by(whole: Whole) -> Iterator[None]:
+    """Inside, batch normalisations take what ``whole`` makes of a part's statistics and its number of values.
 
-    def moments(self: Any, inputs: Any, mask: Any) -> Any:
+    It gives mean, variance and number of values of the whole batch.
+    """
+    kind = keras.layers.BatchNormalization
+    of_part = getattr(kind, OF_BATCH)
+
+    def of_whole(self: Any, inputs: Any, mask: Any = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         values = tf.size(inputs) // tf.shape(inputs)[self.axis]
         if mask is not None:
-            values = tf.reduce_sum(tf.cast(mask, inputs.dtype)) * tf.cast(
-                values // tf.size(mask), inputs.dtype)
-        return whole(own(self, inputs, mask), values)
+            values = tf.reduce_sum(tf.cast(mask, inputs.dtype)) * tf.cast(values // tf.size(mask), inputs.dtype)
+        return whole(of_part(self, inputs, mask), values)
 
-    layer._moments = moments
+    def called(own: Callable[..., Any]) -> Callable[..., Any]:
+        def call(self: Any, inputs: Any, training: Any = None) -> Any:
+            if not (training and self.trainable):
+                return own(self, inputs, training=training)
+            wide = tf.cast(inputs, tf.as_dtype(self.gamma.dtype))
+            return self.normalized(inputs, *of_whole(self, wide))
+
+        return call
+
+    others = [(each, each.__dict__["call"]) for each in _below(kind) if hasattr(each, "normalized")
+              and "call" in each.__dict__]
+    setattr(kind, OF_BATCH, lambda self, inputs, mask: of_whole(self, inputs, mask)[:2])
+    for each, own in others:
+        each.call = called(own)
     try:
         yield
     finally:
-        layer._moments = own
+        setattr(kind, OF_BATCH, of_part)
+        for each, own in others:
+            each.call = own
+
+
+def _below(kind: Any) -> list[Any]:
+    """Classes that inherit from ``kind``."""
+    return [each for below in kind.__subclasses__() for each in [below, *_below(below)]]
 
 
 @contextmanager

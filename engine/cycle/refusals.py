@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle.keras_internals import every_operation, graph, handles, layers_of, outermost, weights_of_layer
+from engine.cycle.keras_layers import can_be_whole
 from engine.errors import Invalid, require
 from engine.strategy import Nets
 
@@ -67,7 +68,8 @@ def refuse_in_loop(traced: Any, known: Iterable[Any]) -> None:
 def refuse_averaged_state(assigned: Iterable[Any], nets: Nets, place: str) -> None:
     """Raises ``Invalid`` for what a layer of a user's own assigns: on several workers it would be averaged."""
     own = {id(v): v for net in nets.values() for layer in layers_of(net)
-           if not type(layer).__module__.startswith("keras.") for v in weights_of_layer(layer)}
+           if not (type(layer).__module__.startswith("keras.") or can_be_whole(layer))
+           for v in weights_of_layer(layer)}
     for variable in assigned:
         require(id(variable) not in own, variable.path, f"assigned in {place} on several workers",
                 f"{STATE}: workers' values would be averaged")

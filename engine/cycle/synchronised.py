@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from engine.cycle.division import Division
-from engine.cycle.keras_layers import draws_by, moments_by
+from engine.cycle.keras_layers import Statistics, draws_by, statistics_by
 from engine.cycle.plan import in_xla
 from engine.cycle.reads import Reads
 from engine.cycle.symbolic import Specs, called, tracing
@@ -71,25 +71,25 @@ def of_one_batch(division: Division, parts: int, reads: Reads, drawn: Drawn | No
     workers, sizes = division.workers, [reads.examples, *reads.sizes.values()]
     wholes = iter(drawn.at(raw) if drawn else [])
     with ExitStack() as stack:
-        stack.enter_context(moments_by(partial(_moments, workers)))
+        stack.enter_context(statistics_by(partial(_of_whole, workers)))
         stack.enter_context(draws_by(partial(_rows, workers.part, parts, sizes, wholes)))
         yield
 
 
-def _moments(workers: Workers, own: tuple[tf.Tensor, tf.Tensor], weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean and variance [C] over all workers, of each one's and the weight (number of values) that it has.
+def _of_whole(workers: Workers, own: Statistics, values: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Mean and variance [c] over all workers, and number of values, of each one's and the number that it has.
 
     Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
     """
     mean, variance = own
     channels = mean.shape[0]
-    mine = tf.concat([mean, variance, tf.reshape(tf.cast(weight, mean.dtype), [1])], axis=0)
+    mine = tf.concat([mean, variance, tf.reshape(tf.cast(values, mean.dtype), [1])], axis=0)
     place = tf.reshape(tf.one_hot(workers.rank, workers.count, dtype=mean.dtype), [-1, 1])
     flat = _summed(workers, tf.reshape(place * mine, [-1]))
-    means, variances, weights = tf.split(tf.reshape(flat, [workers.count, -1]), [channels, channels, 1], axis=1)
-    fractions = weights / tf.reduce_sum(weights)
-    whole = tf.reduce_sum(fractions * means, axis=0)
-    return whole, tf.reduce_sum(fractions * (variances + tf.square(means - whole)), axis=0)
+    means, variances, counts = tf.split(tf.reshape(flat, [workers.count, -1]), [channels, channels, 1], axis=1)
+    count = tf.reduce_sum(counts)
+    whole = tf.reduce_sum(counts / count * means, axis=0)
+    return whole, tf.reduce_sum(counts / count * (variances + tf.square(means - whole)), axis=0), count
 
 
 def _summed(workers: Workers, vector: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ class Heartbeat:
         self._links, self._sockets = links, dict(links.sockets[BEATS])
         self._silence = float(os.environ.get("PHASELOOP_SILENCE_SECONDS", SILENCE))
         self._heard = dict.fromkeys(self._sockets, time.monotonic())
-        self._stopped, self._until = threading.Event(), 0.0
+        self._stopped, self._until, self._listened = threading.Event(), 0.0, time.monotonic()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self._thread.start()
 
@@ -56,13 +56,13 @@ class Heartbeat:
                 link.send(b".")
 
     def _listen(self) -> None:
-        began = time.monotonic()
         try:
             readable, _, _ = select.select(list(self._sockets.values()), [], [], EACH / 4)
         except (OSError, ValueError):
             return
-        if time.monotonic() - began > self._silence / 2:  # it was this worker that was stopped
-            self._heard = dict.fromkeys(self._heard, time.monotonic())
+        before, self._listened = self._listened, time.monotonic()
+        if self._listened - before > self._silence / 2:  # it was this worker that was stopped
+            self._heard = dict.fromkeys(self._heard, self._listened)
         for rank, link in list(self._sockets.items()):
             if link not in readable:
                 continue

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from engine.cycle import keras_internals as internals
-from engine.cycle.keras_layers import draws_by, moments_by
+from engine.cycle.keras_layers import can_be_whole, draws_by, statistics_by
+from nets._norm import BatchNorm
 
 
 def test_each_is_there_and_means_what_it_did():
@@ -76,12 +77,12 @@ def test_each_executed_operation_is_told_with_the_layer_and_the_gradient_it_is_i
     assert name == "own" and made == exp[3][-1:] and took == [] and kinds[-1] != "AddV2"
 
 
-def test_layers_take_the_moments_and_the_draws_that_they_are_handed():
+def test_layers_take_the_statistics_and_the_draws_that_they_are_handed():
     norm, drop = keras.layers.BatchNormalization(momentum=0.0), keras.layers.Dropout(0.5, seed=3)
     x = tf.reshape(tf.range(24.0), [4, 2, 3])
     norm(x, training=True)
     given = []
-    with moments_by(lambda own, values: given.append((own, values)) or (own[0] + 1.0, own[1])):
+    with statistics_by(lambda own, values: given.append((own, values)) or (own[0] + 1.0, own[1], values)):
         norm(x, training=True)
     (mean, variance), values = given[0]
     assert (mean.shape, variance.shape, int(values)) == ([3], [3], 8)
@@ -101,3 +102,26 @@ def test_layers_take_the_moments_and_the_draws_that_they_are_handed():
     np.testing.assert_array_equal(numbers, keras.random.normal([8, 2], seed=7)[4:])
     assert seen == [((4, 3), [2]), ((4, 2), None)]
     assert keras.random.normal([4, 2], seed=7).shape == (4, 2)
+
+
+def test_the_nets_own_batch_normalisation_goes_on_from_what_it_is_handed():
+    norm, x = BatchNorm(momentum=0.5), tf.random.stateless_normal([6, 2, 3], [1, 2])
+    norm.build([None, 2, 3])
+    start = norm.get_weights()
+    whole = norm(x, training=True).numpy(), norm.get_weights()
+    norm.set_weights(start)
+    with statistics_by(lambda own, values: (*own, tf.cast(values, tf.float32))):
+        handed = norm(x, training=True).numpy(), norm.get_weights()
+        np.testing.assert_array_equal(norm(x, training=False), norm(x))
+    np.testing.assert_allclose(handed[0], whole[0], rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(handed[1], whole[1], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    norm.set_weights(start)
+    np.testing.assert_array_equal(norm(x, training=True), whole[0])  # outside as before
+
+    class Other(keras.layers.BatchNormalization):
+        def call(self, inputs, training=None):
+            return inputs
+
+    assert [can_be_whole(each) for each in (norm, keras.layers.BatchNormalization(), Other(), keras.layers.Dense(1))
+            ] == [True, True, False, False]

@@ -62,6 +62,16 @@ class Others:
             time.sleep(0.05)
         return ["workers live on"] * launch.end() + self._said("SIGTERM: a checkpoint was saved") + self._again()
 
+    def pause(self):
+        """All sleep, as with a lid that is closed, and wake up."""
+        launch = self._launch()
+        self._runs.until_cycle(launch, 30)
+        for signum in (signal.SIGSTOP, signal.SIGCONT):
+            for pid in launch.workers():
+                os.kill(pid, signum)
+            time.sleep(2 * worker_runs.SILENCE if signum == signal.SIGSTOP else 0)
+        return self._ends(launch, 0, "") + self._same()
+
     def full(self):
         """The chief's disk is full at a save."""
         return self._ends(self._launch("full 0"), 2, "No space left on device") + self._again()
@@ -87,7 +97,8 @@ class Others:
 
     def dies(self):
         """A worker is killed again and again, as when memory runs out."""
-        return self._ends(self._launch("dies 1"), 1, "worker 1 was killed by SIGKILL, as when memory runs out: given "
+        launch = self._launch("dies 1", words=["--checkpoint-every", 60])
+        return self._ends(launch, 1, "worker 1 was killed by SIGKILL, as when memory runs out: given "
                           "up, after 3 restarts without a new checkpoint", restarts=3)
 
     def other(self, name):
@@ -98,11 +109,11 @@ class Others:
         trained = (self._folder / "metrics.csv").exists() or (self._folder / "checkpoints").exists()
         return found + ["it had begun to train"] * trained
 
-    def _launch(self, held="", more=(), folder=None):
+    def _launch(self, held="", more=(), folder=None, words=()):
         self._folder = folder or self._runs.new()
         more = {**dict(more), **({"PHASELOOP_HELD": held} if held else {}),
                 "PHASELOOP_HELD_FILE": str(self._folder.with_suffix(".held"))}
-        return self._runs.launch(self._folder, more)
+        return self._runs.launch(self._folder, more, words=words)
 
     def _signalled(self, signum, times, code, words):
         launch = self._launch()
@@ -148,7 +159,7 @@ class Others:
         return not faults
 
 
-CASES = ("interrupt", "twice", "hangup", "launcher", "full", "locked", "alone", "late", "dies", *OTHER)
+CASES = ("interrupt", "twice", "hangup", "launcher", "pause", "full", "locked", "alone", "late", "dies", *OTHER)
 
 
 def main():

@@ -22,8 +22,9 @@ GRACE, PATIENCE = 3, 20  # of the launcher, seconds
 LIMIT = 150  # seconds for a whole case, restart and all; what takes longer hangs
 ENVIRONMENT = {"PHASELOOP_SILENCE_SECONDS": str(SILENCE), "PHASELOOP_CONNECT_SECONDS": str(CONNECTING),
                "TF_CPP_MIN_LOG_LEVEL": "3"}
-SCRIPTS = {"vae": ["train_vae.py", "--net-option", "hidden=16", "--average", "0.99"],
-           "classifier": ["train_classifier.py", "--net", "mlp", "--shift", "1", "--flip"]}
+SCRIPTS = {"vae": ["train_vae.py", "--dataset", "npz", "--net-option", "hidden=16", "--average", "0.99"],
+           "classifier": ["train_classifier.py", "--dataset", "npz", "--net", "mlp", "--shift", "1", "--flip"],
+           "regression": ["train_regression.py", "--dataset", "polynomial", "--examples", "256"]}
 
 
 def data(folder):
@@ -45,9 +46,10 @@ class Runs:
     def __init__(self, name, workers, shards, place):
         self.place, self._workers, self._name = Path(place), workers, name
         self.place.mkdir()
-        self._words = [*SCRIPTS[name], "--dataset", "npz", "--data-dir", data(self.place), "--plan", "graph",
-                       "--batch-size", 16, "--cycles", CYCLES, "--log-every", 10, "--evaluate-every", 3,
-                       "--checkpoint-every", 0.2, *(["--reproducible", shards] if shards else [])]
+        data_dir = ["--data-dir", data(self.place)] if "npz" in SCRIPTS[name] else []
+        self._words = [*SCRIPTS[name], *data_dir, "--plan", "graph", "--batch-size", 16, "--cycles", CYCLES,
+                       "--log-every", 10, "--evaluate-every", 3, "--checkpoint-every", 0.2,
+                       *(["--reproducible", shards] if shards else [])]
         self._count = 0
         launch = self.launch(self.place / "whole")
         self.until_cycle(launch, 0)

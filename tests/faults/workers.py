@@ -111,8 +111,8 @@ class Case:
 class Cases:
     """Cases of all kinds, and what came of them."""
 
-    def __init__(self, workers, place, seed=0):
-        self._workers, self._place, self._draw = workers, Path(place), random.Random(seed)
+    def __init__(self, workers, place, seed=0, scripts=tuple(worker_runs.SCRIPTS)):
+        self._workers, self._place, self._draw, self._scripts = workers, Path(place), random.Random(seed), scripts
         self._made, self._count = {}, 0
         self.good, self.tried, self.late, self.found = Counter(), Counter(), Counter(), defaultdict(list)
 
@@ -120,7 +120,7 @@ class Cases:
         """One case of ``kind``; adds to what is counted."""
         draw = self._draw
         shards = (None, 2) if os.environ.get("PHASELOOP_TRANSPORT", "sockets") == "sockets" else (None,)
-        runs = self._runs(*which or (draw.choice(sorted(worker_runs.SCRIPTS)), draw.choice(shards)))
+        runs = self._runs(*which or (draw.choice(self._scripts), draw.choice(shards)))
         name = at or draw.choice(MOMENTS.get(kind, OTHERWISE))
         case = Case(kind, worker_runs.Moment(name, runs, self._workers, draw), runs, self._workers, draw, forked)
         began = time.monotonic()
@@ -154,11 +154,12 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--transport", choices=("sockets", "ring"), default="sockets", help="what sums go over")
+    parser.add_argument("--script", nargs="+", choices=worker_runs.SCRIPTS, default=tuple(worker_runs.SCRIPTS))
     options = parser.parse_args()
     os.environ["PHASELOOP_TRANSPORT"] = options.transport
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        cases = Cases(options.workers, folder, options.seed)
+        cases = Cases(options.workers, folder, options.seed, options.script)
         for number in range(options.times):
             for kind in options.kind:
                 cases.one(kind, forked=number % 10 != 9)

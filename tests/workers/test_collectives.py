@@ -191,6 +191,30 @@ def test_who_is_lost_is_told_to_those_that_have_no_connection_to_it(monkeypatch)
     pairs.side_by_side(act, 4)
 
 
+def test_who_was_stopped_itself_finds_no_partner_silent(monkeypatch):
+    """Wherever it stood: all may have slept, and its partners wake a little later."""
+    from engine.workers import heartbeat
+    monkeypatch.setattr(heartbeat, "SILENCE", 60.0)
+    monkeypatch.setattr(heartbeat, "EACH", 0.2)
+
+    def act(worker):
+        beats, send, sent = worker._heartbeat, worker._heartbeat._send, []
+
+        def slept():
+            sent.append(1)
+            time.sleep(2.0 * (worker.rank == 1 and len(sent) == 2))
+            if worker.rank == 1 or not 1 < len(sent) < 13:
+                send()
+
+        beats._send = slept
+        if worker.rank == 1:
+            beats._silence = 1.5
+        time.sleep(3.5)
+        worker.check()
+
+    pairs.side_by_side(act)
+
+
 def test_those_who_do_not_come_are_named_to_those_that_have_no_connection_to_them(monkeypatch):
     from engine.workers.cluster import Cluster
     from engine.workers.workers import Several
