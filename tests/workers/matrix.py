@@ -12,7 +12,7 @@ where it is largest. Variables are all floating numbers of the state that may mo
 strategy's own. In float32 both are to be within 1e-6; what is beyond is shown to be rounding, by one of:
   shards    one process that adds up as many shards has the same bits as the workers (without batch norm and dropout,
             which shards have of their own), so that all of the difference is the order of additions
-  nudged    one process whose weights started one rounding away (2^-23 of each, up or down) ends at least a quarter as far
+  nudged    one process whose weights started one rounding away (2^-23 of each) ends at least a quarter as far
   plans     one process of plan graph and one of plan xla, whose functions round otherwise, are at least as far apart
 In half precision the first is to be within what was measured.
 """
