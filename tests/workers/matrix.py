@@ -9,12 +9,12 @@ Modes:
 
 The difference is |w_n - w_1| / |w_1 - w_start|, by the Euclidean norm: of all variables together, and of the variable
 where it is largest. Variables are all floating numbers of the state that may move: weights, statistics, averages, the
-strategy's own. Together it is to be within a bar, 1e-6 in float32; in half precision within what was
-measured. In float32 a variable that is beyond by itself is shown to be rounding, by one of two:
+strategy's own. In float32 both are to be within 1e-6; what is beyond is shown to be rounding, by one of:
   shards    one process that adds up as many shards has the same bits as the workers (without batch norm and dropout,
             which shards have of their own), so that all of the difference is the order of additions
-  nudged    of one process whose weights started one rounding away (2^-23 of each, up or down) the variable ends at
-            least a quarter as far
+  nudged    one process whose weights started one rounding away (2^-23 of each) ends at least a quarter as far
+  plans     one process of plan graph and one of plan xla, whose functions round otherwise, are at least as far apart
+In half precision the first is to be within what was measured.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from tests.workers.groups import Found
 
 BARS = {"float32": 1e-6, "bfloat16": 3e-2, "float16": 3e-3}
 UPDATES, SHARDS = 20, 4
-NOTHING = Found()
 CHAIN = ((1, 0.25), (2, 0.5), (4, 0.75), (1, 1.0))  # workers, and the fraction of the run at whose end they stop
 PLANS, PRECISIONS, MODES = ("graph", "xla", "auto"), ("float32", "bfloat16", "float16"), ("default", "exact", "resume")
 
@@ -108,32 +107,30 @@ class Matrix:
                  for place, case in enumerate(todo) for count in self._workers]
         doubtful = list(dict.fromkeys(
             other for case, count, each, like in pairs if is_beyond(case, each, found[like])
-            for other in (like._replace(nudged=True), in_shards(like, count)) if other))
+            for other in others(like, count).values() if other not in found))
         found |= zip(doubtful, self._found(1, doubtful), strict=True)
         for case, count, each, like in pairs:
             self._compared(case, count, each, like, found)
 
     def _compared(self, case: Case, count: int, many: Found, like: Case, found: dict[Case, Found]) -> None:
-        one, nudged = found[like], found.get(like._replace(nudged=True), NOTHING)
-        if error := many.error or one.error or nudged.error:
+        one = found[like]
+        if error := many.error or one.error:
             self._say("default", case, f"{count} workers", [error], "")
             return
-        apart, bar, shards = Difference.of(one, many), BARS[case.precision], ""
+        apart, bar, why = Difference.of(one, many), BARS[case.precision], ""
         problems = [] if len(set(many.hashes)) == 1 else [f"{len(set(many.hashes))} hashes"]
-        problems += [f"together beyond {bar:g}"] * (apart.whole > bar)
+        problems += [f"beyond {bar:g}"] * (case.precision != "float32" and apart.whole > bar)
         if is_beyond(case, many, one):
-            twin, rounding = found.get(in_shards(like, count) or like), Difference.of(one, nudged)
-            same = twin is not one and twin.hashes[:1] == many.hashes[:1]
-            shards = f"; nudged {rounding.each[apart.name]:.1e}" + ", shards the same bits" * same
-            if not same and apart.worst > 4 * rounding.each[apart.name]:
-                problems.append(f"{apart.name} beyond {bar:g}, and no rounding")
+            why = reasons(apart, one, many, {name: found[other] for name, other in others(like, count).items()})
+            problems += ["no rounding"] * (not why)
         sums = f"{many.sums} sums in {case.updates} updates" if case.plan != "auto" else f"chose {many.plan}"
         if case.plan != "auto" and case.workload in cases.ONE_SUM and many.sums != case.updates:
             problems.append("not one sum per update")
         # After a trial the bytes are those of the trial, too.
         size = f", {many.sent / case.updates:.0f} B an update" if case.plan != "auto" else ""
         against = f"one of {like.plan}" + " without dropout" * (not like.dropout and case.workload in DROPS)
-        self._say("default", case, f"{count} workers", problems, f"{apart}{shards}; against {against}; {sums}{size}")
+        self._say("default", case, f"{count} workers", problems,
+                  f"{apart}; against {against}; {sums}{size}{'; rounding: ' * bool(why)}{why}")
 
     def exact(self, todo: list[Case]) -> None:
         """The same bits."""
@@ -168,6 +165,26 @@ def is_beyond(case: Case, many: Found, one: Found) -> bool:
     """Whether a variable is, so that it must be asked why."""
     asked = case.precision == "float32" and not (many.error or one.error)
     return asked and Difference.of(one, many).worst > BARS[case.precision]
+
+
+def others(like: Case, count: int) -> dict[str, Case]:
+    """What one process trains to show what rounding does to ``like``."""
+    shards = in_shards(like, count)
+    return {**({"shards": shards} if shards else {}), "nudged": like._replace(nudged=True),
+            **({"plans": like._replace(plan="graph")} if like.plan == "xla" else {})}
+
+
+def reasons(apart: Difference, one: Found, many: Found, others: dict[str, Found]) -> str:
+    """Why ``apart`` is rounding; "" if nothing shows it."""
+    found = []
+    if "shards" in others and others["shards"].hashes == many.hashes[:1]:
+        found.append("shards the same bits")
+    for name, times in (("nudged", 4), ("plans", 1)):
+        if name in others and not others[name].error:
+            other = Difference.of(one, others[name])
+            if apart.whole <= times * other.whole and apart.worst <= times * other.each[apart.name]:
+                found.append(f"{name} together {other.whole:.1e}, there {other.each[apart.name]:.1e}")
+    return ", ".join(found)
 
 
 DROPS = ("accumulation", "lstm")  # and the classifier, whose batch norm has all compute as a graph does
