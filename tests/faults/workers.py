@@ -1,6 +1,6 @@
 """Workers that are killed, stopped and told to end, under the launcher: no hang, and the bits of a run never disturbed.
 
-  python -m tests.faults.workers [--times 50] [--workers 2]                   about two hours on two idle cores
+  python -m tests.faults.workers [--times 50] [--workers 2]
   python -m tests.faults.workers --kind kill-chief stop-worker --times 10
 
   kill-worker, kill-chief       SIGKILL at a random time: at the start, in training, in an evaluation or a save
@@ -9,9 +9,10 @@
   kill-in-broadcast             SIGKILL of any of them while the state is broadcast at a resume
   kill-in-checkpoint            SIGKILL of any of them just before a file operation of a save
 
-A case, once the signal has met the run, is good if the launcher ends in time with the exit code that it must have, leaves no process, says what
-happened, prints no traceback, and the run's end (the last checkpoint's SHA-256, metrics.csv, pictures, the metrics of
-summary.json) is that of the undisturbed run. One case of ten starts its processes from a shell, import and all.
+A case, once the signal has met the run, is good if the launcher ends in time with the exit code that it must have,
+leaves no process, says what happened, prints no traceback, and the run's end (the last checkpoint's SHA-256,
+metrics.csv, pictures, the metrics of summary.json) is that of the undisturbed run. One case of ten starts its processes
+from a shell, import and all.
 """
 
 import argparse
