@@ -1,6 +1,6 @@
 """Workers that are killed, stopped and told to end, under the launcher: no hang, and the bits of a run never disturbed.
 
-  python -m tests.faults.workers [--times 50] [--workers 2]                   about two hours on two idle cores
+  python -m tests.faults.workers [--times 50] [--workers 2]
   python -m tests.faults.workers --kind kill-chief stop-worker --times 10
 
   kill-worker, kill-chief       SIGKILL at a random time: at the start, in training, in an evaluation or a save
@@ -10,9 +10,9 @@
   kill-in-checkpoint            SIGKILL of any of them just before a file operation of a save
 
 A case, once the signal has met the run, is good if the launcher ends in time with the exit code that it must have,
-leaves no process, says what
-happened, prints no traceback, and the run's end (the last checkpoint's SHA-256, metrics.csv, pictures, the metrics of
-summary.json) is that of the undisturbed run. One case of ten starts its processes from a shell, import and all.
+leaves no process, says what happened, prints no traceback, and the run's end (the last checkpoint's SHA-256,
+metrics.csv, pictures, the metrics of summary.json) is that of the undisturbed run. One case of ten starts its processes
+from a shell, import and all.
 """
 
 import argparse
@@ -145,8 +145,7 @@ class Cases:
         return self._made[name, shards]
 
     def __str__(self):
-        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}"
-                         + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
+        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}" + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
                          + (f", found within {max(self.found[kind]):.1f} s" if self.found[kind] else "")
                          for kind, tried in self.tried.items())
 
