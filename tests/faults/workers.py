@@ -145,7 +145,8 @@ class Cases:
         return self._made[name, shards]
 
     def __str__(self):
-        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}" + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
+        return "\n".join(f"{kind:20}{self.good[kind]} of {tried}"
+                         + f", {self.late[kind]} more came too late" * (self.late[kind] > 0)
                          + (f", found within {max(self.found[kind]):.1f} s" if self.found[kind] else "")
                          for kind, tried in self.tried.items())
 
