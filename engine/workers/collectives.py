@@ -19,6 +19,7 @@ from engine.workers.links import Links
 from engine.workers.tree import levels
 
 SMALL = 2**14  # bytes up to which pairs exchange all of it: half as many messages
+ALIGNED = 64  # bytes: TensorFlow copies what begins elsewhere
 HELD = struct.Struct("<QQ")  # rank, bytes: before what is a worker's
 
 
@@ -30,42 +31,45 @@ class Collectives:
         self._inner = 1 << levels(self.count)  # those in the tree; the others go through one of it
 
     def sum(self, values: np.ndarray, name: str, join: np.ufunc = np.add) -> np.ndarray:
-        """The sum over all workers of a one-dimensional array, the same bits on each; or what ``join`` makes of two."""
-        total = np.array(values)
+        """The sum over all workers of a one-dimensional array, the same bits on each; or what ``join`` makes of two.
+
+        ``values`` stay as they are. What comes back is new, and where TensorFlow takes it without a copy.
+        """
+        total = aligned(values)
         outer = self.count - self._inner
         if self.rank >= self._inner:
             inside = self.rank - self._inner
-            self._links.exchange(inside, name, total.data, total[:0])
+            self._links.exchange(inside, name, values.data, total[:0])
             return self._links.exchange(inside, name, b"", total)
-        if self.rank < outer:
-            room = np.empty_like(total)
-            self._links.exchange(self.rank + self._inner, name, b"", room)
-            with np.errstate(all="ignore"):
-                join(total, room, out=total)
         with np.errstate(all="ignore"):  # what is not finite is looked at in the sum
-            self._up_and_down(total, name, join)
+            if self.rank < outer:
+                self._links.exchange(self.rank + self._inner, name, b"", total)
+                values = join(values, total, out=total)
+            self._up_and_down(values, total, name, join)
         if self.rank < outer:
             self._links.exchange(self.rank + self._inner, name, total.data, total[:0])
         return total
 
-    def _up_and_down(self, total: np.ndarray, name: str, join: np.ufunc) -> None:
-        """In place. Of small arrays each pair exchanges all; of others half, and gets the rest on the way down."""
-        room = np.empty_like(total)
+    def _up_and_down(self, values: np.ndarray, total: np.ndarray, name: str, join: np.ufunc) -> None:
+        """Into ``total``. Of small arrays a pair exchanges all; of others half, and gets the rest on the way down."""
         if total.nbytes <= SMALL:
+            room = np.empty_like(total)
             for level in range(levels(self._inner)):
-                join(total, self._links.exchange(self.rank ^ (1 << level), name, total.data, room), out=total)
+                self._links.exchange(self.rank ^ (1 << level), name, values.data, room)
+                values = join(values, room, out=total)
             return
         done, low, high = [], 0, len(total)
         for level in range(levels(self._inner)):
             partner, middle = self.rank ^ (1 << level), (low + high) // 2
             mine, theirs = ((low, middle), (middle, high))[::1 if self.rank < partner else -1]
             done.append((partner, mine, theirs))
-            into = room[mine[0]:mine[1]]
-            self._links.exchange(partner, name, total[theirs[0]:theirs[1]].data, into)
-            join(total[mine[0]:mine[1]], into, out=total[mine[0]:mine[1]])
-            low, high = mine
+            own, into = values[slice(*mine)], total[slice(*mine)]
+            room = np.empty_like(into) if values is total else into
+            self._links.exchange(partner, name, values[slice(*theirs)].data, room)
+            join(own, room, out=into)
+            values, (low, high) = total, mine
         for partner, mine, theirs in reversed(done):
-            self._links.exchange(partner, name, total[mine[0]:mine[1]].data, total[theirs[0]:theirs[1]])
+            self._links.exchange(partner, name, total[slice(*mine)].data, total[slice(*theirs)])
 
     def gather(self, values: bytes, name: str) -> list[bytes]:
         """The bytes of each worker, in order, on all: each pair tells all that both hold."""
@@ -93,6 +97,13 @@ class Collectives:
             elif not held and self.rank % (2 * distance) == distance:
                 values, held = self._links.exchange(self.rank - distance, name, b"").tobytes(), True
         return values
+
+
+def aligned(like: np.ndarray) -> np.ndarray:
+    """An array of the form of a one-dimensional one that begins where TensorFlow wants its tensors to."""
+    room = np.empty(like.nbytes + ALIGNED, np.uint8)
+    begin = -room.ctypes.data % ALIGNED
+    return room[begin:begin + like.nbytes].view(like.dtype)
 
 
 def _joined(held: Mapping[int, bytes]) -> bytes:

@@ -3,11 +3,11 @@
   python scripts/benchmarks/distributed.py --torch-python /path/to/python
   python scripts/benchmarks/distributed.py --workload vae --rounds 5
 
-Alone: one worker with the workload's batch on one core. Weak: two, each with as many examples. Strong: two that share
-the batch. In brackets stands how many times the examples per second of one worker that is. Ours trains with all that a
-run has (health watch, logs, checkpoints); "exact" is with --reproducible 2. PyTorch takes the faster of compiled and
-not, chosen at one worker. The sides take turns. Below, one sum over two workers in milliseconds, of the processor's
-time and of the clock.
+Alone: one worker with the workload's batch on one core. Apart: two such at once that know nothing of each other, which
+is all that the machine gives. Weak: two, each with as many examples. Strong: two that share the batch. In brackets
+stands how many times the examples per second of one worker that is. Ours trains with all that a run has (health watch,
+logs, checkpoints); "exact" is with --reproducible 2. PyTorch takes the faster of compiled and not, chosen at one
+worker. The sides take turns. Below, one sum over two workers in milliseconds, of the processor's time and of the clock.
 """
 
 import dataclasses
@@ -53,8 +53,9 @@ class Options(program.Common):
 
 def started(point: program.Result, python: str) -> list[program.Result]:
     """The lines of all workers of one start, each on a core of its own."""
-    with Ports(point["workers"]) as ports:
-        points = [{**point, "rank": rank, "ports": ports} for rank in range(point["workers"])]
+    processes = max(point["workers"], point.get("apart", 1))
+    with Ports(processes) as ports:
+        points = [{**point, "rank": rank, "ports": ports} for rank in range(processes)]
     running = [subprocess.Popen([python, __file__, "--point", json.dumps(each)], stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, env={**os.environ, **program.QUIET})
                for each in points]
@@ -156,8 +157,9 @@ def _torch(point: program.Result) -> program.Result:
     import torch.distributed as dist
 
     torch.set_num_threads(1)
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(point["ports"][0])}
-    dist.init_process_group("gloo", rank=point["rank"], world_size=point["workers"])
+    rank = point["rank"] if point["workers"] > 1 else 0
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(point["ports"][point["rank"] - rank])}
+    dist.init_process_group("gloo", rank=rank, world_size=point["workers"])
     try:
         if "size" in point:
             values = torch.from_numpy(here_values(point["size"]))
@@ -245,7 +247,7 @@ def milliseconds(act: Callable[[], object], times: int) -> list[float]:
     return [1000 * (time.process_time() - processor) / times, 1000 * (time.perf_counter() - clock) / times]
 
 
-WAYS = {"alone": (1, 1), "weak": (2, 2), "strong": (2, 1)}  # workers, and batches of the workload that they share
+WAYS = {"alone": (1, 1), "apart": (1, 1), "weak": (2, 2), "strong": (2, 1)}  # workers, and batches that they share
 
 
 def work(chosen: Options) -> tuple[program.Result, str]:
@@ -264,14 +266,16 @@ def work(chosen: Options) -> tuple[program.Result, str]:
             for number in range(rounds):
                 for side in ("ours", "exact", "torch")[::-1 if number % 2 else 1]:
                     for way, (count, batches) in WAYS.items():
-                        if side == "exact" and way == "alone":
+                        if side == "exact" and count == 1:
                             continue
                         batch = batches * WORKLOADS[name].batch_size
-                        point = {**shared, "side": side, "workers": count, "batch": batch}
-                        line = started(point, chosen.torch_python if side == "torch" else sys.executable)[0]
+                        point = {**shared, "side": side, "workers": count, "batch": batch,
+                                 "apart": 2 if way == "apart" else 1}
+                        lines = started(point, chosen.torch_python if side == "torch" else sys.executable)
+                        speed = batch * sum(line["rate"] for line in (lines if way == "apart" else lines[:1]))
                         found.append({"workload": name, "side": side, "way": way, "compile": shared["compile"],
-                                      "examples": line["rate"] * batch, **line})
-                        program.say(f"{name} {side} {way}: {line['rate'] * batch:,.0f} examples/s")
+                                      **lines[0], "examples": speed})
+                        program.say(f"{name} {side} {way}: {speed:,.0f} examples/s")
         sums = [{"side": side, "size": size, "ms": started(
             {"side": side, "workers": 2, "size": size, "times": 20 if chosen.quick else 200},
             chosen.torch_python if side == "torch" else sys.executable)[0]["ms"]}
@@ -281,30 +285,36 @@ def work(chosen: Options) -> tuple[program.Result, str]:
 
 def table(found: list[program.Result], sums: list[program.Result]) -> str:
     """Examples per second and efficiency; then the sum alone."""
-    lines = []
-    for workload in dict.fromkeys(row["workload"] for row in found):
-        for side in ("ours", "exact", "torch"):
-            speeds = {way: statistics.median(row["examples"] for row in found if (row["workload"], row["side"],
-                                                                                  row["way"]) == (workload, side, way))
-                      for way in WAYS if any((row["workload"], row["side"], row["way"]) == (workload, side, way)
-                                             for row in found)}
-            alone = speeds.get("alone") or statistics.median(
-                row["examples"] for row in found if (row["workload"], row["side"], row["way"]) == (workload, "ours",
-                                                                                                   "alone"))
-            rows = [row for row in found if (row["workload"], row["side"], row["way"]) == (workload, side, "weak")]
-            lines.append([workload, side, f"{alone:,.0f}", *(f"{speeds[way]:,.0f} ({speeds[way] / alone:.2f})"
-                                                             for way in ("weak", "strong")),
-                          f"{rows[0].get('sums', float('nan')):.2f}", f"{rows[0].get('bytes', float('nan')):,.0f}"])
-    head = ["workload", "side", "alone, examples/s", "weak (of 2)", "strong (of 2)", "sums/update", "bytes/update"]
-    over = []
-    for size in dict.fromkeys(each["size"] for each in sums):
-        each = {side: [statistics.median(row["ms"][place] for row in sums if (row["side"], row["size"]) == (side, size))
-                       for place in (0, 1)] for side in ("ours", "torch")}
-        over.append([f"{4 * size / 1e6:.2f}", *(f"{each[side][place]:.2f}" for place in (0, 1)
-                                                for side in ("ours", "torch")),
-                     f"{each['ours'][1] / each['torch'][1]:.2f}"])
-    return "\n\n".join([program.columns(head, lines), program.columns(
-        ["MB", "ours, CPU ms", "gloo, CPU ms", "ours, ms", "gloo, ms", "ratio"], over)])
+    rows = [_row(found, workload, side) for workload in dict.fromkeys(row["workload"] for row in found)
+            for side in ("ours", "exact", "torch")]
+    over = [_of_sums([row for row in sums if row["size"] == size])
+            for size in dict.fromkeys(row["size"] for row in sums)]
+    return "\n\n".join([
+        program.columns(["workload", "side", *(f"{way}, examples/s" if way == "alone" else way for way in WAYS),
+                         "weak of apart", "sums/update", "bytes/update"], rows),
+        program.columns(["MB", "ours, CPU ms", "gloo, CPU ms", "ours, ms", "gloo, ms", "ratio"], over)])
+
+
+def _row(found: list[program.Result], workload: str, side: str) -> list[str]:
+    def of(side: str, way: str) -> list[program.Result]:
+        return [row for row in found if (row["workload"], row["side"], row["way"]) == (workload, side, way)]
+
+    by_itself = "ours" if side == "exact" else side
+    speeds = {way: statistics.median(row["examples"] for row in of(by_itself if WAYS[way][0] == 1 else side, way))
+              for way in WAYS}
+    line = of(side, "weak")[0]
+    counted = (f"{line['sums']:.2f}", f"{line['bytes']:,.0f}") if "sums" in line else ("", "")
+    return [workload, side, f"{speeds['alone']:,.0f}",
+            *(f"{speeds[way]:,.0f} ({speeds[way] / speeds['alone']:.2f})" for way in WAYS if way != "alone"),
+            f"{speeds['weak'] / speeds['apart']:.2f}", *counted]
+
+
+def _of_sums(rows: list[program.Result]) -> list[str]:
+    """Of one size."""
+    times = {side: [statistics.median(row["ms"][place] for row in rows if row["side"] == side) for place in (0, 1)]
+             for side in ("ours", "torch")}
+    return [f"{4 * rows[0]['size'] / 1e6:.2f}", *(f"{times[side][place]:.2f}" for place in (0, 1) for side in times),
+            f"{times['ours'][1] / times['torch'][1]:.2f}"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from benchmarks import scaling, scaling_points, scaling_tables, schedule
+from benchmarks import program, scaling, scaling_tables, schedule
 from benchmarks.processes import Failed
 from benchmarks.schedule import Cost, Message
 
@@ -119,7 +119,7 @@ def test_what_is_shipped_was_recorded_of_every_workload():
 
 
 def test_an_update_is_recorded_with_the_sums_that_it_takes():
-    found = scaling_points.measured({"workload": "mlp", "updates": 2, "warm": 1})
+    found = program.run("scaling", {"workload": "mlp", "updates": 2, "warm": 1})
     assert len(found["seconds"]) == len(found["processor_seconds"]) == 2
     ((gradients,), others) = found["sums"], found["statistics"]
     assert gradients["numbers"] > 50_000 and others == [] and found["state_bytes"] > 8 * gradients["numbers"]

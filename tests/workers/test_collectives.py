@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.errors import Invalid
-from engine.workers import links
+from engine.workers import collectives, links
 from engine.workers.collectives import packed, unpacked
 from engine.workers.links import OutOfStep, WorkerLost
 from tests import pairs
@@ -27,10 +27,13 @@ def balanced(values):
 def test_a_sum_is_the_same_bits_everywhere_and_of_a_balanced_tree(count):
     data = [[np.random.default_rng((rank, size)).normal(size=size).astype("float32") for size in SIZES]
             for rank in range(count)]
+    for each in (each for own in data for each in own):
+        each.flags.writeable = False
     found = pairs.side_by_side(lambda worker: [worker.added(each, "sum") for each in data[worker.rank]], count)
     for place in range(len(SIZES)):
         every = [each[place] for each in found]
         assert all(np.array_equal(one, every[0]) for one in every)
+        assert all(one.ctypes.data % collectives.ALIGNED == 0 for one in every)
         given = [each[place] for each in data]
         np.testing.assert_allclose(every[0], np.sum(given, axis=0, dtype="float64"), rtol=1e-4, atol=1e-5)
         if count in (2, 4):
