@@ -3,6 +3,11 @@
 from importlib import metadata
 
 from engine import clash
+from engine.quiet import quiet
+
+with quiet():
+    import tensorflow  # noqa: F401  (first: it says a good deal while it loads)
+
 from engine.cycle.average import average_of
 from engine.cycle.health import BadUpdate, Spike
 from engine.cycle.pull import Pull

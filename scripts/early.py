@@ -8,8 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-STDERR = 2  # while wiring.quiet holds standard error back: what it was
-
 
 class Lasting:
     """Standard error whose reader may go (a closed pipe, a terminal that hung up): then the process gets a SIGTERM,
@@ -58,5 +56,6 @@ def _leave(signum: int, frame: Any) -> None:
     sys.stdout.flush()
     name, command = signal.Signals(signum).name, shlex.join(["python", *sys.argv])
     line = f"\n{name}: nothing was being trained, nothing is lost; continue with: {command}\n"
-    os.write(STDERR, line.encode(errors="surrogateescape"))
+    quiet = sys.modules.get("engine.quiet")  # which may hold standard error back
+    os.write(quiet.STDERR if quiet else 2, line.encode(errors="surrogateescape"))
     os._exit(128 + signum)  # not an exception: those that pass through an import or a C++ callback may be swallowed

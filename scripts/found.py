@@ -8,16 +8,16 @@ MOST, WIDTH = 6, 80  # names of classes or features that are told, and columns t
 TITLE = 10  # columns
 
 
-def block(dataset: Any, job: Any, trainer: Any, run_dir: Path, bold: bool = False) -> str:
-    """For people, before the training begins; ``bold``: titles in the letters of a terminal."""
+def block(dataset: Any, job: Any, trainer: Any, run_dir: Path, plan: str, bold: bool = False) -> str:
+    """For people, before the training begins; ``plan`` is as asked for, ``bold``: titles in a terminal's letters."""
     from engine.run.cost import parameters
 
     nets = ", ".join(f"{name} ({type(net).__name__}), {parameters(net):,} parameters" for name, net in job.nets.items())
-    lines = {"data": _data(dataset), "split": _split(job), "left out": _left_out(dataset),
-             "words": _unknown(dataset), "nets": nets, "phases": _phases(trainer),
+    lines = {"data": _data(dataset), "split": _split(job) + _unknown(dataset) + _left_out(dataset),
+             "nets": nets, "phases": _phases(trainer) + _plan(trainer, plan),
              "run": f"{run_dir}; Ctrl-C saves, and the same command continues"}
     begin, end = ("\x1b[1m", "\x1b[0m") if bold else ("", "")
-    return "\n".join(f"{begin}{title.ljust(TITLE)}{end}{text}" for title, text in lines.items() if text)
+    return "\n".join(f"{begin}{title.ljust(TITLE)}{end}{text}" for title, text in lines.items())
 
 
 def _data(dataset: Any) -> str:
@@ -52,12 +52,20 @@ def _phases(trainer: Any) -> str:
                      for phase in trainer.engine.phases)
 
 
+def _plan(trainer: Any, asked: str) -> str:
+    """Nothing of one that is yet to be tried, which the trial tells."""
+    if asked == "auto" and not trainer.counters.cycles:
+        return ""
+    return f"; plan {trainer.engine.plan.name}, as {'the run began' if asked == 'auto' else 'asked'}"
+
+
 def _left_out(dataset: Any) -> str:
     found = [f"{count} {ending}" for ending, count in sorted(getattr(dataset, "left_out", {}).items())]
     bad = len(getattr(dataset, "skipped", ()))
-    return ", ".join(found + [f"{bad} bad"] * bool(bad))
+    found += [f"{bad} bad"] * bool(bad)
+    return f"; left out: {', '.join(found)}" * bool(found)
 
 
 def _unknown(dataset: Any) -> str:
     unknown = getattr(dataset, "unknown", 0.0)
-    return f"{unknown:.1%} of those held out are unknown" if unknown > 0 else ""
+    return f"; {unknown:.1%} of the words held out are unknown" if unknown > 0 else ""

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,7 +161,7 @@ def _act(options: groups.TrainOptions, dataset: Any, job: Job, trainer: Any, say
     if options.run.measure:
         print(trainer.measure(**arguments.length(options)))
         return 0
-    say(found.block(dataset, job, trainer, options.run.run_dir, coloured(sys.stderr)))
+    say(found.block(dataset, job, trainer, options.run.run_dir, options.run.plan, coloured(sys.stderr)))
     if options.net and options.net.init and not trainer.continued:
         say(f"init      {options.net.init}: {warm_start(trainer, options.net.init)}")
     return _train(options, job, trainer)
@@ -218,19 +217,8 @@ def _intact(run_dir: Path) -> str:
 def quiet() -> Iterator[None]:
     """Hold back what TensorFlow's libraries print on standard error while they load; shown if they fail."""
     installed.require()
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from engine.quiet import quiet as held_back
+
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns of retracing where several nets are trained
-    sys.stderr.flush()
-    kept = early.STDERR = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
-            raise
-        finally:
-            early.STDERR = 2
-            os.dup2(kept, 2)
-            os.close(kept)
+    with held_back():
+        yield

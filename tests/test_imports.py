@@ -24,6 +24,7 @@ RULES = [
     ("engine/errors.py", (), set()),
     ("engine/device.py", (), {"tensorflow"}),
     ("engine/notebook.py", (), set()),
+    ("engine/quiet.py", (), set()),
     ("engine/philox.py", (), {"tensorflow"}),
     ("engine/noise.py", ("engine.errors", "engine.philox", "engine.workers.part"), {"tensorflow"}),
     ("engine/strategy.py", ("engine.errors", "engine.noise"), {"tensorflow"}),
@@ -36,8 +37,8 @@ RULES = [
     ("engine/cycle/*.py", ("engine.errors", "engine.device", "engine.philox", "engine.noise", "engine.strategy",
                           "engine.cycle", "engine.data.source", "engine.workers"),
      {"tensorflow", "keras", "numpy"}),
-    ("engine/run/*.py", ("engine.errors", "engine.device", "engine.notebook", "engine.noise", "engine.strategy",
-                         "engine.cycle", "engine.data", "engine.workers", "engine.run"),
+    ("engine/run/*.py", ("engine.errors", "engine.device", "engine.notebook", "engine.quiet", "engine.noise",
+                         "engine.strategy", "engine.cycle", "engine.data", "engine.workers", "engine.run"),
      {"tensorflow", "keras", "numpy"}),
     ("engine/reporting/trackers.py", ("engine.errors", "engine.reporting"), PACKAGES),  # the trackers by name
     ("engine/reporting/*.py", ("engine.errors", "engine.notebook", "engine.run", "engine.cycle.health",

@@ -18,6 +18,7 @@ from engine import notebook
 from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
+from engine.quiet import quiet
 from engine.workers.workers import workers
 
 try:
@@ -66,7 +67,8 @@ def prepare(seed: int = 0, precision: str = "float32", deterministically: bool =
     require(0 <= seed < 2**32, "seed", seed, "at least 0 and below 2**32")
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
     workers()  # before TensorFlow is in use
-    gpus = tf.config.list_physical_devices("GPU")
+    with quiet():
+        gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         os.environ["XLA_FLAGS"] = xla_flags(os.environ.get("XLA_FLAGS", ""))
     for gpu in gpus:

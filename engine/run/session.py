@@ -116,8 +116,7 @@ class Session:
         choice = Trial(self._engine, target, self._clock).choose()
         self._facts.trial, self.pace.trial = choice.facts, max(0.0, self._clock() - began)
         self._evaluator.forget()  # they follow the plan
-        if choice.speeds:
-            self._say(str(choice))
+        self._say(str(choice))
 
     def _passed(self, before: float) -> float:
         """Count the seconds since ``before``, none if the clock went backwards; the clock now."""

@@ -32,6 +32,7 @@ SLOW_UNDER_XLA = ("Conv2D", "Conv3D", "DepthwiseConv2dNative")
 NOT_UNDER_XLA = ("_order_of_examples", "_guarded_apart")  # functions in the graph
 HOPELESS = 3.0  # times slower than the best: one cycle is enough to see it, if it is longer than a window
 MOST = 10_000  # cycles in one timing
+WIDTH = 80  # columns of a terminal
 
 
 @dataclass(frozen=True)
@@ -57,9 +58,14 @@ class Choice:
                 "seconds": self.seconds}
 
     def __str__(self) -> str:
-        timed = ", ".join(f"{name} {speed:.4g}" for name, speed in self.speeds.items())
-        others = "; ".join(f"{name} left out: {why}" for name, why in self.left_out.items())
-        return f"plan {self.plan}: cycles/s {timed}" + f" ({others})" * bool(others)
+        """In a line of a terminal, why it is this plan."""
+        others = sorted((speed, name) for name, speed in self.speeds.items() if name != self.plan)
+        why = [f"{self.speeds[self.plan] / others[-1][0]:.2f} times as fast as {others[-1][1]}"] if others else []
+        untried = f"{' and '.join(self.left_out)} not tried"
+        if self.left_out:
+            why.append(untried if others else f"{untried}, {next(iter(self.left_out.values()))}")
+        line = f"plan      {self.plan}: {'; '.join(why) or 'there is no other'}"
+        return line if len(line) <= WIDTH else f"{line[:WIDTH - 1]}…"
 
 
 class _Stopped(Exception):
@@ -116,7 +122,7 @@ class Trial:
         once = self._seconds(1)
         planned = self._cycles * once
         if planned < SHORT:
-            return self._none(f"a run of about {planned:.1f} s is too short for a trial")
+            return self._none(f"a run of {planned:.1f} s is too short")
         kinds = operations(self._engine.plan.graph, without=NOT_UNDER_XLA)
         self._operations = sum(kinds.values())
         self._slow = self._device.slow_convolutions and any(kinds[kind] for kind in SLOW_UNDER_XLA)
@@ -145,7 +151,7 @@ class Trial:
         compiling = self._operations * max(COMPILING[kind] for kind in Plan(plan).phases.values() or [plan])
         left = until - self._clock() - 2 * ROUNDS * WINDOW
         if compiling > left:
-            self._left_out[plan] = f"about {compiling:.1f} s to compile, and {max(0.0, left):.1f} s are left"
+            self._left_out[plan] = f"about {compiling:.1f} s to compile, {max(0.0, left):.1f} s left"
             return
         best, program = self._best(), self._engine.compiled(plan)
         self._programs[plan] = self._engine.program = program

@@ -56,6 +56,7 @@ def test_the_readmes_example_runs_and_runs_on(venv, tmp_path):
     assert first.returncode == 0, first.stderr
     found = float(re.search(r"'negative_elbo': (\d+\.\d+)", first.stdout)[1])
     assert 250 < found < 300
+    assert not re.search(r"oneDNN|absl|cuda|^[IWE]\d{4} ", first.stderr, re.MULTILINE)
     again = ran(venv / "python", "first.py", cwd=tmp_path)  # nothing left to do
     assert again.stdout == first.stdout
 

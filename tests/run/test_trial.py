@@ -7,7 +7,7 @@ import tensorflow as tf
 from engine import Trainer
 from engine.cycle.step_engine import StepEngine
 from engine.run import trial
-from engine.run.trial import Trial
+from engine.run.trial import Choice, Trial
 from tests import toys
 
 PROGRAMS = {}  # (engine, plan) -> what was compiled: the GAN's serve all tests
@@ -108,7 +108,21 @@ def test_a_short_run_is_left_as_a_graph_and_costs_two_cycles(monkeypatch):
     choice = chosen(machine, cycles=99)
     assert (choice.plan, choice.speeds) == ("graph", {})
     assert machine.ran == [("graph", 0), ("graph", 1), ("graph", 1)]
-    assert choice.left_out == {"xla": "a run of about 9.9 s is too short for a trial"}
+    assert choice.left_out == {"xla": "a run of 9.9 s is too short"}
+    assert str(choice) == "plan      graph: xla not tried, a run of 9.9 s is too short"
+
+
+@pytest.mark.parametrize(("choice", "line"), [
+    (Choice("xla", {"graph": 10.0, "halves": 8.0, "xla": 19.04}), "xla: 1.90 times as fast as graph"),
+    (Choice("graph", {"graph": 10.0, "halves": 8.0}, {"xla": "12.0 s to compile, 2.5 s left"}),
+     "graph: 1.25 times as fast as halves; xla not tried"),
+    (Choice("graph", {"graph": 10.0}, {"halves": "4.1 s to compile, 2.5 s left", "xla": "why it is left out"}),
+     "graph: halves and xla not tried, 4.1 s to compile, 2.5 s left"),
+    (Choice("graph", {"graph": 10.0}, {"xla": "it cannot be compiled: " + "long " * 20}),
+     "graph: xla not tried, it cannot be compiled: long long long long long…"),
+    (Choice("graph", {"graph": 10.0}), "graph: there is no other")])
+def test_why_it_is_this_plan_fits_in_a_line(choice, line):
+    assert str(choice) == f"plan      {line}" and len(str(choice)) <= 80
 
 
 def test_what_takes_too_long_to_compile_is_left_out_unless_the_run_is_long(monkeypatch):
@@ -209,7 +223,7 @@ def test_a_run_continues_by_the_plan_that_was_chosen(monkeypatch, tmp_path):
     monkeypatch.setattr(first, "cycles_of", lambda **length: 1000 if not first._facts.trial else 6)
     first.train(cycles=1000)  # the trial is of a long run
     assert first.counters.cycles >= 6 and first.summary()["plan"] == "xla"
-    assert any(line.startswith("plan xla: cycles/s graph 10, xla 20") for line in said)
+    assert any(line.startswith("plan      xla: 2.00 times as fast as graph") for line in said)
     first.save()
     again, _ = trainer(tmp_path / "run", "auto", clock=machine.clock)
     assert again.engine.plan.name == "xla" and again.summary()["trial"] == first.summary()["trial"]
