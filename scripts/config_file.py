@@ -2,7 +2,7 @@
 
 import argparse
 import json
-import sys
+import tomllib
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,6 @@ from typing import Any
 import fields
 from fields import Leaf
 from rules import known_as
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 
 class Bad(ValueError):

@@ -46,8 +46,7 @@ RULES = [
                                "engine.trainer"), PACKAGES),  # the last as a type
     ("engine/**/*.py", ("engine",), PACKAGES),
     ("scripts/gpu/*.py", ("engine", "losses", *BESIDE, "tests.faults"), PACKAGES),
-    ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch",
-                                                                                "tomli"}),  # for Python 3.10
+    ("scripts/**/*.py", ("engine", "losses", "nets", *BESIDE), {*PACKAGES, "torch"}),
 ]
 FILES = sorted(path for top in OURS[:4] for path in (ROOT / top).rglob("*.py"))
 
