@@ -20,6 +20,7 @@ RATES = {"classifier": 0.1, "vae": 0.01, "accumulation": 0.1, "wgan-gp": 0.01, "
          "byol": 0.1, "ratio": 0.2, "state": 0.1}  # of SGD
 NAMES = tuple(RATES)
 UPDATES = {"wgan-gp": 6}  # of one cycle, where they are several
+ROUNDING = {"float32": 2.0**-23, "bfloat16": 2.0**-8, "float16": 2.0**-11}  # of a number, where it is computed with
 ONE_SUM = ("vae", "accumulation", "wgan-gp", "lstm", "byol")  # no batch norm, Ratio or passes
 
 
@@ -59,7 +60,7 @@ class Case(NamedTuple):
         if self.nudged:
             draw = np.random.default_rng(0)
             for v in (v for net in made.values() for v in getattr(net, "trainable_variables", ())):
-                v.assign(v.numpy() * (1 + draw.choice([-1, 1], v.shape) * 2.0**-23))
+                v.assign(v.numpy() * (1 + draw.choice([-1, 1], v.shape) * ROUNDING[self.precision]))
         return trainer
 
 
