@@ -21,6 +21,9 @@ RATES = {"classifier": 0.1, "vae": 0.01, "accumulation": 0.1, "wgan-gp": 0.01, "
 NAMES = tuple(RATES)
 UPDATES = {"wgan-gp": 6}  # of one cycle, where they are several
 ROUNDING = {"float32": 2.0**-23, "bfloat16": 2.0**-8, "float16": 2.0**-11}  # of a number, where it is computed with
+# Of a loss, from the beginning: at the first scale the sums of a whole batch may overflow where those of its parts do
+# not, and the updates that are left out are others.
+SETTLED = 2.0**12
 ONE_SUM = ("vae", "accumulation", "wgan-gp", "lstm", "byol")  # no batch norm, Ratio or passes
 
 
@@ -57,6 +60,8 @@ class Case(NamedTuple):
             lambda: (keras.optimizers.Adam if self.adam else keras.optimizers.SGD)(rate), self.dropout)
         trainer = Trainer(strategy, made, updates, data, plan=self.plan, precision=self.precision, cycles_per_call=5,
                           run_dir=self.folder or None, record=False, reproducible=self.shards, say=lambda line: None)
+        for part in trainer.engine.parts.values() if self.precision == "float16" else ():
+            part.commit.loss_scale.scale.assign(SETTLED)
         if self.nudged:
             draw = np.random.default_rng(0)
             for v in (v for net in made.values() for v in getattr(net, "trainable_variables", ())):
