@@ -16,7 +16,7 @@ import numpy as np
 from engine.run import checkpoint
 from tests.faults import files, launched, watched
 
-CYCLES = 120
+CYCLES = 480  # a second or two
 SILENCE, CONNECTING = 4, 30  # seconds
 GRACE, PATIENCE = 3, 20  # of the launcher, seconds
 LIMIT = 150  # seconds for a whole case, restart and all; what takes longer hangs
@@ -48,7 +48,7 @@ class Runs:
         self.place.mkdir()
         data_dir = ["--data-dir", data(self.place)] if "npz" in SCRIPTS[name] else []
         self._words = [*SCRIPTS[name], *data_dir, "--plan", "graph", "--batch-size", 16, "--cycles", CYCLES,
-                       "--log-every", 10, "--evaluate-every", 3, "--checkpoint-every", 0.2,
+                       "--log-every", 40, "--evaluate-every", 12, "--checkpoint-every", 0.2,
                        *(["--reproducible", shards] if shards else [])]
         self._count = 0
         launch = self.launch(self.place / "whole")
@@ -64,11 +64,11 @@ class Runs:
         return self.place / f"run{self._count}"
 
     def half(self):
-        """A folder for another run, that holds the first half of one."""
+        """A folder for another run, that holds the first part of one."""
         if self._half is None:
             self._half = self.new()
             launch = self.launch(self._half)
-            self.until_cycle(launch, CYCLES // 2)
+            self.until_cycle(launch, CYCLES // 4)
             os.kill(launch.pid, signal.SIGTERM)
             assert launch.wait(LIMIT) == 128 + signal.SIGTERM, launch.log.read_text()
         return Path(shutil.copytree(self._half, self.new()))
