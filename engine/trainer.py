@@ -15,7 +15,7 @@ from engine.reporting.recorder import Recorder
 from engine.reporting.recording import Recording, times_of
 from engine.reporting.rich import named
 from engine.reporting.writer import History, Writer
-from engine.run import environment, preflight
+from engine.run import environment, exit_codes, preflight
 from engine.run.agenda import Agenda
 from engine.run.changed import Unchanged
 from engine.run.check_separable import check_separable
@@ -107,6 +107,7 @@ class Trainer(Measures):
                  controllers: Sequence[Plateau] = (), clock: Callable[[], float] = time.monotonic,
                  say: Callable[[str], None] = to_standard_error) -> None:
         environment.deterministic(deterministic)
+        exit_codes.install()
         whole = isinstance(cycles_per_call, int) and cycles_per_call >= 1
         require(whole or cycles_per_call == "auto", "cycles_per_call", cycles_per_call,
                 'an integer of at least 1, or "auto"')

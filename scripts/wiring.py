@@ -21,7 +21,6 @@ import installed
 import remembered
 
 Chosen = TypeVar("Chosen", bound=groups.TrainOptions)
-LOST = 75  # exit code of a worker that is well, and whose partner is lost: EX_TEMPFAIL of sysexits.h
 
 
 @dataclass
@@ -95,6 +94,7 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
 
         tf.config.list_physical_devices()
     from engine import BadUpdate, Interrupted, Invalid, Trainer, WorkerLost, prepare
+    from engine.run.exit_codes import code_of
     from engine.run.failure import FAILURES, is_of_memory, one_line, rule_of
     from engine.workers.cluster import cluster
     from engine.workers.links import OutOfStep
@@ -139,12 +139,10 @@ def _run(options: Chosen, make: Callable[[Chosen, Any], Job]) -> int:
         print(trainer.autopsy() if options.watch.autopsy else "the same command with --autopsy names the operation, "
               "the layer and the examples that went wrong first", file=sys.stderr)
         return 3
-    except OutOfStep as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
     except WorkerLost as error:
-        print(f"error: {error}; the same command on all workers continues from the last checkpoint", file=sys.stderr)
-        return LOST
+        again = "; the same command on all workers continues from the last checkpoint"
+        print(f"error: {error}{again * (not isinstance(error, OutOfStep))}", file=sys.stderr)
+        return code_of(error)
     except Interrupted as stop:
         with contextlib.suppress(OSError):  # the terminal may be closed
             print(stop, file=sys.stderr)

@@ -19,7 +19,7 @@ from engine.data.source import Source
 from engine.device import device
 from engine.errors import require
 from engine.quiet import quiet
-from engine.workers.workers import workers
+from engine.run import exit_codes
 
 try:
     import resource
@@ -66,7 +66,7 @@ def prepare(seed: int = 0, precision: str = "float32", deterministically: bool =
     """
     require(0 <= seed < 2**32, "seed", seed, "at least 0 and below 2**32")
     require(precision in POLICIES, "precision", precision, f"one of {', '.join(POLICIES)}")
-    workers()  # before TensorFlow is in use
+    exit_codes.install()  # asks for the partners, before TensorFlow is in use
     with quiet():
         gpus = tf.config.list_physical_devices("GPU")
     if gpus:

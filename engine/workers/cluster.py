@@ -26,28 +26,36 @@ def cluster(text: str | None = None) -> Cluster | None:
     text = os.environ.get("TF_CONFIG", "") if text is None else text
     if not text.strip():
         return None
+    rule = f"a cluster and a task, as {EXAMPLE}"
     try:
         found = json.loads(text)
         jobs, task = found.get("cluster", {}), found.get("task", {})
-        kind, index = task.get("type", "worker"), int(task.get("index", 0))
-        chiefs, workers = list(jobs.get("chief", ())), list(jobs.get("worker", ()))
-    except (ValueError, TypeError, AttributeError):
-        raise Invalid(f"`TF_CONFIG` ({text}) must be a cluster and a task, as {EXAMPLE}") from None
+        kind, index = task.get("type", "worker"), task.get("index", 0)
+        chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
+        numbered = type(index) is int or (isinstance(index, str) and index.isdecimal())
+        require(numbered and isinstance(chiefs, list) and isinstance(workers, list), "TF_CONFIG", text, rule)
+        require("cluster" in found or not found, "TF_CONFIG", text, rule)
+        require("index" in task or len(chiefs) + len(workers) < 2, "TF_CONFIG", text, rule)
+        index = int(index)
+    except (json.JSONDecodeError, TypeError, AttributeError):
+        raise Invalid(f"`TF_CONFIG` ({text}) must be {rule}") from None
     require(set(jobs) <= {"chief", "worker"}, "TF_CONFIG cluster", ", ".join(jobs), "of the jobs chief and worker")
     require(kind in ("chief", "worker"), "TF_CONFIG task type", kind, "chief or worker")
     mine = {"chief": chiefs, "worker": workers}[kind]
     addresses = tuple(_address(each) for each in [*chiefs, *workers])
+    last = max(0, len(mine) - 1)
+    require(0 <= index <= last, "TF_CONFIG task index", index, f"from 0 to {last}" if last else "0")
     if len(addresses) <= 1:
         return None
-    require(0 <= index < len(mine), "TF_CONFIG task index", index, f"from 0 to {len(mine) - 1}")
     require(len(set(addresses)) == len(addresses), "TF_CONFIG cluster", text, "of different addresses")
     return Cluster(index if kind == "chief" else len(chiefs) + index, addresses)
 
 
 def _address(text: object) -> tuple[str, int]:
     host, colon, port = str(text).rpartition(":")
-    require(colon and host and port.isdigit() and 0 < int(port) < 65536, "TF_CONFIG address", text, "as host:port")
-    return host.strip("[]"), int(port)
+    number = int(port) if port.isascii() and port.isdigit() else 0
+    require(colon and host and 0 < number < 65536, "TF_CONFIG address", text, "as host:port")
+    return host.strip("[]"), number
 
 
 def environment_of(hosts: Mapping[int, str], rank: int) -> str:
