@@ -8,7 +8,9 @@ import atexit
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 from engine.cycle.health import BadUpdate
 from engine.errors import Invalid
@@ -28,20 +30,21 @@ def code_of(error: BaseException) -> int:
 
 
 def install() -> None:
-    """For this process, if it has partners."""
-    if sys.excepthook is _noted:
-        return
-    atexit.register(_leave)  # first, so that it is the last of those that follow, the partners' farewell among them
-    if workers().count > 1:
+    """For this process, if it has partners; they are waited for."""
+    if not _usual:
         _usual.append(sys.excepthook)
-        sys.excepthook = _noted
+        if os.environ.get("TF_CONFIG", "").strip():
+            sys.excepthook = _noted
+            atexit.register(_leave)  # before others are, so that it comes after them: the partners' farewell, say
+    workers()
 
 
-_usual, _code = [sys.__excepthook__], [0]
+_usual: list[Callable[..., Any]] = []  # what sys.excepthook was
+_code = [0]
 
 
 def _noted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    _usual[-1](kind, error, trace)
+    _usual[0](kind, error, trace)
     _code.append(code_of(error))
 
 
