@@ -216,7 +216,7 @@ def test_a_damaged_checkpoint_is_named_and_the_previous_one_taken(saved, harm, n
 def test_a_run_continues_from_the_newest_good_checkpoint(tmp_path):
     def make(say=pytest.fail):
         return Trainer(toys.Fit(), {"net": toys.net(1)}, toys.adam(), toys.points(), run_dir=tmp_path, record=False,
-                       say=say)
+                       plan="graph", say=say)
 
     first, said = make(), []
     for length in (2, 4):

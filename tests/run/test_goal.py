@@ -114,4 +114,6 @@ def test_an_early_end_is_said(tmp_path):
     said = []
     made = trainer(tmp_path, Every(cycles=4), said=said)
     made.train(cycles=100)
-    assert said == [f"training ends: {made.stopped}"] and "has not got better than 0 for 4 cycles" in made.stopped
+    plan, *others = said
+    assert plan.startswith("plan ") and others == [f"training ends: {made.stopped}"]
+    assert "has not got better than 0 for 4 cycles" in made.stopped

@@ -247,13 +247,13 @@ def test_a_bad_update_stops_with_a_checkpoint_of_the_last_good_state(tmp_path):
 def test_skipped_updates_are_counted_told_and_kept(tmp_path):
     hit, said, log = first_hit(toys.points(8)), [], Log()
     made = fit(tmp_path, [Event(Every(cycles=50), log)], Poisoned(), cycles_per_call=50, on_bad_update="skip",
-               say=said.append)
+               plan="graph", say=said.append)
     made.train(cycles=25)  # an epoch meets each example at most once, and this one has 25 batches of 25
     assert made.rejected == made.summary()["rejected"] == {"fit": 1}
     assert len(said) == 1 and said[0].startswith(f"skipped 1 update(s), the last at cycle {hit}, phase fit, ")
     assert np.isfinite(list(log.rows[0][1].values())).all()
     made.save()
-    again = fit(tmp_path, (), Poisoned(), on_bad_update="skip", say=said.append)
+    again = fit(tmp_path, (), Poisoned(), on_bad_update="skip", plan="graph", say=said.append)
     assert again.rejected == {"fit": 1}
     again.train(cycles=50)
     assert again.rejected == {"fit": 2} and again.counters.updates == {"fit": 50}
